@@ -1,0 +1,72 @@
+#include <gtest/gtest.h>
+
+#include "t3d/core/error.h"
+#include "t3d/core/rng.h"
+#include "t3d/core/text.h"
+
+namespace t3d {
+namespace {
+
+TEST(Philox, GivesTheKnownAnswerOfThePublishedTestVectors) {
+  // kat_vectors of Random123: philox4x32 10, all zero and all one bits.
+  const auto zero = Philox::at(0, 0, 0);
+  EXPECT_EQ(zero.v[0], 0x6627e8d5u);
+  EXPECT_EQ(zero.v[1], 0xe169c58du);
+  EXPECT_EQ(zero.v[2], 0xbc57ac4cu);
+  EXPECT_EQ(zero.v[3], 0x9b00dbd8u);
+  const auto ones = Philox::at(~0ull, ~0ull, ~0ull);
+  EXPECT_EQ(ones.v[0], 0x408f276du);
+  EXPECT_EQ(ones.v[1], 0x41c83b0eu);
+  EXPECT_EQ(ones.v[2], 0xa20bc7c6u);
+  EXPECT_EQ(ones.v[3], 0x6d5451fdu);
+}
+
+TEST(Rng, ContinuesExactlyFromASavedState) {
+  Rng first(7, 3);
+  for (int i = 0; i < 13; ++i) first.next_u32();
+  Rng second;
+  second.set_state(first.state());
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(first.normal(), second.normal());
+}
+
+TEST(Rng, UniformAndNormalHaveTheirMeanAndVariance) {
+  Rng rng(1);
+  double uniform = 0, normal = 0, square = 0;
+  const int n = 100000;
+  for (int i = 0; i < n; ++i) {
+    uniform += rng.uniform();
+    const double x = rng.normal();
+    normal += x;
+    square += x * x;
+  }
+  EXPECT_NEAR(uniform / n, 0.5, 0.005);
+  EXPECT_NEAR(normal / n, 0.0, 0.015);
+  EXPECT_NEAR(square / n, 1.0, 0.02);
+}
+
+TEST(Text, SuggestsTheNearestNameOnlyWhenItIsNear) {
+  const std::vector<std::string> known = {"guidance_scale", "grad_clip", "weights"};
+  EXPECT_EQ(did_you_mean("guidance_scale_", known), "; did you mean guidance_scale?");
+  EXPECT_EQ(did_you_mean("zzzzzzzz", known), "");
+}
+
+TEST(Text, PrintsSizesAndDurationsAsPeopleReadThem) {
+  EXPECT_EQ(human_bytes(1.5 * 1024 * 1024 * 1024), "1.5 GiB");
+  EXPECT_EQ(human_bytes(312.0 * 1024 * 1024), "312 MiB");
+  EXPECT_EQ(human_seconds(12.34), "12.3s");
+  EXPECT_EQ(human_seconds(185), "3m05s");
+  EXPECT_EQ(human_seconds(3725), "1h02m");
+}
+
+TEST(Check, ThrowsABugErrorThatNamesTheCondition) {
+  try {
+    T3D_CHECK(1 == 2, "one is ", 1);
+    FAIL() << "T3D_CHECK passed a false condition";
+  } catch (const BugError& bug) {
+    EXPECT_NE(std::string(bug.what()).find("expected 1 == 2: one is 1"), std::string::npos) << bug.what();
+    EXPECT_EQ(bug.exit_code(), 4);
+  }
+}
+
+}  // namespace
+}  // namespace t3d
