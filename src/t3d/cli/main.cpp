@@ -1,0 +1,98 @@
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <new>
+
+#include "t3d/cli/command.h"
+#include "t3d/cli/startup.h"
+#include "t3d/core/error.h"
+#include "t3d/core/log.h"
+
+namespace t3d::cli {
+namespace {
+
+constexpr const char* kAbout =
+    "t3d: text-to-3D and radiance fields in C++\n"
+    "exit codes: 0 done and verified, 2 wrong input, 3 the machine said no, 4 a defect in t3d, 130 "
+    "interrupted";
+
+void add_commands(CLI::App& app, Run& run) {
+  add_doctor_command(app, run);
+  add_test_command(app, run);
+}
+
+/// CLI11 words an unknown option as "The following argument was not expected: --x"; we add the nearest known
+/// one.
+std::string explain(const CLI::App& app, const CLI::ParseError& failure) {
+  const std::string message = failure.what();
+  const auto colon = message.rfind(": ");
+  if (dynamic_cast<const CLI::ExtrasError*>(&failure) == nullptr || colon == std::string::npos)
+    return message;
+  std::string word = message.substr(colon + 2);
+  word = word.substr(0, word.find_first_of(" ="));
+  std::vector<std::string> known;
+  const auto collect = [&known](const CLI::App* from) {
+    for (const auto* option : from->get_options())
+      for (const auto& name : option->get_lnames()) known.push_back("--" + name);
+  };
+  const CLI::App* chosen = &app;
+  for (const auto* sub : app.get_subcommands()) chosen = sub;
+  collect(chosen);
+  if (chosen == &app) {
+    for (const auto* sub : app.get_subcommands(nullptr)) known.push_back(sub->get_name());
+  }
+  const std::string suggestion = did_you_mean(word, known);
+  const bool is_option = word.rfind("-", 0) == 0;
+  return cat("unknown ",
+             is_option        ? "option "
+             : chosen == &app ? "command "
+                              : "argument ",
+             word, suggestion, suggestion.empty() ? ". See t3d " : " See t3d ",
+             chosen == &app ? "" : chosen->get_name() + " ", "--help.");
+}
+
+int fail(int code, const std::string& message) {
+  log::error(message);
+  return code;
+}
+
+int run_program(int argc, char** argv) {
+  CLI::App app(kAbout, "t3d");
+  app.set_version_flag("--version", T3D_VERSION);
+  app.require_subcommand(0, 1);
+  Run run;
+  add_commands(app, run);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& failure) {
+    return fail(2, explain(app, failure));
+  }
+  if (!run) {
+    std::cout << app.help();
+    return 2;
+  }
+  try {
+    const int code = run();
+    std::cout.flush();
+    if (!std::cout)
+      throw SystemError(
+          cat("standard output could not be written", errno_text(), ". Redirect it elsewhere."));
+    return code;
+  } catch (const Error& failure) {
+    return fail(failure.exit_code(), failure.what());
+  } catch (const std::bad_alloc&) {
+    return fail(3, "out of memory. Use a smaller size, or close other programs.");
+  } catch (const std::exception& failure) {
+    return fail(4, cat("unexpected: ", failure.what(), ". This is a defect in t3d; please report it."));
+  }
+}
+
+}  // namespace
+}  // namespace t3d::cli
+
+int main(int argc, char** argv) {
+  t3d::cli::tune_process(argv);
+  return t3d::cli::run_program(argc, argv);
+}

@@ -1,0 +1,205 @@
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "t3d/cli/command.h"
+#include "t3d/core/error.h"
+
+namespace t3d::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct TestOptions {
+  bool golden_only = false;
+  int fuzz_seconds = 0;
+  std::string filter = "*";
+  std::string program;
+};
+
+struct Totals {
+  int passed = 0, failed = 0, skipped = 0;
+};
+
+std::vector<std::string> lines_of(const fs::path& path) {
+  std::ifstream file(path);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(line);
+  return lines;
+}
+
+/// A shell word that stands for `text` whatever it holds.
+std::string quoted(const std::string& text) {
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+/// Runs `command` with its output in `log`; returns the exit status, 128 + signal when killed.
+int run_logged(const std::string& command, const fs::path& log) {
+  const int status = std::system(cat(command, " > ", quoted(log.string()), " 2>&1").c_str());
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+void print_file(const fs::path& path) {
+  for (const auto& line : lines_of(path)) std::printf("    %s\n", line.c_str());
+}
+
+/// Adds the results of one GoogleTest program; a program that died counts as one failure.
+void add_results(const fs::path& json_path, int status, Totals& totals) {
+  std::ifstream file(json_path);
+  const auto report = nlohmann::json::parse(file, nullptr, false);
+  if (report.is_discarded()) {
+    totals.failed += 1;
+    return;
+  }
+  int failed = 0;
+  for (const auto& suite : report.value("testsuites", nlohmann::json::array())) {
+    for (const auto& test : suite.value("testsuite", nlohmann::json::array())) {
+      if (test.value("status", "") != "RUN") continue;
+      if (test.contains("failures")) {
+        ++failed;
+      } else if (test.value("result", "") == "SKIPPED") {
+        ++totals.skipped;
+      } else {
+        ++totals.passed;
+      }
+    }
+  }
+  totals.failed += failed == 0 && status != 0 ? 1 : failed;
+}
+
+void run_test_program(const std::string& program, const TestOptions& options, Totals& totals,
+                      std::set<std::string>& skips) {
+  const fs::path folder = fs::path(T3D_BINARY_DIR) / "test-results";
+  fs::create_directories(folder);
+  const std::string name = fs::path(program).filename().string();
+  const fs::path json = folder / (name + ".json"), log = folder / (name + ".log");
+  fs::remove(json);
+  const std::string filter = options.golden_only ? "Golden*" : options.filter;
+  const auto start = std::chrono::steady_clock::now();
+  const Totals before = totals;
+  const int status =
+      run_logged(cat("cd ", quoted(T3D_SOURCE_DIR), " && ", quoted(program),
+                     " --gtest_filter=", quoted(filter), " --gtest_output=json:", quoted(json.string())),
+                 log);
+  add_results(json, status, totals);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const int n =
+      totals.passed + totals.failed + totals.skipped - before.passed - before.failed - before.skipped;
+  if (n == 0) return;
+  const bool failed = totals.failed > before.failed;
+  std::printf("%-6s %-28s %4d tests %8.1f s\n", failed ? "FAILED" : "ok", name.c_str(), n, seconds);
+  std::fflush(stdout);
+  bool next_is_reason = false;
+  for (const auto& line : lines_of(log)) {
+    if (next_is_reason) skips.insert(line);
+    next_is_reason = line.find(": Skipped") != std::string::npos;
+    if (line.rfind("golden ", 0) == 0) std::printf("       %s\n", line.c_str());
+  }
+  if (failed) print_file(log);
+}
+
+/// The seed corpora, fed to the parsers' fuzz targets.
+void run_replays(Totals& totals) {
+  const fs::path folder = fs::path(T3D_BINARY_DIR) / "fuzz";
+  if (!fs::exists(folder)) return;
+  std::vector<fs::path> programs;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.is_regular_file() && name.rfind("replay_", 0) == 0 && entry.path().extension().empty())
+      programs.push_back(entry.path());
+  }
+  std::sort(programs.begin(), programs.end());
+  for (const auto& program : programs) {
+    const std::string name = program.filename().string();
+    const fs::path log = fs::path(T3D_BINARY_DIR) / "test-results" / (name + ".log");
+    const int status = run_logged(
+        cat(quoted(program.string()), " ", quoted(cat(T3D_SOURCE_DIR, "/fuzz/seeds/", name.substr(7)))), log);
+    ++(status == 0 ? totals.passed : totals.failed);
+    std::printf("%-6s %s\n", status == 0 ? "ok" : "FAILED", name.c_str());
+    if (status != 0) print_file(log);
+  }
+}
+
+/// Builds the libFuzzer targets (clang) and runs each for a while; findings stay in build/fuzz/findings.
+int run_fuzzers(int seconds) {
+  const std::string source = quoted(T3D_SOURCE_DIR);
+  const fs::path build = fs::path(T3D_SOURCE_DIR) / "build" / "fuzz";
+  if (std::system(cat("cd ", source,
+                      " && cmake --preset fuzz > /dev/null && cmake --build --preset fuzz --target fuzz_all")
+                      .c_str()) != 0)
+    throw SystemError(
+        "the fuzz targets did not build; they need clang++ with libFuzzer: apt-get install clang.");
+  const fs::path findings = build / "findings";
+  fs::create_directories(findings);
+  Totals totals;
+  for (const auto& entry : fs::directory_iterator(build / "fuzz")) {
+    const std::string file = entry.path().filename().string();
+    if (!entry.is_regular_file() || file.rfind("fuzz_", 0) != 0 || !entry.path().extension().empty())
+      continue;
+    const std::string name = file.substr(5);
+    const fs::path corpus = build / "corpus" / name, log = findings / (name + ".log");
+    fs::create_directories(corpus);
+    const int status =
+        run_logged(cat("cd ", quoted(findings.string()), " && ", quoted(entry.path().string()),
+                       " -max_total_time=", seconds,
+                       " -rss_limit_mb=2048 -timeout=10 -max_len=65536 -artifact_prefix=", name, "- ",
+                       quoted(corpus.string()), " ", quoted(cat(T3D_SOURCE_DIR, "/fuzz/seeds/", name))),
+                   log);
+    ++(status == 0 ? totals.passed : totals.failed);
+    std::printf("%-6s fuzz_%s, %d s\n", status == 0 ? "ok" : "FAILED", name.c_str(), seconds);
+    std::fflush(stdout);
+    if (status != 0) print_file(log);
+  }
+  std::printf("%d passed, %d failed\n", totals.passed, totals.failed);
+  return totals.failed == 0 ? 0 : 1;
+}
+
+int test(const TestOptions& options) {
+  if (options.fuzz_seconds > 0) return run_fuzzers(options.fuzz_seconds);
+  const auto programs = lines_of(fs::path(T3D_BINARY_DIR) / "tests.txt");
+  if (programs.empty())
+    throw UserError(cat(T3D_BINARY_DIR,
+                        "/tests.txt lists no test programs; this build was configured without tests. "
+                        "Configure with -DT3D_BUILD_TESTS=ON."));
+  Totals totals;
+  std::set<std::string> skips;
+  for (const auto& program : programs) {
+    if (!options.program.empty() && program.find(options.program) == std::string::npos) continue;
+    run_test_program(program, options, totals, skips);
+  }
+  if (!options.golden_only && options.filter == "*" && options.program.empty()) run_replays(totals);
+  for (const auto& reason : skips) std::printf("skipped: %s\n", reason.c_str());
+  if (totals.passed + totals.failed + totals.skipped == 0)
+    throw UserError(cat("no test matches ", options.program, " ", options.filter,
+                        ". List them with build/*/src/t3d/*/test_* --gtest_list_tests."));
+  std::printf("%d passed, %d failed, %d skipped\n", totals.passed, totals.failed, totals.skipped);
+  return totals.failed == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+void add_test_command(CLI::App& app, Run& run) {
+  auto options = std::make_shared<TestOptions>();
+  auto* command = app.add_subcommand("test", "Run all tests, the parity tests alone, or the fuzzers");
+  command->add_flag("--golden", options->golden_only,
+                    "Only the parity tests against recorded references, with the worst error per case");
+  command
+      ->add_option("--fuzz", options->fuzz_seconds, "Build the fuzz targets and run each for so many seconds")
+      ->check(CLI::Range(1, 86400));
+  command->add_option("--filter", options->filter, "GoogleTest filter, such as 'HashGrid*'");
+  command->add_option("--program", options->program,
+                      "Only test programs whose name contains this, such as test_ops");
+  command->callback([options, &run] { run = [options] { return test(*options); }; });
+}
+
+}  // namespace t3d::cli
