@@ -46,14 +46,14 @@ inline bool golden_is_strict() {
 }  // namespace t3d::testing
 
 /// Skips, visibly, when `path` is absent; fails instead under T3D_GOLDEN_STRICT=1. Use inside a TEST body.
-#define T3D_NEED_FILE(path)                                                                           \
-  do {                                                                                                \
-    const std::string t3d_needed = (path);                                                            \
-    if (FILE* t3d_file = std::fopen(t3d_needed.c_str(), "rb")) {                                      \
-      std::fclose(t3d_file);                                                                          \
-    } else if (::t3d::testing::golden_is_strict()) {                                                  \
-      FAIL() << t3d_needed << " is missing and T3D_GOLDEN_STRICT=1";                                  \
-    } else {                                                                                          \
-      GTEST_SKIP() << t3d_needed << " is not there";                                                  \
-    }                                                                                                 \
+#define T3D_NEED_FILE(path)                                          \
+  do {                                                               \
+    const std::string t3d_needed = (path);                           \
+    if (FILE* t3d_file = std::fopen(t3d_needed.c_str(), "rb")) {     \
+      std::fclose(t3d_file);                                         \
+    } else if (::t3d::testing::golden_is_strict()) {                 \
+      FAIL() << t3d_needed << " is missing and T3D_GOLDEN_STRICT=1"; \
+    } else {                                                         \
+      GTEST_SKIP() << t3d_needed << " is not there";                 \
+    }                                                                \
   } while (false)

@@ -5,7 +5,9 @@
 
 namespace t3d {
 
-std::string errno_text() { return cat(": ", std::strerror(errno)); }
+std::string errno_text() {
+  return cat(": ", std::strerror(errno));
+}
 
 void throw_bug(const char* file, int line, const char* condition, const std::string& detail) {
   throw BugError(cat(file, ":", line, ": expected ", condition, detail.empty() ? "" : ": ", detail,

@@ -52,7 +52,7 @@ std::string errno_text();
 }  // namespace t3d
 
 /// Holds in every build type. T3D_CHECK(x.dim() == 2, "x has ", x.dim(), " dimensions");
-#define T3D_CHECK(condition, ...)                                                            \
-  do {                                                                                       \
+#define T3D_CHECK(condition, ...)                                                                \
+  do {                                                                                           \
     if (!(condition)) ::t3d::throw_bug(__FILE__, __LINE__, #condition, ::t3d::cat(__VA_ARGS__)); \
   } while (false)

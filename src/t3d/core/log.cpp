@@ -14,7 +14,8 @@ namespace {
 spdlog::logger& logger() {
   static const std::shared_ptr<spdlog::logger> instance = [] {
     // stderr: what a command prints for other programs on stdout stays clean.
-    auto made = std::make_shared<spdlog::logger>("t3d", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+    auto made =
+        std::make_shared<spdlog::logger>("t3d", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
     made->set_pattern("%^[%l]%$ %v");
     made->flush_on(spdlog::level::info);
     return made;
@@ -24,14 +25,22 @@ spdlog::logger& logger() {
 
 }  // namespace
 
-void debug(const std::string& message) { logger().debug("{}", message); }
-void info(const std::string& message) { logger().info("{}", message); }
-void warning(const std::string& message) { logger().warn("{}", message); }
-void error(const std::string& message) { logger().error("{}", message); }
+void debug(const std::string& message) {
+  logger().debug("{}", message);
+}
+void info(const std::string& message) {
+  logger().info("{}", message);
+}
+void warning(const std::string& message) {
+  logger().warn("{}", message);
+}
+void error(const std::string& message) {
+  logger().error("{}", message);
+}
 
 void set_level(Level level) {
-  constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info, spdlog::level::warn,
-                                                   spdlog::level::err};
+  constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
+                                                   spdlog::level::warn, spdlog::level::err};
   logger().set_level(kLevels[static_cast<int>(level)]);
 }
 
@@ -41,7 +50,8 @@ void add_file(const std::string& path) {
     sink->set_pattern("[%l] %v");
     logger().sinks().push_back(sink);
   } catch (const spdlog::spdlog_ex& failure) {
-    throw SystemError(cat(path, ": cannot open the log file (", failure.what(), "). Check the folder and its rights."));
+    throw SystemError(
+        cat(path, ": cannot open the log file (", failure.what(), "). Check the folder and its rights."));
   }
 }
 

@@ -12,8 +12,8 @@
 namespace t3d {
 
 /// Four 32-bit words out of a 128-bit counter and a 64-bit key.
-/// Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", Philox4x32-10. The same numbers on CPU and
-/// CUDA, in any order, so a resumed or differently threaded run draws what the first one drew.
+/// Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", Philox4x32-10. The same numbers on CPU
+/// and CUDA, in any order, so a resumed or differently threaded run draws what the first one drew.
 struct Philox {
   uint32_t v[4];
 
