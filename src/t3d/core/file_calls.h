@@ -1,0 +1,39 @@
+#pragma once
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <cstddef>
+
+namespace t3d {
+
+/// Every system call by which the program changes files. Tests put their own functions here to make call
+/// number N fail, or to shorten a write; see tests/support/fault_injection.h.
+struct FileCalls {
+  int (*open)(const char* path, int flags, mode_t mode);
+  ssize_t (*write)(int fd, const void* data, size_t n_bytes);
+  int (*truncate)(int fd, off_t size);
+  int (*sync)(int fd);
+  int (*close)(int fd);
+  int (*rename)(const char* from, const char* to);
+  int (*exchange)(const char* a, const char* b);  ///< swaps two existing paths in one step
+  int (*remove)(const char* path);                ///< a file
+  int (*make_folder)(const char* path, mode_t mode);
+  int (*remove_folder)(const char* path);
+};
+
+/// The table in force: the operating system's own calls unless a test replaced them.
+FileCalls& file_calls();
+FileCalls system_file_calls();
+
+/// Opens for writing, repeating calls that a signal broke off. Throws SystemError.
+int open_for_writing(const char* path, int flags, const char* what_for);
+/// Writes all bytes: continues short writes and calls that a signal broke off. Throws SystemError naming
+/// `path`.
+void write_all(int fd, const void* data, size_t n_bytes, const char* path);
+/// Makes the entries of `folder` (names, renames) last through a power cut. Throws SystemError.
+void sync_folder(const char* folder);
+/// The folder part of `path`: "." when it has none.
+const char* folder_of(const char* path, char* buffer, size_t buffer_size);
+
+}  // namespace t3d

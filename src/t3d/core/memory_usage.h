@@ -1,0 +1,12 @@
+#pragma once
+
+#include <cstddef>
+
+namespace t3d {
+
+/// Resident memory of this process in bytes: now, and the most since the program started (a restart by exec
+/// begins anew). 0 where /proc is not readable.
+size_t current_rss_bytes();
+size_t peak_rss_bytes();
+
+}  // namespace t3d
