@@ -5,12 +5,9 @@
 #include <string>
 #include <vector>
 
-namespace t3d::ops {
+#include "t3d/ops/mlp_config.h"
 
-/// What follows the last layer of a small network.
-///   TruncExp: exp(x) whose derivative is exp(clamp(x, -15, 15)) (instant-ngp's density).
-///   Softplus: log(1 + exp(x)).
-enum class Activation { None, Relu, Sigmoid, TruncExp, Softplus };
+namespace t3d::ops {
 
 /// "none", "relu", "sigmoid", "trunc_exp", "softplus"; threestudio's spellings ("identity", "exp") are known
 /// too. Throws UserError with the nearest name.

@@ -3,34 +3,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <vector>
 
-#include "t3d/ops/activation.h"
+#include "t3d/ops/mlp_config.h"
 #include "t3d/ops/rows.h"
 
 namespace t3d::ops {
-
-/// A small network without biases: n_hidden_layers ReLU layers of n_neurons, then one linear layer and
-/// `output_activation`.
-struct MlpConfig {
-  int n_in = 32;
-  int n_out = 16;
-  int n_neurons = 64;
-  int n_hidden_layers = 1;
-  Activation output_activation = Activation::None;
-};
-
-/// One layer's weight matrix inside the flat vector: [n_out,n_in] row-major, from `first` on.
-struct MlpLayer {
-  int n_in, n_out;
-  int64_t first;
-};
-
-/// The layers in order, first [n_neurons,n_in], last [n_out,n_neurons].
-/// Throws UserError unless 1 <= n_in <= 1024, 1 <= n_out <= 128, n_neurons is a multiple of 16 in 16..128 and
-/// 1 <= n_hidden_layers <= 4.
-std::vector<MlpLayer> mlp_layers(const MlpConfig& config);
-int64_t mlp_n_params(const MlpConfig& config);
 
 /// The network applied to a batch.
 ///
