@@ -43,7 +43,8 @@ void write_file_atomically(const std::string& path, std::string_view bytes);
 /// The folder and all its parents. Throws SystemError, also when a file is in the way.
 void make_folders(const std::string& path);
 
-/// The whole file. Throws SystemError when it cannot be read and UserError when it is larger than `max_bytes`.
+/// The whole file. Throws SystemError when it cannot be read and UserError when it is larger than
+/// `max_bytes`.
 std::string read_whole_file(const std::string& path, uint64_t max_bytes = uint64_t{1} << 30);
 
 }  // namespace t3d

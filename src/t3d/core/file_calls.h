@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <string>
 
 namespace t3d {
 
@@ -26,14 +27,15 @@ struct FileCalls {
 FileCalls& file_calls();
 FileCalls system_file_calls();
 
-/// Opens for writing, repeating calls that a signal broke off. Throws SystemError.
-int open_for_writing(const char* path, int flags, const char* what_for);
-/// Writes all bytes: continues short writes and calls that a signal broke off. Throws SystemError naming
-/// `path`.
-void write_all(int fd, const void* data, size_t n_bytes, const char* path);
+/// Opens for writing, repeating a call that a signal broke off. Throws SystemError naming `path`.
+int open_for_writing(const std::string& path, int flags);
+/// Writes all bytes: continues short writes and calls that a signal broke off. Throws SystemError.
+void write_all(int fd, const void* data, size_t n_bytes, const std::string& path);
+/// Flushes what was written to the disk. Throws SystemError.
+void sync_file(int fd, const std::string& path);
 /// Makes the entries of `folder` (names, renames) last through a power cut. Throws SystemError.
-void sync_folder(const char* folder);
+void sync_folder(const std::string& folder);
 /// The folder part of `path`: "." when it has none.
-const char* folder_of(const char* path, char* buffer, size_t buffer_size);
+std::string folder_of(const std::string& path);
 
 }  // namespace t3d

@@ -7,8 +7,9 @@
 
 namespace t3d {
 
-/// Progress of a long job on standard error: done of total, rate, time left, memory, and a note. On a terminal
-/// one live line, redrawn at most ten times a second; in a pipe or file a plain line every few seconds.
+/// Progress of a long job on standard error: done of total, rate, time left, memory, and a note. On a
+/// terminal one live line, redrawn at most ten times a second; in a pipe or file a plain line every few
+/// seconds.
 ///
 ///   train  1200/4000  30%  412/s  6.8s left  312 MiB  psnr 31.2
 ///

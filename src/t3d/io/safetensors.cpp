@@ -1,0 +1,196 @@
+#include "t3d/io/safetensors.h"
+
+#include <ATen/ATen.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+
+#include "t3d/core/atomic_file.h"
+#include "t3d/core/checksum.h"
+#include "t3d/core/error.h"
+
+namespace t3d::io {
+namespace {
+
+struct TypeName {
+  const char* name;
+  at::ScalarType type;
+};
+constexpr TypeName kTensorTypes[] = {{"F32", at::kFloat},  {"F16", at::kHalf},        {"BF16", at::kBFloat16},
+                                     {"F64", at::kDouble}, {"I64", at::kLong},        {"I32", at::kInt},
+                                     {"I16", at::kShort},  {"I8", at::kChar},         {"U8", at::kByte},
+                                     {"BOOL", at::kBool},  {"C64", at::kComplexFloat}};
+
+const char* format_name(const at::Tensor& tensor, const std::string& name) {
+  for (const auto& type : kTensorTypes)
+    if (type.type == tensor.scalar_type()) return type.name;
+  throw UserError(cat("tensor \"", name, "\" is of type ", tensor.scalar_type(),
+                      ", which the safetensors format does not have. Convert it first."));
+}
+
+}  // namespace
+
+struct SafetensorsFile::Mapping {
+  char* data = nullptr;
+  size_t n_bytes = 0;
+
+  explicit Mapping(const std::string& path) {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    struct stat info {};
+    if (fd < 0 || fstat(fd, &info) != 0 || S_ISDIR(info.st_mode)) {
+      if (fd >= 0 && S_ISDIR(info.st_mode)) errno = EISDIR;
+      const std::string reason = errno_text();
+      if (fd >= 0) ::close(fd);
+      throw SystemError(cat(path, ": cannot be read", reason, ". Check the name and the permissions."));
+    }
+    n_bytes = static_cast<size_t>(info.st_size);
+    // Private and writable: an in-place operation on a view copies the page instead of ending the process.
+    void* address = n_bytes == 0
+                        ? nullptr
+                        : mmap(nullptr, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd, 0);
+    const std::string reason = errno_text();
+    ::close(fd);
+    if (address == MAP_FAILED)
+      throw SystemError(cat(path, ": cannot be mapped into memory", reason, ". Copy it to a local disk."));
+    data = static_cast<char*>(address);
+  }
+  ~Mapping() {
+    if (data != nullptr) munmap(data, n_bytes);
+  }
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+};
+
+SafetensorsFile::SafetensorsFile(const std::string& path)
+    : path_(path),
+      mapping_(std::make_shared<Mapping>(path)),
+      header_(parse_safetensors_header({mapping_->data, mapping_->n_bytes}, mapping_->n_bytes, path)) {}
+
+std::vector<std::string> SafetensorsFile::names() const {
+  std::vector<std::string> names;
+  for (const auto& entry : header_.entries) names.push_back(entry.name);
+  return names;
+}
+
+namespace {
+
+const SafetensorsEntry* find_entry(const SafetensorsHeader& header, const std::string& name) {
+  const auto place = std::lower_bound(
+      header.entries.begin(), header.entries.end(), name,
+      [](const SafetensorsEntry& entry, const std::string& wanted) { return entry.name < wanted; });
+  return place != header.entries.end() && place->name == name ? &*place : nullptr;
+}
+
+}  // namespace
+
+bool SafetensorsFile::contains(const std::string& name) const {
+  return find_entry(header_, name) != nullptr;
+}
+
+const SafetensorsEntry& SafetensorsFile::entry(const std::string& name) const {
+  const auto* found = find_entry(header_, name);
+  if (found == nullptr)
+    throw UserError(cat(path_, ": has no tensor \"", name, "\" among its ", header_.entries.size(),
+                        did_you_mean(name, names()), ". It is not the file that belongs here."));
+  return *found;
+}
+
+std::string_view SafetensorsFile::bytes(const std::string& name) const {
+  const auto& found = entry(name);
+  return {mapping_->data + header_.data_start + found.begin, static_cast<size_t>(found.end - found.begin)};
+}
+
+at::Tensor SafetensorsFile::tensor(const std::string& name) const {
+  const auto& found = entry(name);
+  const auto* type = std::find_if(std::begin(kTensorTypes), std::end(kTensorTypes),
+                                  [&](const TypeName& known) { return found.dtype == known.name; });
+  if (type == std::end(kTensorTypes))
+    throw UserError(cat(
+        path_, ": tensor \"", name, "\" is of type ", found.dtype,
+        ", which LibTorch does not hold. Convert the file to F32 or another type of docs/safetensors.md."));
+  char* data = mapping_->data + header_.data_start + found.begin;
+  const size_t n_bytes = static_cast<size_t>(found.end - found.begin);
+  if (type->type == at::kBool) {
+    const auto* bad = std::find_if(data, data + n_bytes, [](char value) { return value != 0 && value != 1; });
+    if (bad != data + n_bytes)
+      throw UserError(cat(path_, ": tensor \"", name, "\" of type BOOL holds the byte ",
+                          static_cast<int>(static_cast<uint8_t>(*bad)), " at element ", bad - data,
+                          ", expected 0 or 1. Get the file again."));
+  }
+  const auto options = at::TensorOptions().dtype(type->type);
+  if (n_bytes == 0) return at::empty(found.shape, options);
+  const size_t alignment = at::elementSize(type->type) / (at::isComplexType(type->type) ? 2 : 1);
+  if (reinterpret_cast<uintptr_t>(data) % alignment != 0) {
+    auto aligned = at::empty(found.shape, options);
+    std::copy_n(data, n_bytes, static_cast<char*>(aligned.data_ptr()));
+    return aligned;
+  }
+  return at::from_blob(
+      data, found.shape, [mapping = mapping_](void*) {}, options);
+}
+
+at::Tensor SafetensorsFile::copy(const std::string& name) const {
+  return tensor(name).clone();
+}
+
+SafetensorsReceipt write_safetensors(const std::string& path,
+                                     const std::map<std::string, at::Tensor>& tensors,
+                                     const std::map<std::string, std::string>& metadata) {
+  std::vector<const std::pair<const std::string, at::Tensor>*> order;
+  for (const auto& item : tensors) {
+    T3D_CHECK(item.second.defined(), "tensor \"", item.first, "\" for ", path, " is not defined");
+    if (item.first == "__metadata__")
+      throw UserError(
+          "a tensor cannot be named \"__metadata__\" in a safetensors file. Choose another name.");
+    format_name(item.second, item.first);
+    order.push_back(&item);
+  }
+  // Larger elements first keep every tensor aligned; std::map gave the order of names within one size.
+  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
+    return a->second.element_size() > b->second.element_size();
+  });
+
+  nlohmann::json header = nlohmann::json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  uint64_t offset = 0;
+  for (const auto* item : order) {
+    const uint64_t n_bytes = static_cast<uint64_t>(item->second.numel()) * item->second.element_size();
+    header[item->first] = {{"dtype", format_name(item->second, item->first)},
+                           {"shape", item->second.sizes().vec()},
+                           {"data_offsets", {offset, offset + n_bytes}}};
+    offset += n_bytes;
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  if (text.size() > kMaxSafetensorsHeader)
+    throw UserError(cat(path, ": the header would have ", text.size(), " bytes, expected at most ",
+                        kMaxSafetensorsHeader, ". Write fewer tensors."));
+
+  SafetensorsReceipt receipt;
+  AtomicFile file(path);
+  const auto put = [&](const void* data, size_t n_bytes) {
+    file.write(data, n_bytes);
+    receipt.file_crc32c = crc32c(data, n_bytes, receipt.file_crc32c);
+  };
+  char length[8];
+  for (int i = 0; i < 8; ++i) length[i] = static_cast<char>(text.size() >> (8 * i));
+  put(length, sizeof length);
+  put(text.data(), text.size());
+  for (const auto* item : order) {
+    const auto values = item->second.detach().to(at::kCPU).contiguous().resolve_conj().resolve_neg();
+    const size_t n_bytes = static_cast<size_t>(values.numel()) * values.element_size();
+    receipt.tensor_crc32c[item->first] = crc32c(values.data_ptr(), n_bytes);
+    put(values.data_ptr(), n_bytes);
+  }
+  receipt.n_bytes = file.n_bytes();
+  file.commit();
+  return receipt;
+}
+
+}  // namespace t3d::io
