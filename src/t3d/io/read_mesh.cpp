@@ -1,0 +1,277 @@
+#include "t3d/io/read_mesh.h"
+
+#ifdef T3D_HAS_ASSIMP
+#include <assimp/DefaultIOSystem.h>
+#include <assimp/GltfMaterial.h>
+#include <assimp/MemoryIOWrapper.h>
+#include <assimp/postprocess.h>
+#include <assimp/scene.h>
+#include <assimp/IOStream.hpp>
+#include <assimp/Importer.hpp>
+#endif
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <map>
+
+#include "t3d/core/atomic_file.h"
+#include "t3d/core/error.h"
+#include "t3d/core/log.h"
+
+namespace t3d::io {
+namespace fs = std::filesystem;
+namespace {
+
+std::string lower_extension(const std::string& path) {
+  std::string extension = fs::path(path).extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  return extension;
+}
+
+}  // namespace
+
+bool is_mesh_file(const std::string& path) {
+  const std::string extension = lower_extension(path);
+  for (const char* known : {".obj", ".glb", ".gltf", ".ply", ".stl", ".off"})
+    if (extension == known) return true;
+  return false;
+}
+
+#ifndef T3D_HAS_ASSIMP
+
+Mesh read_mesh(const std::string& path, const ReadMeshOptions&) {
+  throw SystemError(cat(path, ": this build cannot read meshes. Install libassimp-dev and build again."));
+}
+
+#else
+
+namespace {
+
+/// Serves one checked text from memory in place of the file, so that bad faces can be left out, and the disk
+/// for everything else (material libraries).
+class CheckedFileSystem : public Assimp::DefaultIOSystem {
+ public:
+  CheckedFileSystem(std::string path, std::string text) : path_(std::move(path)), text_(std::move(text)) {}
+  Assimp::IOStream* Open(const char* file, const char* mode) override {
+    if (file == path_)
+      return new Assimp::MemoryIOStream(reinterpret_cast<const uint8_t*>(text_.data()), text_.size());
+    return Assimp::DefaultIOSystem::Open(file, mode);
+  }
+
+ private:
+  std::string path_, text_;
+};
+
+Vec3f colour(const aiColor3D& c) {
+  return {c.r, c.g, c.b};
+}
+
+/// Joins the parts of an assimp scene into one mesh.
+class SceneReader {
+ public:
+  SceneReader(const aiScene& scene, const std::string& path, const ReadMeshOptions& options)
+      : scene_(scene), path_(path), options_(options) {}
+
+  Mesh read() {
+    for (unsigned i = 0; i < scene_.mNumMaterials; ++i)
+      mesh_.materials.push_back(material(*scene_.mMaterials[i]));
+    if (mesh_.materials.empty()) mesh_.materials.emplace_back();
+    for (unsigned i = 0; i < scene_.mNumMeshes; ++i) {
+      has_uvs_ |= scene_.mMeshes[i]->HasTextureCoords(0);
+      has_colours_ |= scene_.mMeshes[i]->HasVertexColors(0);
+    }
+    for (unsigned i = 0; i < scene_.mNumMeshes; ++i) append(*scene_.mMeshes[i]);
+    if (n_not_finite_ + n_without_area_ > 0)
+      log::warning(cat(path_, ": dropped ", n_not_finite_, " faces with a vertex that is not finite and ",
+                       n_without_area_, " faces without area"));
+    if (mesh_.faces.empty())
+      throw UserError(cat(path_, ": no face with an area is left of ", n_not_finite_ + n_without_area_,
+                          ". Export the mesh again, with faces."));
+    if (has_uvs_ && options_.load_textures) add_default_texture();
+    return std::move(mesh_);
+  }
+
+ private:
+  Material material(const aiMaterial& source) {
+    Material m;
+    aiString name;
+    if (source.Get(AI_MATKEY_NAME, name) == AI_SUCCESS) m.name = name.C_Str();
+    aiColor3D c;
+    aiColor4D base;
+    if (source.Get(AI_MATKEY_BASE_COLOR, base) == AI_SUCCESS) {
+      m.base_colour = {base.r, base.g, base.b};
+    } else if (source.Get(AI_MATKEY_COLOR_DIFFUSE, c) == AI_SUCCESS) {
+      m.base_colour = colour(c);
+    }
+    if (source.Get(AI_MATKEY_COLOR_EMISSIVE, c) == AI_SUCCESS) m.emission = colour(c);
+    float value = 0;
+    if (source.Get(AI_MATKEY_METALLIC_FACTOR, value) == AI_SUCCESS)
+      m.metallic = std::clamp(value, 0.0f, 1.0f);
+    if (source.Get(AI_MATKEY_ROUGHNESS_FACTOR, value) == AI_SUCCESS) {
+      m.roughness = std::clamp(value, 0.0f, 1.0f);
+    } else if (source.Get(AI_MATKEY_SHININESS, value) == AI_SUCCESS && value > 0) {
+      m.roughness = std::clamp(std::sqrt(2.0f / (value + 2.0f)), 0.2f, 1.0f);  // Phong exponent to GGX width
+    }
+    if (source.Get(AI_MATKEY_OPACITY, value) == AI_SUCCESS) m.opacity = value;
+    aiString file;
+    const bool found = source.GetTexture(aiTextureType_BASE_COLOR, 0, &file) == AI_SUCCESS ||
+                       source.GetTexture(aiTextureType_DIFFUSE, 0, &file) == AI_SUCCESS;
+    if (found && options_.load_textures) {
+      m.texture = texture(file.C_Str());
+      // Exporters write a black or grey Kd beside map_Kd; what counts is the picture.
+      if (lower_extension(path_) == ".obj") m.base_colour = Vec3f::Ones();
+    }
+    return m;
+  }
+
+  int texture(const std::string& name) {
+    const auto known = texture_index_.find(name);
+    if (known != texture_index_.end()) return known->second;
+    if (const aiTexture* embedded = scene_.GetEmbeddedTexture(name.c_str())) {
+      mesh_.textures.push_back(embedded_texture(*embedded, name));
+    } else {
+      std::string file = name;
+      std::replace(file.begin(), file.end(), '\\', '/');
+      mesh_.textures.push_back(read_texture((fs::path(path_).parent_path() / file).string()));
+    }
+    const int index = static_cast<int>(mesh_.textures.size()) - 1;
+    texture_index_[name] = index;
+    return index;
+  }
+
+  Image8 read_texture(const std::string& file) {
+    if (!fs::exists(file))
+      throw SystemError(
+          cat(path_, ": its texture ", file, " does not exist. Put it there, or pass --no-textures."));
+    return read_image(file, 4);
+  }
+
+  Image8 embedded_texture(const aiTexture& embedded, const std::string& name) {
+    const std::string label = cat(path_, ", embedded texture ", name);
+    if (embedded.mHeight == 0)
+      return decode_image(reinterpret_cast<const uint8_t*>(embedded.pcData), embedded.mWidth, label, 4);
+    Image8 image(static_cast<int>(embedded.mWidth), static_cast<int>(embedded.mHeight), 4);
+    for (size_t i = 0; i < image.pixels.size() / 4; ++i) {
+      const aiTexel& t = embedded.pcData[i];
+      const uint8_t rgba[4] = {t.r, t.g, t.b, t.a};
+      std::copy(rgba, rgba + 4, image.pixels.begin() + static_cast<long>(4 * i));
+    }
+    return image;
+  }
+
+  Vec3f oriented(const aiVector3D& v) const {
+    return options_.up == UpAxis::Y ? Vec3f(v.z, v.x, v.y) : Vec3f(v.x, v.y, v.z);
+  }
+
+  void append(const aiMesh& part) {
+    const auto first = static_cast<uint32_t>(mesh_.positions.size());
+    for (unsigned i = 0; i < part.mNumVertices; ++i) {
+      mesh_.positions.push_back(oriented(part.mVertices[i]));
+      const Vec3f normal = part.HasNormals() ? oriented(part.mNormals[i]) : Vec3f(Vec3f::Zero());
+      mesh_.normals.push_back(normal.allFinite() && normal.squaredNorm() > 0 ? Vec3f(normal.normalized())
+                                                                             : Vec3f(Vec3f::Zero()));
+      if (has_uvs_) {
+        const bool here = part.HasTextureCoords(0);
+        mesh_.uvs.emplace_back(here ? part.mTextureCoords[0][i].x : 0.0f,
+                               here ? part.mTextureCoords[0][i].y : 0.0f);
+      }
+      if (has_colours_) {
+        const aiColor4D c = part.HasVertexColors(0) ? part.mColors[0][i] : aiColor4D(1, 1, 1, 1);
+        mesh_.colours.emplace_back(c.r, c.g, c.b);
+      }
+    }
+    for (unsigned i = 0; i < part.mNumFaces; ++i) {
+      if (part.mFaces[i].mNumIndices != 3) continue;
+      const std::array<uint32_t, 3> face = {first + part.mFaces[i].mIndices[0],
+                                            first + part.mFaces[i].mIndices[1],
+                                            first + part.mFaces[i].mIndices[2]};
+      const Vec3f &a = mesh_.positions[face[0]], &b = mesh_.positions[face[1]], &c = mesh_.positions[face[2]];
+      if (!a.allFinite() || !b.allFinite() || !c.allFinite()) {
+        ++n_not_finite_;
+        continue;
+      }
+      const Vec3f normal = (b - a).cross(c - a);
+      if (!(normal.squaredNorm() > 0)) {
+        ++n_without_area_;
+        continue;
+      }
+      for (const uint32_t corner : face)
+        if (mesh_.normals[corner].squaredNorm() == 0) mesh_.normals[corner] = normal.normalized();
+      mesh_.faces.push_back(face);
+      mesh_.face_material.push_back(static_cast<uint16_t>(std::min(part.mMaterialIndex, 65535u)));
+    }
+  }
+
+  /// --texture, or the one picture beside an OBJ that is named as its texture.
+  void add_default_texture() {
+    std::string file = options_.texture;
+    if (file.empty()) {
+      if (!mesh_.textures.empty() || lower_extension(path_) != ".obj") return;
+      file = neighbouring_texture();
+      if (file.empty()) return;
+      log::info(cat(path_, " names no material; using ", file, " as its texture"));
+    }
+    mesh_.textures.push_back(read_texture(file));
+    for (auto& m : mesh_.materials) {
+      if (m.texture >= 0) continue;
+      m.texture = static_cast<int>(mesh_.textures.size()) - 1;
+      m.base_colour = Vec3f::Ones();
+    }
+  }
+
+  std::string neighbouring_texture() const {
+    const std::string stem = fs::path(path_).stem().string();
+    const std::string word = stem.substr(0, stem.find_first_of("_-. "));
+    std::vector<std::string> found;
+    std::error_code ignored;
+    const fs::path folder = fs::path(path_).parent_path();
+    for (const auto& entry : fs::directory_iterator(folder.empty() ? fs::path(".") : folder, ignored)) {
+      const std::string extension = lower_extension(entry.path().string());
+      if (extension != ".png" && extension != ".jpg" && extension != ".jpeg") continue;
+      const std::string name = entry.path().stem().string();
+      for (const char* kind : {"_texture", "_diffuse", "_albedo", "_basecolor", ""})
+        if (name == stem + kind || name == word + kind) found.push_back(entry.path().string());
+    }
+    return found.size() == 1 ? found[0] : "";
+  }
+
+  const aiScene& scene_;
+  const std::string& path_;
+  const ReadMeshOptions& options_;
+  Mesh mesh_;
+  std::map<std::string, int> texture_index_;
+  bool has_uvs_ = false, has_colours_ = false;
+  int64_t n_not_finite_ = 0, n_without_area_ = 0;
+};
+
+}  // namespace
+
+Mesh read_mesh(const std::string& path, const ReadMeshOptions& options) {
+  if (!is_mesh_file(path))
+    throw UserError(
+        cat(path, ": not a mesh file that can be read; expected .obj, .glb, .gltf, .ply, .stl or .off."));
+  Assimp::Importer importer;
+  if (lower_extension(path) == ".obj") {
+    ObjCheck checked = check_obj(read_whole_file(path, uint64_t{4} << 30), path, options.skip_bad_faces);
+    if (checked.n_skipped > 0)
+      log::warning(cat(path, ": left out ", checked.n_skipped, " faces that point past the vertices"));
+    importer.SetIOHandler(new CheckedFileSystem(path, std::move(checked.text)));
+  } else if (!fs::is_regular_file(path)) {
+    throw SystemError(cat(path, ": no such file."));
+  }
+  importer.SetPropertyFloat(AI_CONFIG_PP_GSN_MAX_SMOOTHING_ANGLE, 60.0f);
+  importer.SetPropertyInteger(AI_CONFIG_PP_SBP_REMOVE, aiPrimitiveType_POINT | aiPrimitiveType_LINE);
+  const aiScene* scene = importer.ReadFile(
+      path, aiProcess_Triangulate | aiProcess_GenSmoothNormals | aiProcess_JoinIdenticalVertices |
+                aiProcess_PreTransformVertices | aiProcess_SortByPType | aiProcess_ValidateDataStructure);
+  if (scene == nullptr || scene->mNumMeshes == 0)
+    throw UserError(cat(path, ": ", scene == nullptr ? importer.GetErrorString() : "it holds no faces",
+                        ". Check the file in a mesh viewer, or export it again."));
+  return SceneReader(*scene, path, options).read();
+}
+
+#endif
+
+}  // namespace t3d::io

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <memory>
+
+#include "t3d/io/mesh.h"
+#include "t3d/math/camera.h"
+
+namespace t3d::trace {
+
+/// Light from everywhere: a vertical gradient (linear radiance) that rays see when they leave the scene. The
+/// camera sees a transparent background instead.
+struct Environment {
+  Vec3f zenith = Vec3f::Constant(0.75f), horizon = Vec3f::Constant(0.6f), nadir = Vec3f::Constant(0.4f);
+  Vec3f radiance(const Vec3f& direction) const;
+};
+
+/// A square that emits towards `target` and casts soft shadows; rays do not see it.
+struct AreaLight {
+  Vec3f position = Vec3f(1.6f, -1.2f, 2.2f), target = Vec3f::Zero();
+  float side = 1.0f;
+  Vec3f radiance = Vec3f::Constant(9.0f);
+};
+
+/// What a ray met.
+struct Hit {
+  float t;
+  Vec3f point, geometric_normal, shading_normal;  // both normals face the ray's origin
+  Vec3f base_colour, emission;                    // linear
+  float metallic, roughness;
+};
+
+/// A mesh in a bounding-volume hierarchy (Embree), ready for rays from any thread.
+class Scene {
+ public:
+  /// Throws SystemError when this build has no Embree.
+  Scene(io::Mesh mesh, const Environment& environment, const AreaLight& light);
+  ~Scene();
+  Scene(const Scene&) = delete;
+  Scene& operator=(const Scene&) = delete;
+
+  /// The first surface along the ray; surfaces that are cut out (texture alpha or opacity below 0.5) let it
+  /// pass.
+  bool intersect(const Ray& ray, Hit& hit) const;
+  /// Whether anything lies on the ray before `distance`.
+  bool occluded(const Vec3f& origin, const Vec3f& direction, float distance) const;
+
+  const Environment& environment() const { return environment_; }
+  const AreaLight& light() const { return light_; }
+
+ private:
+  struct Accelerator;
+  bool shade(uint32_t face, float u, float v, const Vec3f& direction, Hit& hit) const;
+
+  io::Mesh mesh_;
+  Environment environment_;
+  AreaLight light_;
+  bool has_cutouts_ = false;
+  std::unique_ptr<Accelerator> accelerator_;
+};
+
+}  // namespace t3d::trace
