@@ -3,6 +3,7 @@
 #   CUDA    files       .cu sources, compiled only where LibTorch has CUDA
 #   SIMD    files       sources built with -O3 -ffast-math and per-CPU clones: kernels only
 #   TESTS   files       GoogleTest sources; together they become the program test_NAME
+#   TEST_LIBS targets   what the tests alone need
 #   USES    modules     the modules whose headers this one may include (the modules they use come along)
 #   LIBS    targets)    outside libraries, private unless named in PUBLIC_LIBS
 #
@@ -21,7 +22,7 @@ function(t3d_test_program NAME)
 endfunction()
 
 function(t3d_module NAME)
-  cmake_parse_arguments(ARG "" "" "SOURCES;CUDA;SIMD;TESTS;USES;LIBS;PUBLIC_LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;CUDA;SIMD;TESTS;TEST_LIBS;USES;LIBS;PUBLIC_LIBS" ${ARGN})
   add_library(t3d_${NAME} STATIC ${ARG_SOURCES} ${ARG_SIMD})
   target_include_directories(t3d_${NAME} PUBLIC ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(t3d_${NAME} PUBLIC ${ARG_PUBLIC_LIBS} PRIVATE t3d_flags ${ARG_LIBS})
@@ -35,7 +36,7 @@ function(t3d_module NAME)
     target_sources(t3d_${NAME} PRIVATE ${ARG_CUDA})
   endif()
   if(T3D_BUILD_TESTS AND ARG_TESTS)
-    t3d_test_program(test_${NAME} SOURCES ${ARG_TESTS} LIBS t3d_${NAME} ${ARG_LIBS})
+    t3d_test_program(test_${NAME} SOURCES ${ARG_TESTS} LIBS t3d_${NAME} ${ARG_LIBS} ${ARG_TEST_LIBS})
   endif()
   string(REPLACE ";" " " uses "${ARG_USES}")
   set_property(GLOBAL APPEND PROPERTY T3D_MODULES "${NAME}: ${uses}")
