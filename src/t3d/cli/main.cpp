@@ -17,6 +17,7 @@ constexpr const char* kAbout =
     "interrupted";
 
 void add_commands(CLI::App& app, Run& run) {
+  add_render_command(app, run);
   add_doctor_command(app, run);
   add_test_command(app, run);
 }
