@@ -166,10 +166,10 @@ json parse_json(std::string_view text, const std::string& name, const JsonLimits
 }
 
 std::string json_text(const json& value) {
-  if (!holds_non_finite(value)) return value.dump(2) + "\n";
+  if (!holds_non_finite(value)) return value.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
   json named = value;
   name_non_finite(named);
-  return named.dump(2) + "\n";
+  return named.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
 double json_number(const json& value, const std::string& place) {

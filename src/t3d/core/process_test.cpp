@@ -1,0 +1,159 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "t3d/core/error.h"
+#include "t3d/core/interrupt.h"
+#include "t3d/core/memory_usage.h"
+#include "t3d/core/progress.h"
+#include "tests/support/temporary_folder.h"
+
+namespace t3d {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+/// Runs `body` in a child process, standard error closed; gives its exit code, or 1000 + signal.
+template <class Body>
+int exit_code_of(Body&& body) {
+  const pid_t child = fork();
+  if (child == 0) {
+    close(STDERR_FILENO);
+    body();
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+TEST(Interrupt, FirstSignalSetsTheFlagAndSecondEndsWith130) {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    EXPECT_EQ(exit_code_of([signal] {
+                const InterruptScope scope;
+                if (interrupt_requested()) _exit(7);
+                raise(signal);
+                _exit(interrupt_requested() ? 42 : 8);
+              }),
+              42);
+    EXPECT_EQ(exit_code_of([signal] {
+                const InterruptScope scope;
+                raise(signal);
+                raise(SIGINT);
+                _exit(9);
+              }),
+              130);
+  }
+}
+
+TEST(Interrupt, SecondSignalCountsAfterTheScopeToo) {
+  EXPECT_EQ(exit_code_of([] {
+              {
+                const InterruptScope scope;
+                raise(SIGINT);
+              }
+              raise(SIGINT);
+            }),
+            130);
+}
+
+TEST(Interrupt, OldHandlersComeBackWhenNoSignalCame) {
+  EXPECT_EQ(exit_code_of([] {
+              { const InterruptScope outer, inner; }
+              raise(SIGTERM);
+            }),
+            1000 + SIGTERM);
+}
+
+TEST(Interrupt, ThrowsWithExitCode130) {
+  EXPECT_EQ(exit_code_of([] {
+              const InterruptScope scope;
+              throw_if_interrupted("nothing yet");
+              raise(SIGINT);
+              try {
+                throw_if_interrupted("saved step 7");
+              } catch (const Interrupted& failure) {
+                _exit(failure.exit_code());
+              }
+            }),
+            130);
+}
+
+TEST(MemoryUsage, SeesALargeAllocation) {
+  const size_t before = current_rss_bytes();
+  ASSERT_GT(before, size_t{1} << 20);
+  std::vector<char> block(size_t{64} << 20, 1);
+  EXPECT_GT(current_rss_bytes(), before + (size_t{60} << 20));
+  EXPECT_GE(peak_rss_bytes(), before + (size_t{60} << 20));
+  EXPECT_EQ(block.back(), 1);
+}
+
+class ProgressOutput : public ::testing::Test {
+ protected:
+  Progress::Output output(bool is_terminal) {
+    return {file_, is_terminal, [this] { return now_s_; }};
+  }
+  std::string text() {
+    std::fflush(file_);
+    return testing::read_text(path_);
+  }
+
+  testing::TemporaryFolder folder_;
+  std::string path_ = folder_ / "out";
+  std::FILE* file_ = std::fopen(path_.c_str(), "w");
+  double now_s_ = 100;
+};
+
+TEST_F(ProgressOutput, ShowsRateTimeLeftMemoryAndNote) {
+  const Progress progress("train", 4000, output(true));
+  const std::string line = progress.line(1000, "psnr 31.2", 4.0);
+  EXPECT_THAT(line, StartsWith("train  1000/4000  25%  250/s  12.0s left  "));
+  EXPECT_THAT(line, HasSubstr("MiB"));
+  EXPECT_THAT(line, ::testing::EndsWith("  psnr 31.2"));
+}
+
+TEST_F(ProgressOutput, DoesNotCountResumedStepsForTheRate) {
+  Progress progress("train", 2000, output(true));
+  progress.start_at(1000);
+  EXPECT_THAT(progress.line(1100, "", 1.0), StartsWith("train  1100/2000  55%  100/s  9.0s left"));
+}
+
+TEST_F(ProgressOutput, PrintsPlainLinesEveryFewSecondsInAPipe) {
+  Progress progress("render", 100, output(false));
+  for (int i = 0; i <= 100; ++i) {
+    progress.update(i);
+    now_s_ += 0.125;
+  }
+  progress.finish("done");
+  const std::string lines = text();
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 3) << lines;
+  EXPECT_EQ(lines.find('\r'), std::string::npos);
+  EXPECT_THAT(lines, HasSubstr("  done\n"));
+}
+
+TEST_F(ProgressOutput, RedrawsOneLiveLineOnATerminal) {
+  {
+    Progress progress("render", 100, output(true));
+    for (int i = 0; i < 50; ++i, now_s_ += 0.05) progress.update(i);
+  }
+  const std::string lines = text();
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 1) << "the destructor ends the line";
+  EXPECT_GE(std::count(lines.begin(), lines.end(), '\r'), 20);
+}
+
+TEST_F(ProgressOutput, ShowsDeviceMemoryOnlyWhenThereIsSome) {
+  Progress progress("x", 0, output(false));
+  progress.show_device_memory([] { return size_t{0}; });
+  EXPECT_THAT(progress.line(1, "", 1.0), ::testing::Not(HasSubstr("device")));
+  progress.show_device_memory([] { return size_t{3} << 30; });
+  EXPECT_THAT(progress.line(1, "", 1.0), HasSubstr("GiB on the device"));
+}
+
+}  // namespace
+}  // namespace t3d
