@@ -21,6 +21,7 @@ typedef float VecF __attribute__((vector_size(32)));
 typedef int32_t VecI __attribute__((vector_size(32)));
 typedef uint32_t VecU __attribute__((vector_size(32)));
 
+/// The registers that hold one entry.
 template <int F>
 struct Features {
   typedef float type __attribute__((vector_size(F * 4)));
@@ -29,6 +30,15 @@ template <>
 struct Features<1> {
   using type = float;
 };
+template <>
+struct Features<2> {
+  typedef float type __attribute__((vector_size(16)));  // the upper half idle
+};
+
+typedef double Pair __attribute__((may_alias, aligned(4)));  // two floats moved as one
+typedef double Pairs2 __attribute__((vector_size(16)));
+typedef double Pairs4 __attribute__((vector_size(32)));
+typedef VecF VecAlias __attribute__((may_alias));
 
 template <class V>
 T3D_INLINE void load(V& v, const void* from) {
@@ -37,6 +47,28 @@ T3D_INLINE void load(V& v, const void* from) {
 template <class V>
 T3D_INLINE void store(void* to, const V& v) {
   std::memcpy(to, &v, sizeof(V));
+}
+T3D_INLINE const VecF& as_floats(const Pairs4& pairs) {
+  return *reinterpret_cast<const VecAlias*>(&pairs);
+}
+template <int F>
+T3D_INLINE void load_entry(typename Features<F>::type& v, const float* from) {
+  if constexpr (F == 2) {
+    const Pairs2 pair = {*reinterpret_cast<const Pair*>(from), 0.0};
+    load(v, &pair);
+  } else {
+    load(v, from);
+  }
+}
+template <int F>
+T3D_INLINE void store_entry(float* to, const typename Features<F>::type& v) {
+  if constexpr (F == 2) {
+    Pairs2 pair;
+    load(pair, &v);
+    *reinterpret_cast<Pair*>(to) = pair[0];
+  } else {
+    store(to, v);
+  }
 }
 
 /// What is known about 32 samples in one level.
@@ -102,6 +134,7 @@ T3D_INLINE void locate(const LevelTask& t, int64_t begin, Block<D>& block) {
 template <int D, int F, int kWrite>
 T3D_INLINE void request(const float* table, const Block<D>& block) {
   for (int c = 0; c < 1 << D; c += F >= 8 ? 1 : 2)
+#pragma GCC unroll 16
     for (int i = 0; i < kBlock; ++i) __builtin_prefetch(table + uint64_t{block.entry[c][i]} * F, kWrite, 3);
 }
 
@@ -124,35 +157,75 @@ T3D_INLINE void for_each_block(const LevelTask& t, const float* table, int64_t b
 
 template <int D, int F>
 struct ForwardUse {
-  const LevelTask& t;
+  const float* table;
+  float* out;
+  int64_t stride;
+
   T3D_INLINE void operator()(const Block<D>& block, int64_t first, int n) const {
-    using V = typename Features<F>::type;
-    for (int i = 0; i < n; ++i) {
-      V sum = {};
-      for (int c = 0; c < 1 << D; ++c) {
-        V entry;
-        load(entry, t.table + uint64_t{block.entry[c][i]} * F);
-        sum += block.weight[c][i] * entry;
+    if constexpr (F == 2) {
+      pairs(block, first, n);
+    } else {
+      using V = typename Features<F>::type;
+      for (int i = 0; i < n; ++i) {
+        V sum = {};
+        for (int c = 0; c < 1 << D; ++c) {
+          V entry;
+          load_entry<F>(entry, table + uint64_t{block.entry[c][i]} * F);
+          sum += block.weight[c][i] * entry;
+        }
+        store_entry<F>(out + (first + i) * stride, sum);
       }
-      store(t.out + (first + i) * t.out_stride, sum);
+    }
+  }
+
+  /// Two features: four samples to a register, each weight twice.
+  T3D_INLINE void pairs(const Block<D>& block, int64_t first, int n) const {
+    const Pair* entries = reinterpret_cast<const Pair*>(table);
+    for (int g = 0; g < n; g += kLanes) {
+      VecF low = {}, high = {};  // samples 0 1 4 5 and 2 3 6 7
+      for (int c = 0; c < 1 << D; ++c) {
+        VecF w;
+        load(w, &block.weight[c][g]);
+        const uint32_t* e = &block.entry[c][g];
+        const Pairs4 a = {entries[e[0]], entries[e[1]], entries[e[4]], entries[e[5]]};
+        const Pairs4 b = {entries[e[2]], entries[e[3]], entries[e[6]], entries[e[7]]};
+        low += __builtin_shufflevector(w, w, 0, 0, 1, 1, 4, 4, 5, 5) * as_floats(a);
+        high += __builtin_shufflevector(w, w, 2, 2, 3, 3, 6, 6, 7, 7) * as_floats(b);
+      }
+      const VecF front = __builtin_shufflevector(low, high, 0, 1, 2, 3, 8, 9, 10, 11);
+      const VecF back = __builtin_shufflevector(low, high, 4, 5, 6, 7, 12, 13, 14, 15);
+      float* to = out + (first + g) * stride;
+      if (stride == 2 && g + kLanes <= n) {
+        store(to, front);
+        store(to + kLanes, back);
+      } else {
+        Pair values[kLanes];
+        store(values, front);
+        store(values + 4, back);
+        for (int i = 0; i < std::min(kLanes, n - g); ++i)
+          *reinterpret_cast<Pair*>(to + i * stride) = values[i];
+      }
     }
   }
 };
 
 template <int D, int F>
 struct ScatterUse {
-  const LevelTask& t;
+  float* dtable;
+  const float* dy;
+  int64_t stride;
+
   T3D_INLINE void operator()(const Block<D>& block, int64_t first, int n) const {
     using V = typename Features<F>::type;
     for (int i = 0; i < n; ++i) {
-      V dy;
-      load(dy, t.dy + (first + i) * t.dy_stride);
+      V gradient;
+      load_entry<F>(gradient, dy + (first + i) * stride);
       for (int c = 0; c < 1 << D; ++c) {
-        float* entry = t.dtable + uint64_t{block.entry[c][i]} * F;
+        float* entry = dtable + uint64_t{block.entry[c][i]} * F;
         V sum;
-        load(sum, entry);
-        sum += block.weight[c][i] * dy;
-        store(entry, sum);
+        load_entry<F>(sum, entry);
+        sum += block.weight[c][i] * gradient;
+        store_entry<F>(entry, sum);
       }
     }
   }
@@ -167,10 +240,10 @@ struct InputUse {
     alignas(64) float value[1 << D][kBlock];  // dy . entry
     for (int i = 0; i < n; ++i) {
       V dy;
-      load(dy, t.dy + (first + i) * t.dy_stride);
+      load_entry<F>(dy, t.dy + (first + i) * t.dy_stride);
       for (int c = 0; c < 1 << D; ++c) {
         V entry;
-        load(entry, t.table + uint64_t{block.entry[c][i]} * F);
+        load_entry<F>(entry, t.table + uint64_t{block.entry[c][i]} * F);
         value[c][i] = dot(entry, dy);
       }
     }
@@ -209,13 +282,13 @@ struct InputUse {
 struct Forward {
   template <int D, int F>
   static T3D_INLINE void run(const LevelTask& t, int64_t begin, int64_t end) {
-    for_each_block<D, F, false, 0>(t, t.table, begin, end, ForwardUse<D, F>{t});
+    for_each_block<D, F, false, 0>(t, t.table, begin, end, ForwardUse<D, F>{t.table, t.out, t.out_stride});
   }
 };
 struct Scatter {
   template <int D, int F>
   static T3D_INLINE void run(const LevelTask& t, int64_t begin, int64_t end) {
-    for_each_block<D, F, false, 1>(t, t.dtable, begin, end, ScatterUse<D, F>{t});
+    for_each_block<D, F, false, 1>(t, t.dtable, begin, end, ScatterUse<D, F>{t.dtable, t.dy, t.dy_stride});
   }
 };
 struct Input {

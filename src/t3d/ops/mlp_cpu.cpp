@@ -6,6 +6,7 @@
 #include "t3d/core/error.h"
 #include "t3d/ops/mlp.h"
 #include "t3d/ops/mlp_kernels.h"
+#include "t3d/ops/simd.h"
 
 namespace t3d::ops::cpu {
 namespace {
@@ -14,8 +15,22 @@ namespace {
 /// order, so that the result is the same for any number of threads.
 constexpr int64_t kMaxRuns = 32;
 
+/// Floats on a cache line's boundary: tiles load whole lines.
+class Aligned {
+ public:
+  explicit Aligned(int64_t n) : room_(new float[n + kLine]) {}
+  float* data() const { return aligned(room_.get()); }
+  static constexpr int64_t kLine = 16;
+  static float* aligned(float* p) {
+    return reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(p) + 63) / 64 * 64);
+  }
+
+ private:
+  std::unique_ptr<float[]> room_;
+};
+
 struct Packed {
-  std::vector<float> data;
+  Aligned data{0};
   std::vector<PackedLayer> layers;
   int64_t n_gradient = 0;
 };
@@ -25,7 +40,8 @@ Packed pack(const MlpConfig& config, const float* params) {
   const std::vector<MlpLayer> layers = mlp_layers(config);
   int64_t total = 0;
   for (const MlpLayer& l : layers) total += int64_t{padded(l.n_out)} * padded(l.n_in);
-  packed.data.assign(2 * total, 0.f);
+  packed.data = Aligned(2 * total);
+  std::fill_n(packed.data.data(), 2 * total, 0.f);
   float* to = packed.data.data();
   for (const MlpLayer& l : layers) {
     const int64_t size = int64_t{padded(l.n_out)} * padded(l.n_in);
@@ -44,53 +60,69 @@ Packed pack(const MlpConfig& config, const float* params) {
   return packed;
 }
 
-/// Rows first .. first+n of `from` into panels; rows and columns beyond are zero.
-template <int kGroup>
-void gather_groups(const Rows<const float>& from, int64_t first, int n, int n_columns, float* panels) {
-  const int group = kGroup > 0 ? kGroup : static_cast<int>(std::min<int64_t>(from.group, n_columns));
-  for (int c = 0; c < n_columns; c += group) {
-    const float* source = from.data + first * from.row_stride + c / group * from.group_stride;
-    const int count = std::min(group, n_columns - c);
-    for (int i = 0; i < count;) {  // runs inside one panel
-      const int column = c + i, run = kGroup > 0 ? kGroup : std::min(count - i, kPanel - column % kPanel);
-      float* to = panels + column / kPanel * kPanelFloats + column % kPanel;
-      for (int s = 0; s < n; ++s)
-        std::memcpy(to + s * kPanel, source + s * from.row_stride + i, run * sizeof(float));
-      i += run;
-    }
+/// Moves n rows between panels and a batch in groups of kGroup, a panel's row at a time.
+/// copy(element of the batch, element of the panel, number of floats)
+template <int kGroup, class T, class Copy>
+T3D_INLINE void move_groups(const Rows<T>& batch, int64_t first, int n, int n_columns, float* panels,
+                            Copy copy) {
+  constexpr int kGroups = kPanel / kGroup;
+  const int64_t stride = batch.row_stride;
+  for (int c = 0; c < n_columns; c += kPanel, panels += kPanelFloats) {
+    T* stream[kGroups];
+    for (int g = 0; g < kGroups; ++g)
+      stream[g] = batch.data + first * stride + (c / kGroup + g) * batch.group_stride;
+    float* row = panels;
+    for (int64_t s = 0; s < n * stride; s += stride, row += kPanel)
+      for (int g = 0; g < kGroups; ++g) copy(stream[g] + s, row + g * kGroup, kGroup);
   }
 }
 
+template <class T, class Copy>
+T3D_INLINE void move_rows(const Rows<T>& batch, int64_t first, int n, int n_columns, float* panels,
+                          Copy copy) {
+  const bool whole = n_columns % kPanel == 0;
+  if (whole && batch.group == 2) return move_groups<2>(batch, first, n, n_columns, panels, copy);
+  if (whole && batch.group == 4) return move_groups<4>(batch, first, n, n_columns, panels, copy);
+  if (whole && batch.group == 8) return move_groups<8>(batch, first, n, n_columns, panels, copy);
+  for (int c = 0; c < n_columns;) {  // runs inside one group and one panel
+    const int64_t in_group = c % batch.group;
+    const int run = static_cast<int>(
+        std::min({batch.group - in_group, int64_t{kPanel - c % kPanel}, int64_t{n_columns - c}}));
+    T* from = batch.data + first * batch.row_stride + c / batch.group * batch.group_stride + in_group;
+    float* row = panels + c / kPanel * kPanelFloats + c % kPanel;
+    const int64_t stride = batch.row_stride;
+    if (run == kPanel) {
+      for (int s = 0; s < n; ++s) copy(from + s * stride, row + s * kPanel, kPanel);
+    } else {
+      for (int s = 0; s < n; ++s)
+        for (int i = 0; i < run; ++i) copy(from + s * stride + i, row + s * kPanel + i, 1);
+    }
+    c += run;
+  }
+}
+
+/// Rows first .. first+n into panels; rows and columns beyond are zero.
 void gather(const Rows<const float>& from, int64_t first, int n, int n_columns, float* panels) {
   if (n < kBlockRows || n_columns % kPanel != 0)
     std::memset(panels, 0, sizeof(float) * n_panels(n_columns) * kPanelFloats);
-  if (from.group == 2 && n_columns % 2 == 0) return gather_groups<2>(from, first, n, n_columns, panels);
-  if (from.group == 4 && n_columns % 4 == 0) return gather_groups<4>(from, first, n, n_columns, panels);
-  if (from.group == 8 && n_columns % 8 == 0) return gather_groups<8>(from, first, n, n_columns, panels);
-  gather_groups<0>(from, first, n, n_columns, panels);
+  move_rows(from, first, n, n_columns, panels,
+            [](const float* batch, float* panel, int k) { std::memcpy(panel, batch, k * sizeof(float)); });
 }
 
-template <int kGroup>
-void scatter_groups(const float* panels, int n_columns, int n, const Rows<float>& to, int64_t first) {
-  const int group = kGroup > 0 ? kGroup : static_cast<int>(std::min<int64_t>(to.group, n_columns));
-  for (int c = 0; c < n_columns; c += group) {
-    float* target = to.data + first * to.row_stride + c / group * to.group_stride;
-    const int count = std::min(group, n_columns - c);
-    for (int i = 0; i < count;) {
-      const int column = c + i, run = kGroup > 0 ? kGroup : std::min(count - i, kPanel - column % kPanel);
-      const float* source = panels + column / kPanel * kPanelFloats + column % kPanel;
-      for (int s = 0; s < n; ++s)
-        std::memcpy(target + s * to.row_stride + i, source + s * kPanel, run * sizeof(float));
-      i += run;
-    }
+void scatter(float* panels, int n_columns, int n, const Rows<float>& to, int64_t first) {
+  move_rows(to, first, n, n_columns, panels,
+            [](float* batch, const float* panel, int k) { std::memcpy(batch, panel, k * sizeof(float)); });
+}
+
+/// Asks for the cache lines of rows that lie level by level: so many short streams are more than the hardware
+/// follows by itself. Always inline: the compiler drops calls of a function that only prefetches.
+template <int kWrite, class T>
+T3D_INLINE void request(const Rows<T>& r, int64_t first, int64_t n, int n_columns) {
+  if (r.row_stride != r.group) return;
+  for (int64_t c = 0; c < n_columns; c += r.group) {
+    const T* from = r.data + first * r.row_stride + c / r.group * r.group_stride;
+    for (int64_t i = 0; i < n * r.row_stride; i += 16) __builtin_prefetch(from + i, kWrite, 3);
   }
-}
-
-void scatter(const float* panels, int n_columns, int n, const Rows<float>& to, int64_t first) {
-  if (to.group == 2 && n_columns % 2 == 0) return scatter_groups<2>(panels, n_columns, n, to, first);
-  if (to.group == 4 && n_columns % 4 == 0) return scatter_groups<4>(panels, n_columns, n, to, first);
-  if (to.group == 8 && n_columns % 8 == 0) return scatter_groups<8>(panels, n_columns, n, to, first);
-  scatter_groups<0>(panels, n_columns, n, to, first);
 }
 
 float activated(float x, Activation activation) {
@@ -150,15 +182,17 @@ void mlp_forward(const MlpConfig& config, const float* params, Rows<const float>
   if (n == 0) return;
   const Packed packed = pack(config, params);
   const MlpKernels kernels = mlp_kernels();
+  if (hidden != nullptr) hidden = Aligned::aligned(hidden);
 #pragma omp parallel
   {
-    std::vector<float> in(padded(config.n_in) * kBlockRows), out(padded(config.n_out) * kBlockRows);
-    std::vector<float> own(hidden == nullptr ? hidden_per_block(config) : 0);
-#pragma omp for schedule(dynamic, 4)
+    Aligned in(padded(config.n_in) * kBlockRows), out(padded(config.n_out) * kBlockRows);
+    Aligned own(hidden == nullptr ? hidden_per_block(config) : 0);
+#pragma omp for schedule(dynamic, 16)
     for (int64_t b = 0; b < n_blocks(n); ++b) {
       const int64_t first = b * kBlockRows;
       const int n_rows = static_cast<int>(std::min<int64_t>(kBlockRows, n - first));
       gather(x, first, n_rows, config.n_in, in.data());
+      request<0>(x, first + kBlockRows, std::min<int64_t>(kBlockRows, n - first - kBlockRows), config.n_in);
       kernels.forward(packed.layers, in.data(),
                       hidden == nullptr ? own.data() : hidden + b * hidden_per_block(config), out.data());
       if (config.output_activation != Activation::None)
@@ -177,13 +211,16 @@ void mlp_backward(const MlpConfig& config, const float* params, Rows<const float
             "the derivative of the output activation needs y");
   const Packed packed = pack(config, params);
   const MlpKernels kernels = mlp_kernels();
+  if (hidden != nullptr) hidden = Aligned::aligned(const_cast<float*>(hidden));
   const int64_t n_runs = std::min(n_blocks(n), kMaxRuns);
-  std::vector<float> sums(dparams == nullptr ? 0 : n_runs * packed.n_gradient, 0.f);
+  const int64_t n_sums = dparams == nullptr ? 0 : n_runs * packed.n_gradient;
+  Aligned sums(n_sums);
+  std::fill_n(sums.data(), n_sums, 0.f);
 #pragma omp parallel
   {
-    std::vector<float> in(padded(config.n_in) * kBlockRows), d_in(in.size());
-    std::vector<float> d_out(padded(config.n_out) * kBlockRows), scratch(2 * config.n_neurons * kBlockRows);
-    std::vector<float> own(hidden == nullptr ? hidden_per_block(config) : 0);
+    Aligned in(padded(config.n_in) * kBlockRows), d_in(padded(config.n_in) * kBlockRows);
+    Aligned d_out(padded(config.n_out) * kBlockRows), scratch(2 * config.n_neurons * kBlockRows);
+    Aligned own(hidden == nullptr ? hidden_per_block(config) : 0);
 #pragma omp for schedule(dynamic, 1)
     for (int64_t run = 0; run < n_runs; ++run) {
       for (int64_t b = run * n_blocks(n) / n_runs; b < (run + 1) * n_blocks(n) / n_runs; ++b) {
@@ -196,6 +233,8 @@ void mlp_backward(const MlpConfig& config, const float* params, Rows<const float
           kept = own.data();
         }
         gather(dy, first, n_rows, config.n_out, d_out.data());
+        request<0>(x, first + kBlockRows, std::min<int64_t>(kBlockRows, n - first - kBlockRows), config.n_in);
+        if (dx.data != nullptr) request<1>(dx, first, n_rows, config.n_in);
         if (config.output_activation != Activation::None)
           for_each_output(d_out.data(), n_rows, config.n_out, [&](float& value, int s, int o) {
             value *= slope(y.at(first + s, o), config.output_activation);
@@ -217,7 +256,7 @@ void mlp_backward(const MlpConfig& config, const float* params, Rows<const float
         const int64_t at =
             packed.layers[l].gradient + (int64_t{i} / kPanel * padded(n_out) + o) * kPanel + i % kPanel;
         float sum = 0;
-        for (int64_t run = 0; run < n_runs; ++run) sum += sums[run * packed.n_gradient + at];
+        for (int64_t run = 0; run < n_runs; ++run) sum += sums.data()[run * packed.n_gradient + at];
         dparams[layers[l].first + int64_t{o} * n_in + i] += sum;
       }
   }

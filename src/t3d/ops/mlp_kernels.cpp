@@ -30,10 +30,8 @@ struct Avx512 {
 };
 
 template <class V>
-T3D_INLINE V load(const float* from) {
-  V v;
+T3D_INLINE void load(V& v, const float* from) {
   std::memcpy(&v, from, sizeof(V));
-  return v;
 }
 
 enum class After { Nothing, Relu, Mask };
@@ -52,7 +50,7 @@ T3D_INLINE void tile(const float* a, int n_k, const float* b, int64_t b_panel, f
 #pragma GCC unroll 16
       for (int c = 0; c < C; ++c)
 #pragma GCC unroll 16
-        for (int v = 0; v < NV; ++v) w[c][v] = load<V>(b + c * b_panel + v * kWidth);
+        for (int v = 0; v < NV; ++v) load(w[c][v], b + c * b_panel + v * kWidth);
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
@@ -70,7 +68,11 @@ T3D_INLINE void tile(const float* a, int n_k, const float* b, int64_t b_panel, f
         const int at = c * kPanelFloats + r * kPanel + v * kWidth;
         V x = sum[r][c][v];
         if (after == After::Relu) x = x > 0.f ? x : V{};
-        if (after == After::Mask) x = load<V>(mask + at) > 0.f ? x : V{};
+        if (after == After::Mask) {
+          V kept;
+          load(kept, mask + at);
+          x = kept > 0.f ? x : V{};
+        }
         std::memcpy(out + at, &x, sizeof(V));
       }
 }
@@ -122,12 +124,12 @@ T3D_INLINE void outer_tile(const float* const* a_column, const float* b, float* 
   for (int r = 0; r < R; ++r) {
     a[r] = a_column[r];
 #pragma GCC unroll 16
-    for (int v = 0; v < NV; ++v) sum[r][v] = load<V>(to + r * kPanel + v * kWidth);
+    for (int v = 0; v < NV; ++v) load(sum[r][v], to + r * kPanel + v * kWidth);
   }
   for (int64_t s = 0; s < kPanelFloats; s += kPanel) {
     V x[NV];
 #pragma GCC unroll 16
-    for (int v = 0; v < NV; ++v) x[v] = load<V>(b + s + v * kWidth);
+    for (int v = 0; v < NV; ++v) load(x[v], b + s + v * kWidth);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
