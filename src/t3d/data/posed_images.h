@@ -21,12 +21,13 @@ struct PosedImages {
   std::vector<View> train, val, test;
   float aabb_scale = 1.0f;                     // the whole box is +-0.5 * aabb_scale, a power of two
   bool has_alpha = false;                      // some pixel of some image is not opaque
-  Mat4f scene_from_world = Mat4f::Identity();  // similarity: uniform scale and shift
+  Mat4f scene_from_world = Mat4f::Identity();  // similarity: uniform scale, rotation, shift
   std::vector<std::string> missing;            // images that the data set lists and the disk lacks
   std::string kind;                            // "nerf-synthetic", "instant-ngp", "nsvf" or "colmap"
   std::string folder;
 
-  float scene_scale() const { return scene_from_world(0, 0); }
+  /// Scene units per world unit.
+  float scene_scale() const { return scene_from_world.block<3, 1>(0, 0).norm(); }
 };
 
 struct PosedImagesOptions {

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "t3d/data/dataset.h"
+
+namespace t3d::data {
+
+/// One transforms JSON file: NeRF-synthetic's keys, instant-ngp's, or both.
+struct Transforms {
+  std::vector<Frame> frames;
+  std::optional<int> aabb_scale;
+  std::optional<double> scale;  // instant-ngp: scene = world * scale + offset - 0.5
+  std::optional<Vec3d> offset;
+  std::optional<std::pair<Vec3d, Vec3d>> aabb;  // the object's box in the world
+};
+
+/// `name` is what messages call the file, `folder` what image paths are relative to, and `prefix` is put
+/// before the views' names. Throws UserError.
+Transforms parse_transforms(std::string_view text, const std::string& name, const std::string& folder,
+                            const std::string& prefix = "");
+
+}  // namespace t3d::data
