@@ -1,0 +1,153 @@
+#include <omp.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "bench/measured_peak.h"
+#include "t3d/core/memory_usage.h"
+#include "t3d/core/rng.h"
+#include "t3d/ops/hash_grid.h"
+#include "t3d/ops/mlp.h"
+#include "t3d/ops/simd.h"
+
+// Hash grid of 16 levels x 2 features, followed by a network 32-64-64-4: forward and backward (gradients of
+// all parameters) of a batch of uniformly random points, which is the hardest order for the memory.
+namespace {
+
+using namespace t3d;
+using namespace t3d::ops;
+
+double seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+struct Result {
+  int log2_table;
+  double encode_s, forward_s, backward_s, scatter_s, whole_s;
+};
+
+std::vector<float> random_floats(int64_t n, float low, float high, uint64_t seed) {
+  std::vector<float> out(n);
+  Rng rng(seed);
+  for (float& v : out) v = rng.uniform(low, high);
+  return out;
+}
+
+/// Times of one batch, each the best of as many rounds as fit into `budget_s`.
+Result measure(int log2_table, int64_t n, double budget_s) {
+  HashGridConfig grid;
+  grid.log2_table = log2_table;
+  const HashGridLayout layout = HashGridLayout::make(grid);
+  MlpConfig net;
+  net.n_in = layout.n_outputs();
+  net.n_out = 4;
+  net.n_hidden_layers = 2;
+
+  const std::vector<float> table = random_floats(layout.n_params(), -1e-1f, 1e-1f, 1);
+  const std::vector<float> weights = random_floats(mlp_n_params(net), -0.2f, 0.2f, 2);
+  const std::vector<float> x = random_floats(n * 3, 0.f, 1.f, 3), dy = random_floats(n * 4, -1.f, 1.f, 4);
+  std::vector<float> d_table(table.size()), d_weights(weights.size()), y(n * 4);
+  std::vector<float> features(n * net.n_in), d_features(n * net.n_in), hidden(cpu::mlp_hidden_size(net, n));
+  const auto levels = level_rows(features.data(), n, grid.n_features);
+  const auto d_levels = level_rows(d_features.data(), n, grid.n_features);
+  const auto y_rows = rows(y.data(), 4);
+  const auto dy_rows = rows(dy.data(), 4);
+
+  const double kNever = 1e30;
+  Result best{log2_table, kNever, kNever, kNever, kNever, kNever};
+  const double end = seconds() + budget_s;
+  for (int round = 0; round < 3 || seconds() < end; ++round) {
+    const double t0 = seconds();
+    cpu::hash_grid_forward(layout, table.data(), x.data(), 3, n, levels);
+    const double t1 = seconds();
+    cpu::mlp_forward(net, weights.data(), levels, n, y_rows, hidden.data());
+    const double t2 = seconds();
+    cpu::mlp_backward(net, weights.data(), levels, n, y_rows, hidden.data(), dy_rows, d_levels,
+                      d_weights.data());
+    const double t3 = seconds();
+    cpu::hash_grid_backward_params(layout, x.data(), 3, n, d_levels, d_table.data());
+    const double t4 = seconds();
+    best.encode_s = std::min(best.encode_s, t1 - t0);
+    best.forward_s = std::min(best.forward_s, t2 - t1);
+    best.backward_s = std::min(best.backward_s, t3 - t2);
+    best.scatter_s = std::min(best.scatter_s, t4 - t3);
+    best.whole_s = std::min(best.whole_s, t4 - t0);
+  }
+  return best;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  int64_t n = 1 << 17;
+  double budget_s = 3;
+  int threads = static_cast<int>(std::thread::hardware_concurrency());
+  std::vector<int> tables = {19, 15};
+  std::string json_path, peer;
+  CLI::App app("Hash grid 16x2 and network 32-64-64-4, forward and backward, in samples a second");
+  app.add_option("--samples", n, "points in a batch")
+      ->capture_default_str()
+      ->check(CLI::Range(1000, 1 << 24));
+  app.add_option("--seconds", budget_s, "time for each table size")->capture_default_str();
+  app.add_option("--threads", threads, "threads")->capture_default_str()->check(CLI::Range(1, 1024));
+  app.add_option("--tables", tables, "log2 of the entries of a level")->delimiter(',')->capture_default_str();
+  app.add_option("--json", json_path, "also write the figures here");
+  app.add_option("--peer", peer, "a command to run beside, once after each table size; its output is shown");
+  CLI11_PARSE(app, argc, argv);
+  omp_set_num_threads(threads);
+
+  const double flops_forward = 2.0 * (32 * 64 + 64 * 64 + 64 * 4), flops = 3 * flops_forward;
+  const double peak = bench::fma_gflops();
+  nlohmann::json report = {
+      {"simd", simd_name(simd())}, {"threads", threads}, {"samples", n}, {"fma_gflops", peak}};
+  std::printf("%d threads, %s, measured peak %.0f GFLOP/s, batch %lld\n\n", threads, simd_name(simd()), peak,
+              static_cast<long long>(n));
+  std::printf(
+      "| entries | encode M/s | network fwd M/s (of peak) | network bwd M/s (of peak) | scatter M/s | "
+      "forward+backward M/s | of peak | random reads M/s | of them used |\n");
+  std::printf("| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
+  for (int table : tables) {
+    const Result r = measure(table, n, budget_s);
+    const double m = static_cast<double>(n) / 1e6, reads = bench::random_reads_m(8L << table);
+    const double forward_share = m / r.forward_s * flops_forward / 1e3 / peak;
+    const double backward_share = m / r.backward_s * 2 * flops_forward / 1e3 / peak;
+    const double share = m / r.whole_s * flops / 1e3 / peak, reads_share = m / r.encode_s * 16 * 8 / reads;
+    std::printf(
+        "| 2^%d | %.2f | %.2f (%.0f %%) | %.2f (%.0f %%) | %.2f | **%.2f** | %.0f %% | %.0f | %.0f %% |\n",
+        table, m / r.encode_s, m / r.forward_s, 100 * forward_share, m / r.backward_s, 100 * backward_share,
+        m / r.scatter_s, m / r.whole_s, 100 * share, reads, 100 * reads_share);
+    std::fflush(stdout);
+    report["tables"].push_back({{"log2_table", table},
+                                {"encode_m_per_s", m / r.encode_s},
+                                {"network_forward_m_per_s", m / r.forward_s},
+                                {"network_backward_m_per_s", m / r.backward_s},
+                                {"scatter_m_per_s", m / r.scatter_s},
+                                {"forward_backward_m_per_s", m / r.whole_s},
+                                {"share_of_peak", share},
+                                {"random_reads_m_per_s", reads}});
+    if (!peer.empty() && std::system(peer.c_str()) != 0) {
+      std::fprintf(stderr, "the peer's command failed: %s\n", peer.c_str());
+      return 1;
+    }
+  }
+  report["memory.peak_mib"] = static_cast<double>(peak_rss_bytes()) / (1 << 20);
+  std::printf("\npeak memory %.0f MiB\n", static_cast<double>(peak_rss_bytes()) / (1 << 20));
+  if (!json_path.empty()) {
+    std::ofstream out(json_path);
+    out << report.dump(2) << "\n";
+    if (!out.flush()) {
+      std::fprintf(stderr, "%s: cannot be written\n", json_path.c_str());
+      return 3;
+    }
+  }
+  return 0;
+}

@@ -1,0 +1,14 @@
+#pragma once
+
+/// What this machine can do at best, measured, so that a benchmark can say which share of it was reached.
+namespace t3d::bench {
+
+/// Single-precision multiply-adds of all threads together, in GFLOP/s, with the instruction set that
+/// ops::simd() names; the best of several tries.
+double fma_gflops();
+
+/// Random reads of 8 bytes (one hash-grid entry of two floats) from a table of `table_bytes`, all threads
+/// together, each read's address known in advance, in millions a second.
+double random_reads_m(long table_bytes);
+
+}  // namespace t3d::bench
