@@ -70,7 +70,7 @@ T3D_HOST_DEVICE inline void cell_point(uint32_t number, float u, float v, float 
 
 T3D_HOST_DEVICE inline int grid_coordinate(float x, float inverse_side) {
   const float c = (x * inverse_side + 0.5f) * kGridSide;
-  return c < 0.0f ? 0 : c >= kGridSide ? kGridSide - 1 : static_cast<int>(c);
+  return !(c > 0.0f) ? 0 : c >= kGridSide ? kGridSide - 1 : static_cast<int>(c);
 }
 
 /// Number of the cell of `cascade` that holds the point; points outside count to the nearest cell.

@@ -37,10 +37,10 @@ T3D_HOST_DEVICE inline bool cube_interval(const float* o, const float* inverse_d
   }
   *t_min = low;
   *t_max = high;
-  return low < high && high > 0.0f;
+  return low < high && high > 0.0f && high < 1e20f;  // no limit at all: not a number, or no direction
 }
 
-/// Visits the samples of one ray. The whole state is t, so that a ray may be left and taken up again
+/// Visits the samples of one ray. The whole state is (n, t), so that a ray may be left and taken up again
 /// (`resume_at`); with cone_angle 0 the samples lie on the lattice first + n*dt.
 ///
 ///   RayMarcher ray(origin, direction, jitter, config, n_cascades);
