@@ -62,6 +62,16 @@ void write_all(int fd, const void* data, size_t n_bytes, const std::string& path
   }
 }
 
+void append_all(int fd, const void* data, size_t n_bytes, const std::string& path) {
+  const off_t size = lseek(fd, 0, SEEK_END);
+  try {
+    write_all(fd, data, n_bytes, path);
+  } catch (const SystemError&) {
+    if (size >= 0) file_calls().truncate(fd, size);
+    throw;
+  }
+}
+
 void sync_file(int fd, const std::string& path) {
   int result = 0;
   do {

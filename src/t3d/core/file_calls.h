@@ -31,6 +31,9 @@ FileCalls system_file_calls();
 int open_for_writing(const std::string& path, int flags);
 /// Writes all bytes: continues short writes and calls that a signal broke off. Throws SystemError.
 void write_all(int fd, const void* data, size_t n_bytes, const std::string& path);
+/// Adds all bytes to the end of a file opened for appending, or none: after a failure the file is cut back,
+/// so that what is appended later does not continue half a record. Throws SystemError.
+void append_all(int fd, const void* data, size_t n_bytes, const std::string& path);
 /// Flushes what was written to the disk. Throws SystemError.
 void sync_file(int fd, const std::string& path);
 /// Makes the entries of `folder` (names, renames) last through a power cut. Throws SystemError.
