@@ -20,6 +20,7 @@ namespace t3d::cli {
 ///   command->callback([options, &run] { run = [options] { return render(*options); }; });
 using Run = std::function<int()>;
 
+void add_reconstruct_command(CLI::App& app, Run& run);
 void add_render_command(CLI::App& app, Run& run);
 void add_doctor_command(CLI::App& app, Run& run);
 void add_test_command(CLI::App& app, Run& run);

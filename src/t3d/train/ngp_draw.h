@@ -16,7 +16,8 @@ struct NgpDraw {
 
   /// widths and heights: of each image.
   template <class Size>
-  T3D_HOST_DEVICE static NgpDraw at(uint64_t seed, uint32_t step, uint32_t ray, uint32_t n_images, const Size& size_of) {
+  T3D_HOST_DEVICE static NgpDraw at(uint64_t seed, uint32_t step, uint32_t ray, uint32_t n_images,
+                                    const Size& size_of) {
     const uint64_t stream = (uint64_t{0x4e47u} << 32) | step;
     const Philox a = Philox::at(seed, 2 * static_cast<uint64_t>(ray), stream);
     const Philox b = Philox::at(seed, 2 * static_cast<uint64_t>(ray) + 1, stream);

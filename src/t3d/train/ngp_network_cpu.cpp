@@ -32,13 +32,15 @@ void NgpNetworkCpu::density(const float* params, const float* points, int64_t n,
   encode(params, points, n);
   const int n_out = layout_.density.n_out;
   float* out = geometry_.need(n * n_out);
-  const Rows<const float> features = level_rows<const float>(features_.data(), n, layout_.grid.config.n_features);
+  const Rows<const float> features =
+      level_rows<const float>(features_.data(), n, layout_.grid.config.n_features);
   ops::cpu::mlp_forward(layout_.density, density_params(params), features, n, rows(out, n_out), nullptr);
   for (int64_t i = 0; i < n; ++i) sigma[i] = std::exp(std::min(out[i * n_out], kMaxLogDensity));
 }
 
-void NgpNetworkCpu::select_and_shade(const float* params, const int32_t* source, int64_t n, const float* directions_sh,
-                                     const int32_t* ray, float* sigma, float* rgb) {
+void NgpNetworkCpu::select_and_shade(const float* params, const int32_t* source, int64_t n,
+                                     const float* directions_sh, const int32_t* ray, float* sigma,
+                                     float* rgb) {
   if (n == 0) return;
   const int n_features = layout_.grid.config.n_features, n_levels = layout_.grid.config.n_levels;
   const int n_sh = layout_.n_sh(), n_geometry = layout_.density.n_out, n_in = layout_.colour.n_in;
@@ -52,36 +54,42 @@ void NgpNetworkCpu::select_and_shade(const float* params, const int32_t* source,
     const int64_t from = source[i];
     std::copy_n(all_x + 3 * from, 3, x + 3 * i);
     for (int level = 0; level < n_levels; ++level)
-      std::copy_n(all_features + (level * n_all + from) * n_features, n_features, features + (level * n + i) * n_features);
+      std::copy_n(all_features + (level * n_all + from) * n_features, n_features,
+                  features + (level * n + i) * n_features);
     std::copy_n(directions_sh + static_cast<int64_t>(ray[from]) * n_sh, n_sh, colour_in + i * n_in);
   }
   // The density network writes into the colour network's input, behind the spherical harmonics.
   float* density_hidden = density_hidden_.need(ops::cpu::mlp_hidden_size(layout_.density, n));
-  ops::cpu::mlp_forward(layout_.density, density_params(params), level_rows<const float>(features, n, n_features), n,
+  ops::cpu::mlp_forward(layout_.density, density_params(params),
+                        level_rows<const float>(features, n, n_features), n,
                         rows(colour_in + n_sh, n_geometry, n_in), density_hidden);
   for (int64_t i = 0; i < n; ++i) sigma[i] = std::exp(std::min(colour_in[i * n_in + n_sh], kMaxLogDensity));
   float* colour_hidden = colour_hidden_.need(ops::cpu::mlp_hidden_size(layout_.colour, n));
   float* kept_rgb = kept_rgb_.need(3 * n);
-  ops::cpu::mlp_forward(layout_.colour, colour_params(params), rows<const float>(colour_in, n_in), n, rows(kept_rgb, 3), colour_hidden);
+  ops::cpu::mlp_forward(layout_.colour, colour_params(params), rows<const float>(colour_in, n_in), n,
+                        rows(kept_rgb, 3), colour_hidden);
   std::copy_n(kept_rgb, 3 * n, rgb);
 }
 
-void NgpNetworkCpu::backward(const float* params, const float* d_sigma, const float* d_rgb, int64_t n, float* gradients) {
+void NgpNetworkCpu::backward(const float* params, const float* d_sigma, const float* d_rgb, int64_t n,
+                             float* gradients) {
   if (n == 0) return;
   const int n_features = layout_.grid.config.n_features;
   const int n_sh = layout_.n_sh(), n_geometry = layout_.density.n_out, n_in = layout_.colour.n_in;
   const float* colour_in = kept_colour_in_.data();
   float* d_colour_in = d_colour_in_.need(n * n_in);
   ops::cpu::mlp_backward(layout_.colour, colour_params(params), rows<const float>(colour_in, n_in), n,
-                         rows<const float>(kept_rgb_.data(), 3), colour_hidden_.data(), rows<const float>(d_rgb, 3),
-                         rows(d_colour_in, n_in), gradients + layout_.n_grid + layout_.n_density);
+                         rows<const float>(kept_rgb_.data(), 3), colour_hidden_.data(),
+                         rows<const float>(d_rgb, 3), rows(d_colour_in, n_in),
+                         gradients + layout_.n_grid + layout_.n_density);
   for (int64_t i = 0; i < n; ++i) {
     const float log_density = std::clamp(colour_in[i * n_in + n_sh], -kMaxLogDensity, kMaxLogDensity);
     d_colour_in[i * n_in + n_sh] += d_sigma[i] * std::exp(log_density);
   }
   float* d_features = d_features_.need(n * layout_.grid.n_outputs());
-  ops::cpu::mlp_backward(layout_.density, density_params(params), level_rows<const float>(kept_features_.data(), n, n_features), n,
-                         {}, density_hidden_.data(), rows<const float>(d_colour_in + n_sh, n_geometry, n_in),
+  ops::cpu::mlp_backward(layout_.density, density_params(params),
+                         level_rows<const float>(kept_features_.data(), n, n_features), n, {},
+                         density_hidden_.data(), rows<const float>(d_colour_in + n_sh, n_geometry, n_in),
                          level_rows(d_features, n, n_features), gradients + layout_.n_grid);
   ops::cpu::hash_grid_backward_params(layout_.grid, kept_coordinates_.data(), 3, n,
                                       level_rows<const float>(d_features, n, n_features), gradients);
@@ -94,9 +102,11 @@ void NgpNetworkCpu::shade(const float* params, const float* points, const float*
   const int n_sh = layout_.n_sh(), n_geometry = layout_.density.n_out, n_in = layout_.colour.n_in;
   float* colour_in = kept_colour_in_.need(n * n_in);
   for (int64_t i = 0; i < n; ++i) std::copy_n(sh + i * n_sh, n_sh, colour_in + i * n_in);
-  ops::cpu::mlp_forward(layout_.density, density_params(params), level_rows<const float>(features_.data(), n, n_features), n,
+  ops::cpu::mlp_forward(layout_.density, density_params(params),
+                        level_rows<const float>(features_.data(), n, n_features), n,
                         rows(colour_in + n_sh, n_geometry, n_in), nullptr);
-  ops::cpu::mlp_forward(layout_.colour, colour_params(params), rows<const float>(colour_in, n_in), n, rows(rgb, 3), nullptr);
+  ops::cpu::mlp_forward(layout_.colour, colour_params(params), rows<const float>(colour_in, n_in), n,
+                        rows(rgb, 3), nullptr);
 }
 
 }  // namespace t3d::train

@@ -7,7 +7,8 @@
 
 namespace t3d::train {
 
-/// Memory that grows and is never given back, so that a training loop allocates nothing after its first steps.
+/// Memory that grows and is never given back, so that a training loop allocates nothing after its first
+/// steps.
 class Workspace {
  public:
   float* need(int64_t n) {
@@ -20,16 +21,18 @@ class Workspace {
   std::vector<float> data_;
 };
 
-/// The field's networks on the CPU kernels, batch by batch, with every intermediate kept where the backward pass
-/// finds it. Points are in scene space; n rows.
+/// The field's networks on the CPU kernels, batch by batch, with every intermediate kept where the backward
+/// pass finds it. Points are in scene space; n rows.
 class NgpNetworkCpu {
  public:
-  NgpNetworkCpu(const field::NgpLayout& layout, float aabb_scale) : layout_(layout), inverse_scale_(1.0f / aabb_scale) {}
+  NgpNetworkCpu(const field::NgpLayout& layout, float aabb_scale)
+      : layout_(layout), inverse_scale_(1.0f / aabb_scale) {}
 
   /// features of n points -> density; keeps the features and grid coordinates.
   void density(const float* params, const float* points, int64_t n, float* sigma);
 
-  /// Keeps rows source[0..n) of what density() was given, and computes their colours; the hidden activations are kept.
+  /// Keeps rows source[0..n) of what density() was given, and computes their colours; the hidden activations
+  /// are kept.
   ///   directions_sh [R,n_sh] spherical harmonics per ray; ray [m] ray of each old row
   void select_and_shade(const float* params, const int32_t* source, int64_t n, const float* directions_sh,
                         const int32_t* ray, float* sigma, float* rgb);
@@ -43,7 +46,9 @@ class NgpNetworkCpu {
  private:
   void encode(const float* params, const float* points, int64_t n);
   const float* density_params(const float* params) const { return params + layout_.n_grid; }
-  const float* colour_params(const float* params) const { return params + layout_.n_grid + layout_.n_density; }
+  const float* colour_params(const float* params) const {
+    return params + layout_.n_grid + layout_.n_density;
+  }
 
   field::NgpLayout layout_;
   float inverse_scale_;

@@ -22,8 +22,9 @@ struct NgpView {
   io::ImageF depth;    ///< 1 channel: sum of w t, scene units
 };
 
-/// One optimization step and the queries of an instant-NGP field, on one device. The same random draws on every
-/// device: image, pixel, jitter and background of ray r at a step are functions of (seed, step, r); see ngp_draw.h.
+/// One optimization step and the queries of an instant-NGP field, on one device. The same random draws on
+/// every device: image, pixel, jitter and background of ray r at a step are functions of (seed, step, r); see
+/// ngp_draw.h.
 class NgpStepper {
  public:
   virtual ~NgpStepper() = default;
@@ -47,11 +48,13 @@ class NgpStepper {
 };
 
 /// views: the training split, whose pixels are copied (the caller may free them).
-std::unique_ptr<NgpStepper> make_ngp_stepper_cpu(const field::NgpConfig& config, const std::vector<data::View>& views,
-                                                 float aabb_scale, uint64_t seed);
+std::unique_ptr<NgpStepper> make_ngp_stepper_cpu(const field::NgpConfig& config,
+                                                 const std::vector<data::View>& views, float aabb_scale,
+                                                 uint64_t seed);
 /// Throws SystemError when this build or machine has no CUDA.
-std::unique_ptr<NgpStepper> make_ngp_stepper_cuda(const field::NgpConfig& config, const std::vector<data::View>& views,
-                                                  float aabb_scale, uint64_t seed);
+std::unique_ptr<NgpStepper> make_ngp_stepper_cuda(const field::NgpConfig& config,
+                                                  const std::vector<data::View>& views, float aabb_scale,
+                                                  uint64_t seed);
 bool ngp_cuda_available();
 
 }  // namespace t3d::train

@@ -1,0 +1,174 @@
+#include "t3d/train/ngp_trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "t3d/core/error.h"
+#include "t3d/core/interrupt.h"
+#include "t3d/core/log.h"
+#include "t3d/core/memory_usage.h"
+#include "t3d/core/progress.h"
+#include "t3d/data/image_metrics.h"
+#include "t3d/train/checkpoint.h"
+
+namespace t3d::train {
+namespace {
+
+/// The image's colours over `background`, 3 channels.
+io::ImageF over(const io::Image8& rgba, const Vec3f& background) {
+  io::ImageF image(rgba.width, rgba.height, 3);
+  for (size_t i = 0; i < image.pixels.size() / 3; ++i) {
+    const float alpha = static_cast<float>(rgba.pixels[4 * i + 3]) / 255.0f;
+    for (size_t c = 0; c < 3; ++c)
+      image.pixels[3 * i + c] = static_cast<float>(rgba.pixels[4 * i + c]) / 255.0f * alpha +
+                                background[static_cast<int>(c)] * (1.0f - alpha);
+  }
+  return image;
+}
+
+}  // namespace
+
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+double NgpTrainer::learning_rate(double progress) const {
+  const double decay = std::clamp(2.0 * progress - 1.0, 0.0, 1.0);
+  return config_.learning_rate * std::pow(config_.final_learning_rate / config_.learning_rate, decay);
+}
+
+double NgpTrainer::progress(int64_t step, double now) const {
+  // A bound on steps decides alone where there is one: the schedule must not depend on the clock then.
+  if (options_.stop.steps > 0) return static_cast<double>(step) / static_cast<double>(options_.stop.steps);
+  if (options_.stop.seconds > 0) return (now - options_.started) / options_.stop.seconds;
+  return 0;
+}
+
+bool NgpTrainer::reached_end(int64_t step, double now, double reserve) const {
+  const NgpStop& stop = options_.stop;
+  if (stop.steps > 0 && step >= stop.steps) return true;
+  return stop.seconds > 0 && now - options_.started + reserve >= stop.seconds;
+}
+
+NgpTestView NgpTrainer::evaluate(const data::View& view) {
+  NgpTestView result;
+  result.rendered = stepper_.render(view.camera, background());
+  result.truth = over(view.rgba, background());
+  result.score = {view.name, data::psnr(result.rendered.rgb, result.truth),
+                  data::ssim(result.rendered.rgb, result.truth)};
+  return result;
+}
+
+double NgpTrainer::measure_target() {
+  const auto& views = images_.val.empty() ? images_.test : images_.val;
+  const size_t n = std::min<size_t>(4, views.size());
+  double sum = 0;
+  for (size_t i = 0; i < n; ++i) sum += evaluate(views[i]).score.psnr;
+  return n == 0 ? 0 : sum / static_cast<double>(n);
+}
+
+void NgpTrainer::save() {
+  const field::NgpState state = stepper_.save();
+  Checkpoint checkpoint;
+  checkpoint.step = state.step;
+  checkpoint.tensors = state.tensors();
+  checkpoint.state = {{"kind", "instant-ngp"},          {"step", state.step},
+                      {"n_rays", state.n_rays},         {"seed", state.seed},
+                      {"aabb_scale", state.aabb_scale}, {"config", field::to_json(config_)}};
+  save_checkpoint(options_.run_folder + "/ckpts", state.step, checkpoint, {2});
+}
+
+void NgpTrainer::resume(const std::string& path) {
+  const FoundCheckpoint found = find_checkpoint(path);
+  for (const auto& skipped : found.skipped) log::warning(skipped);
+  const Checkpoint checkpoint = load_checkpoint(found.path);
+  if (checkpoint.state.value("kind", "") != "instant-ngp")
+    throw UserError(cat(found.path, ": is not the checkpoint of a reconstruction. Name another run folder."));
+  if (checkpoint.state.at("config") != field::to_json(config_))
+    throw UserError(
+        cat(found.path, ": was trained with other options than these. Repeat them, or use another -o."));
+  field::NgpState state;
+  const auto tensor = [&](const char* name) {
+    const auto entry = checkpoint.tensors.find(name);
+    if (entry == checkpoint.tensors.end())
+      throw UserError(cat(found.path, ": has no tensor ", name, ". Use another checkpoint."));
+    return entry->second;
+  };
+  state.params = tensor("params");
+  state.adam_m = tensor("adam_m");
+  state.adam_v = tensor("adam_v");
+  state.density = tensor("density");
+  state.bits = tensor("bits");
+  state.step = checkpoint.state.at("step");
+  state.n_rays = checkpoint.state.at("n_rays");
+  state.seed = checkpoint.state.at("seed");
+  stepper_.load(state);
+  log::info(cat("resuming from ", found.path));
+}
+
+double NgpTrainer::train(const OnStep& on_step) {
+  const InterruptScope interrupts;
+  const double begin = now_seconds();
+  double last_save = begin, next_note = begin;
+  double reserve = 0;  // what evaluating the test views will take
+  bool has_reserve = images_.test.empty() || options_.stop.seconds <= 0;
+  Progress bar("train", options_.stop.steps);
+  bar.start_at(stepper_.steps_done());
+  if (stepper_.device_bytes() > 0) bar.show_device_memory([this] { return stepper_.device_bytes(); });
+  std::string note;
+  int64_t saved_at = -1;
+  for (;;) {
+    const int64_t step = stepper_.steps_done();
+    const double now = now_seconds();
+    if (reached_end(step, now, reserve)) break;
+    if (interrupt_requested()) {
+      save();
+      throw Interrupted(cat("stopped at step ", step, "; the work is saved. Go on with --resume."));
+    }
+    stepper_.step(learning_rate(progress(step, now)));
+    if (on_step) on_step(step + 1, stepper_);
+    if (now >= next_note) {
+      char text[64];
+      std::snprintf(text, sizeof text, "psnr %.1f", stepper_.stats().psnr);
+      note = text;
+      next_note = now + 0.5;
+    }
+    bar.update(step + 1, note);
+    if (!has_reserve && now - options_.started > 0.6 * options_.stop.seconds) {
+      const double start = now_seconds();
+      evaluate(images_.test[0]);
+      reserve = 1.1 * (now_seconds() - start) * static_cast<double>(images_.test.size());
+      has_reserve = true;
+    }
+    const bool save_by_steps = options_.checkpoint_steps > 0 && (step + 1) % options_.checkpoint_steps == 0;
+    if (save_by_steps || (options_.checkpoint_steps == 0 && now - last_save > options_.checkpoint_seconds)) {
+      save();
+      saved_at = step + 1;
+      last_save = now_seconds();
+    }
+    if (options_.stop.max_memory_bytes > 0 && current_rss_bytes() > options_.stop.max_memory_bytes) {
+      save();
+      throw SystemError(cat("memory reached ", human_bytes(static_cast<double>(current_rss_bytes())),
+                            " at step ", step + 1,
+                            ", above --max-memory. The work is saved; use a smaller table or batch."));
+    }
+    const int64_t every = options_.eval_every > 0         ? options_.eval_every
+                          : options_.stop.target_psnr > 0 ? 100
+                                                          : 0;
+    if (every > 0 && (step + 1) % every == 0) {
+      const double psnr = measure_target();
+      log::info(cat("step ", step + 1, ": ", psnr, " dB on views that are not trained on"));
+      if (options_.stop.target_psnr > 0 && psnr >= options_.stop.target_psnr) break;
+    }
+  }
+  stepper_.stats();  // waits for the device
+  const double seconds = now_seconds() - begin;
+  bar.finish(note);
+  if (saved_at != stepper_.steps_done()) save();
+  return seconds;
+}
+
+}  // namespace t3d::train

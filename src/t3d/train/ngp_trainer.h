@@ -1,0 +1,81 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "t3d/data/posed_images.h"
+#include "t3d/train/ngp_stepper.h"
+
+namespace t3d::train {
+
+/// When training ends: at the first of these that is met. 0: not used.
+struct NgpStop {
+  int64_t steps = 0;
+  double seconds = 0;  ///< since `started`, with what the evaluation of the test views will take left over
+  double target_psnr = 0;       ///< on the validation views, or on up to 4 test views where there are none
+  size_t max_memory_bytes = 0;  ///< resident memory at which training stops with SystemError, work saved
+};
+
+struct NgpTrainOptions {
+  NgpStop stop;
+  std::string run_folder;           ///< checkpoints go to run_folder/ckpts
+  double checkpoint_seconds = 300;  ///< between checkpoints; one more at the end
+  int64_t checkpoint_steps = 0;     ///< between checkpoints; 0: by time
+  int64_t eval_every =
+      0;               ///< steps between measurements on the validation views; 0: never, unless a target asks
+  double started = 0;  ///< monotonic seconds at which the budget began, see now_seconds()
+};
+
+/// Seconds on the monotonic clock.
+double now_seconds();
+
+struct NgpViewScore {
+  std::string name;
+  double psnr = 0, ssim = 0;
+};
+
+/// A view beside its truth.
+struct NgpTestView {
+  NgpView rendered;
+  io::ImageF truth;  ///< over the evaluation background
+  NgpViewScore score;
+};
+
+/// Trains a field: schedule, checkpoints, interruption. Everything random comes from the stepper's state, so
+/// that a run of N steps, a stop, and M more equal N+M steps bit for bit on the CPU when `stop.steps` bounds
+/// both.
+class NgpTrainer {
+ public:
+  /// Called after each step with the steps done; may record metrics.
+  using OnStep = std::function<void(int64_t step, NgpStepper&)>;
+
+  NgpTrainer(const data::PosedImages& images, const field::NgpConfig& config, NgpTrainOptions options,
+             NgpStepper& stepper)
+      : images_(images), config_(config), options_(std::move(options)), stepper_(stepper) {}
+
+  /// Goes on from the checkpoint at `path` (see find_checkpoint). Throws UserError when it belongs to another
+  /// run.
+  void resume(const std::string& path);
+  /// Returns the seconds spent training. Throws Interrupted after Ctrl-C, once the work is saved.
+  double train(const OnStep& on_step);
+  void save();
+
+  NgpTestView evaluate(const data::View& view);
+  /// White for images with alpha, black for photographs.
+  Vec3f background() const { return images_.has_alpha ? Vec3f(Vec3f::Ones()) : Vec3f(Vec3f::Zero()); }
+
+ private:
+  double learning_rate(double progress) const;
+  double progress(int64_t step, double now) const;
+  double measure_target();
+  bool reached_end(int64_t step, double now, double reserve) const;
+
+  const data::PosedImages& images_;
+  const field::NgpConfig& config_;
+  NgpTrainOptions options_;
+  NgpStepper& stepper_;
+};
+
+}  // namespace t3d::train

@@ -1,0 +1,120 @@
+#include "t3d/train/reconstruct_outputs.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "t3d/core/atomic_file.h"
+#include "t3d/core/error.h"
+#include "t3d/core/log.h"
+#include "t3d/core/memory_usage.h"
+#include "t3d/core/progress.h"
+#include "t3d/io/json_file.h"
+#include "t3d/train/reconstruct_media.h"
+
+namespace t3d::train {
+namespace {
+
+using nlohmann::json;
+
+std::string fixed(double value, int digits) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
+/// Mean over views; equal images (an infinite PSNR) count as 100 dB so that the mean stays a number.
+double mean(const std::vector<NgpViewScore>& views, double NgpViewScore::*value) {
+  double sum = 0;
+  for (const auto& view : views) sum += std::min(100.0, view.*value);
+  return views.empty() ? 0 : sum / static_cast<double>(views.size());
+}
+
+json report_json(const ReconstructReport& r, const data::PosedImages& images, const field::NgpConfig& config,
+                 double total_s) {
+  json per_image = json::array();
+  for (const auto& view : r.views)
+    per_image.push_back({{"name", view.name}, {"psnr", std::min(100.0, view.psnr)}, {"ssim", view.ssim}});
+  json report = {
+      {"data",
+       {{"kind", images.kind},
+        {"folder", images.folder},
+        {"train", images.train.size()},
+        {"val", images.val.size()},
+        {"test", images.test.size()},
+        {"missing", images.missing},
+        {"aabb_scale", images.aabb_scale}}},
+      {"device", r.device},
+      {"steps", r.steps},
+      {"seconds",
+       {{"load", r.seconds_load}, {"train", r.seconds_train}, {"test", r.seconds_test}, {"total", total_s}}},
+      {"memory", {{"peak_mib", static_cast<double>(peak_rss_bytes()) / (1024 * 1024)}}},
+      {"config", field::to_json(config)}};
+  report["test"] = {{"views", per_image}};
+  report["test"]["psnr"] = r.views.empty() ? json(nullptr) : json(mean(r.views, &NgpViewScore::psnr));
+  report["test"]["ssim"] = r.views.empty() ? json(nullptr) : json(mean(r.views, &NgpViewScore::ssim));
+  return report;
+}
+
+std::string report_markdown(const json& report, const ReconstructReport& r) {
+  std::string text =
+      cat("# ", report["data"]["folder"].get<std::string>(), "\n\n| figure | value |\n| --- | --- |\n");
+  const auto row = [&text](const std::string& name, const std::string& value) {
+    text += cat("| ", name, " | ", value, " |\n");
+  };
+  if (!r.views.empty()) {
+    row("PSNR, test views", fixed(report["test"]["psnr"], 2) + " dB");
+    row("SSIM, test views", fixed(report["test"]["ssim"], 4));
+  }
+  row("steps", cat(r.steps));
+  row("seconds, whole", fixed(report["seconds"]["total"], 1));
+  row("seconds, training", fixed(r.seconds_train, 1));
+  row("peak memory", fixed(report["memory"]["peak_mib"], 0) + " MiB");
+  row("device", r.device);
+  if (!r.views.empty()) text += "\n| test view | PSNR | SSIM |\n| --- | --- | --- |\n";
+  for (const auto& view : r.views)
+    text += cat("| ", view.name, " | ", fixed(view.psnr, 2), " | ", fixed(view.ssim, 4), " |\n");
+  return text;
+}
+
+void write_test_views(const std::string& folder, const data::PosedImages& images, NgpTrainer& trainer,
+                      ReconstructReport& report) {
+  if (images.test.empty()) return;
+  make_folders(folder + "/test");
+  Progress progress("test", static_cast<int64_t>(images.test.size()));
+  for (size_t i = 0; i < images.test.size(); ++i) {
+    const NgpTestView view = trainer.evaluate(images.test[i]);
+    report.views.push_back(view.score);
+    char name[32];
+    std::snprintf(name, sizeof name, "/test/%03zu", i);
+    write_comparison(folder + name + ".png", view);
+    write_depth(folder + name + "_depth.png", view.rendered);
+    progress.update(static_cast<int64_t>(i) + 1);
+  }
+  progress.finish(fixed(mean(report.views, &NgpViewScore::psnr), 2) + " dB");
+}
+
+}  // namespace
+
+void write_outputs(const std::string& folder, const data::PosedImages& images, const field::NgpConfig& config,
+                   NgpTrainer& trainer, NgpStepper& stepper, const OutputOptions& options, double started,
+                   ReconstructReport& report) {
+  const double test_start = now_seconds();
+  write_test_views(folder, images, trainer, report);
+  report.seconds_test = now_seconds() - test_start;
+  if (options.mesh) write_field_mesh(folder, images, stepper, options.mesh_resolution);
+  if (options.video) write_turntable(folder, images, trainer.background(), stepper, options.video_frames);
+  const json figures = report_json(report, images, config, now_seconds() - started);
+  io::write_json_file(folder + "/report.json", figures);
+  write_file_atomically(folder + "/report.md", report_markdown(figures, report));
+  T3D_CHECK(io::read_json_file(folder + "/report.json") == figures, folder,
+            "/report.json does not read back as written");
+  log::info(cat("wrote ", folder,
+                report.views.empty() ? ""
+                                     : cat(": PSNR ", fixed(figures["test"]["psnr"], 2), " dB, SSIM ",
+                                           fixed(figures["test"]["ssim"], 4)),
+                ", ", report.steps, " steps, ", human_seconds(figures["seconds"]["total"])));
+}
+
+}  // namespace t3d::train

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "t3d/train/ngp_trainer.h"
+
+namespace t3d::train {
+
+struct OutputOptions {
+  bool mesh = true, video = true;
+  int mesh_resolution = 192;  ///< grid cells per unit of scene space
+  int video_frames = 60;
+};
+
+struct ReconstructReport {
+  std::string device;
+  int64_t steps = 0;
+  double seconds_load = 0, seconds_train = 0, seconds_test = 0;
+  std::vector<NgpViewScore> views;
+};
+
+/// Renders the test views, the turntable and the mesh into the run folder and writes report.json and
+/// report.md last. Every file is read back. `started`: when the command began, see now_seconds().
+void write_outputs(const std::string& folder, const data::PosedImages& images, const field::NgpConfig& config,
+                   NgpTrainer& trainer, NgpStepper& stepper, const OutputOptions& options, double started,
+                   ReconstructReport& report);
+
+}  // namespace t3d::train
