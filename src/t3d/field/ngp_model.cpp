@@ -39,12 +39,24 @@ void check(const NgpConfig& c) {
 }
 
 nlohmann::json to_json(const NgpConfig& c) {
-  return {{"n_levels", c.n_levels}, {"n_features", c.n_features}, {"log2_table", c.log2_table},
-          {"base_resolution", c.base_resolution}, {"max_resolution", c.max_resolution}, {"n_neurons", c.n_neurons},
-          {"density_hidden", c.density_hidden}, {"colour_hidden", c.colour_hidden}, {"n_geometry", c.n_geometry},
-          {"sh_degree", c.sh_degree}, {"learning_rate", c.learning_rate}, {"final_learning_rate", c.final_learning_rate},
-          {"network_l2", c.network_l2}, {"target_samples", c.target_samples}, {"first_rays", c.first_rays},
-          {"random_background", c.random_background}, {"huber", c.huber}, {"distortion", c.distortion}};
+  return {{"n_levels", c.n_levels},
+          {"n_features", c.n_features},
+          {"log2_table", c.log2_table},
+          {"base_resolution", c.base_resolution},
+          {"max_resolution", c.max_resolution},
+          {"n_neurons", c.n_neurons},
+          {"density_hidden", c.density_hidden},
+          {"colour_hidden", c.colour_hidden},
+          {"n_geometry", c.n_geometry},
+          {"sh_degree", c.sh_degree},
+          {"learning_rate", c.learning_rate},
+          {"final_learning_rate", c.final_learning_rate},
+          {"network_l2", c.network_l2},
+          {"target_samples", c.target_samples},
+          {"first_rays", c.first_rays},
+          {"random_background", c.random_background},
+          {"huber", c.huber},
+          {"distortion", c.distortion}};
 }
 
 NgpLayout NgpLayout::make(const NgpConfig& config, float aabb_scale) {
@@ -54,13 +66,17 @@ NgpLayout NgpLayout::make(const NgpConfig& config, float aabb_scale) {
   grid.n_features = config.n_features;
   grid.log2_table = config.log2_table;
   grid.base_resolution = config.base_resolution;
-  grid.per_level_scale =
-      config.n_levels < 2 ? 1.0 : std::exp(std::log(static_cast<double>(config.max_resolution) * aabb_scale / config.base_resolution) / (config.n_levels - 1));
+  grid.per_level_scale = config.n_levels < 2 ? 1.0
+                                             : std::exp(std::log(static_cast<double>(config.max_resolution) *
+                                                                 aabb_scale / config.base_resolution) /
+                                                        (config.n_levels - 1));
   NgpLayout layout;
   layout.grid = ops::HashGridLayout::make(grid);
   layout.sh_degree = config.sh_degree;
-  layout.density = {layout.grid.n_outputs(), config.n_geometry, config.n_neurons, config.density_hidden, ops::Activation::None};
-  layout.colour = {layout.n_sh() + config.n_geometry, 3, config.n_neurons, config.colour_hidden, ops::Activation::Sigmoid};
+  layout.density = {layout.grid.n_outputs(), config.n_geometry, config.n_neurons, config.density_hidden,
+                    ops::Activation::None};
+  layout.colour = {layout.n_sh() + config.n_geometry, 3, config.n_neurons, config.colour_hidden,
+                   ops::Activation::Sigmoid};
   layout.n_grid = layout.grid.n_params();
   layout.n_density = ops::mlp_n_params(layout.density);
   layout.n_colour = ops::mlp_n_params(layout.colour);
@@ -70,8 +86,9 @@ NgpLayout NgpLayout::make(const NgpConfig& config, float aabb_scale) {
 NgpState NgpState::create(const NgpConfig& config, float aabb_scale, uint64_t seed) {
   const NgpLayout layout = NgpLayout::make(config, aabb_scale);
   NgpState state;
-  state.params = at::cat({ops::hash_grid_init(layout.grid, seed), ops::mlp_init_xavier(layout.density, seed + 1),
-                          ops::mlp_init_xavier(layout.colour, seed + 2)});
+  state.params =
+      at::cat({ops::hash_grid_init(layout.grid, seed), ops::mlp_init_xavier(layout.density, seed + 1),
+               ops::mlp_init_xavier(layout.colour, seed + 2)});
   state.adam_m = at::zeros_like(state.params);
   state.adam_v = at::zeros_like(state.params);
   const auto grid = ops::DensityGrid::create(aabb_scale);

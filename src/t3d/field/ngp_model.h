@@ -14,16 +14,16 @@ namespace t3d::field {
 
 /// Settings of an instant-NGP radiance field and its optimization. Müller et al. 2022, arXiv:2201.05989.
 struct NgpConfig {
-  int n_levels = 16;           ///< resolution levels of the hash grid
-  int n_features = 2;          ///< features per entry
-  int log2_table = 19;         ///< log2 of the entries per level
-  int base_resolution = 16;    ///< coarsest level, vertices per side of the whole box
-  int max_resolution = 2048;   ///< finest level, vertices per unit of scene space
-  int n_neurons = 64;          ///< width of both networks
-  int density_hidden = 1;      ///< hidden layers of the density network
-  int colour_hidden = 2;       ///< hidden layers of the colour network
-  int n_geometry = 16;         ///< outputs of the density network; the first is log density
-  int sh_degree = 4;           ///< spherical harmonics of the direction
+  int n_levels = 16;          ///< resolution levels of the hash grid
+  int n_features = 2;         ///< features per entry
+  int log2_table = 19;        ///< log2 of the entries per level
+  int base_resolution = 16;   ///< coarsest level, vertices per side of the whole box
+  int max_resolution = 2048;  ///< finest level, vertices per unit of scene space
+  int n_neurons = 64;         ///< width of both networks
+  int density_hidden = 1;     ///< hidden layers of the density network
+  int colour_hidden = 2;      ///< hidden layers of the colour network
+  int n_geometry = 16;        ///< outputs of the density network; the first is log density
+  int sh_degree = 4;          ///< spherical harmonics of the direction
   double learning_rate = 1e-2;
   double final_learning_rate = 3e-4;  ///< reached exponentially over the second half of the run
   double network_l2 = 1e-6;           ///< on the networks' weights
