@@ -149,9 +149,11 @@ int run_fuzzers(int seconds) {
     const std::string name = file.substr(5);
     const fs::path corpus = build / "corpus" / name, log = findings / (name + ".log");
     fs::create_directories(corpus);
+    const fs::path words = fs::path(T3D_SOURCE_DIR) / "fuzz" / (name + ".dict");
+    const std::string dictionary = fs::exists(words) ? cat(" -dict=", quoted(words.string())) : "";
     const int status =
         run_logged(cat("cd ", quoted(findings.string()), " && ", quoted(entry.path().string()),
-                       " -max_total_time=", seconds,
+                       " -max_total_time=", seconds, dictionary,
                        " -rss_limit_mb=2048 -timeout=10 -max_len=65536 -artifact_prefix=", name, "- ",
                        quoted(corpus.string()), " ", quoted(cat(T3D_SOURCE_DIR, "/fuzz/seeds/", name))),
                    log);
