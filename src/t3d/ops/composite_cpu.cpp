@@ -20,7 +20,10 @@ constexpr int64_t kBlock = 128;  // rays; also the unit of the deterministic sum
 
 /// exp(-sigma dt) of one ray: the only costly part, and free of the recurrence.
 T3D_CLONES void keeps(const float* sigma, const float* dt, int64_t n, float* keep) {
-  for (int64_t i = 0; i < n; ++i) keep[i] = expf(-sigma[i] * dt[i]);
+  for (int64_t i = 0; i < n; ++i) {
+    const float e = expf(-sigma[i] * dt[i]);  // the vector form may round exp(0) up
+    keep[i] = e < 1.0f ? e : 1.0f;
+  }
 }
 
 /// Sums of one ray up to its early stop.
