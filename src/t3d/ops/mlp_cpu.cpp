@@ -174,7 +174,7 @@ int64_t hidden_per_block(const MlpConfig& config) {
 }  // namespace
 
 int64_t mlp_hidden_size(const MlpConfig& config, int64_t n) {
-  return n_blocks(n) * hidden_per_block(config);
+  return n_blocks(n) * hidden_per_block(config) + Aligned::kLine;  // to begin on a cache line
 }
 
 void mlp_forward(const MlpConfig& config, const float* params, Rows<const float> x, int64_t n, Rows<float> y,

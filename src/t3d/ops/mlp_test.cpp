@@ -100,6 +100,20 @@ INSTANTIATE_TEST_SUITE_P(
                                          Case{{130, 128, 112, 2, Activation::None}, 100}),
                        ::testing::Values(Simd::Portable, Simd::Avx2, Simd::Avx512)));
 
+TEST(Mlp, HiddenActivationsStayInsideTheirRoomWhereverItBegins) {
+  const MlpConfig config{32, 4, 64, 2, Activation::None};
+  const int64_t n = 200, size = cpu::mlp_hidden_size(config, n);
+  const at::Tensor x = uniform_tensor({n, 32}, 1), p = mlp_init_xavier(config, 2);
+  at::Tensor y = at::empty({n, 4});
+  for (int64_t offset = 1; offset < 16; offset += 3) {
+    std::vector<float> room(offset + size + 32, -7.f);
+    cpu::mlp_forward(config, p.data_ptr<float>(), rows<const float>(x.data_ptr<float>(), 32), n,
+                     rows(y.data_ptr<float>(), 4), room.data() + offset);
+    for (int64_t i = 0; i < offset; ++i) ASSERT_EQ(room[i], -7.f);
+    for (int64_t i = offset + size; i < offset + size + 32; ++i) ASSERT_EQ(room[i], -7.f);
+  }
+}
+
 TEST(Mlp, ResultsDoNotDependOnTheNumberOfThreads) {
   const MlpConfig config{32, 4, 64, 2, Activation::Sigmoid};
   const int threads = omp_get_max_threads();
