@@ -6,6 +6,7 @@
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
+#include "t3d/train/metrics.h"
 #include "t3d/train/ngp_trainer.h"
 #include "t3d/train/reconstruct_outputs.h"
 
@@ -95,6 +96,8 @@ int reconstruct(const ReconstructOptions& o) {
   for (auto& view : images.train) view.rgba = {};  // the stepper has its own copy
   train::NgpTrainer trainer(images, config, options, *stepper);
   if (o.resume) trainer.resume(o.output);
+  train::Metrics metrics(o.output, o.resume ? std::optional<int64_t>(stepper->steps_done()) : std::nullopt);
+  trainer.set_metrics(&metrics);
 
   train::ReconstructReport report;
   report.device = cuda ? "cuda" : "cpu";
@@ -102,6 +105,11 @@ int reconstruct(const ReconstructOptions& o) {
   report.seconds_train = trainer.train({});
   report.steps = stepper->steps_done();
   train::write_outputs(o.output, images, config, trainer, *stepper, o.outputs, started, report);
+  double psnr = 0, ssim = 0;
+  for (const auto& view : report.views) psnr += view.psnr, ssim += view.ssim;
+  const double n_views = static_cast<double>(report.views.size());
+  if (n_views > 0) metrics.log(report.steps, {{"test/psnr", psnr / n_views}, {"test/ssim", ssim / n_views}});
+  metrics.flush();
   return 0;
 }
 

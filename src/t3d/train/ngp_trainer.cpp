@@ -13,9 +13,13 @@
 #include "t3d/core/progress.h"
 #include "t3d/data/image_metrics.h"
 #include "t3d/train/checkpoint.h"
+#include "t3d/train/metrics.h"
 
 namespace t3d::train {
 namespace {
+
+// Steps between rows of the metrics: reading the figures waits for the device.
+constexpr int64_t kRecordEvery = 20;
 
 /// The image's colours over `background`, 3 channels.
 io::ImageF over(const io::Image8& rgba, const Vec3f& background) {
@@ -70,7 +74,17 @@ double NgpTrainer::measure_target() {
   return n == 0 ? 0 : sum / static_cast<double>(n);
 }
 
+void NgpTrainer::record(int64_t step, double learning_rate) {
+  const NgpStats stats = stepper_.stats();
+  metrics_->log(step, {{"train/loss", stats.loss},
+                       {"train/psnr", stats.psnr},
+                       {"train/n_rays", static_cast<double>(stats.n_rays)},
+                       {"train/n_samples", static_cast<double>(stats.n_samples)},
+                       {"lr-Adam", learning_rate}});
+}
+
 void NgpTrainer::save() {
+  if (metrics_ != nullptr) metrics_->flush();
   const field::NgpState state = stepper_.save();
   Checkpoint checkpoint;
   checkpoint.step = state.step;
@@ -128,7 +142,9 @@ double NgpTrainer::train(const OnStep& on_step) {
       save();
       throw Interrupted(cat("stopped at step ", step, "; the work is saved. Go on with --resume."));
     }
-    stepper_.step(learning_rate(progress(step, now)));
+    const double rate = learning_rate(progress(step, now));
+    stepper_.step(rate);
+    if (metrics_ != nullptr && (step + 1) % kRecordEvery == 0) record(step + 1, rate);
     if (on_step) on_step(step + 1, stepper_);
     if (now >= next_note) {
       char text[64];
@@ -160,6 +176,7 @@ double NgpTrainer::train(const OnStep& on_step) {
                                                           : 0;
     if (every > 0 && (step + 1) % every == 0) {
       const double psnr = measure_target();
+      if (metrics_ != nullptr) metrics_->log(step + 1, {{"val/psnr", psnr}});
       log::info(cat("step ", step + 1, ": ", psnr, " dB on views that are not trained on"));
       if (options_.stop.target_psnr > 0 && psnr >= options_.stop.target_psnr) break;
     }

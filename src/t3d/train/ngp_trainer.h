@@ -43,6 +43,8 @@ struct NgpTestView {
   NgpViewScore score;
 };
 
+class Metrics;
+
 /// Trains a field: schedule, checkpoints, interruption. Everything random comes from the stepper's state, so
 /// that a run of N steps, a stop, and M more equal N+M steps bit for bit on the CPU when `stop.steps` bounds
 /// both.
@@ -58,6 +60,8 @@ class NgpTrainer {
   /// Goes on from the checkpoint at `path` (see find_checkpoint). Throws UserError when it belongs to another
   /// run.
   void resume(const std::string& path);
+  /// Where train() records loss, PSNR and rate; flushed before each checkpoint.
+  void set_metrics(Metrics* metrics) { metrics_ = metrics; }
   /// Returns the seconds spent training. Throws Interrupted after Ctrl-C, once the work is saved.
   double train(const OnStep& on_step);
   void save();
@@ -70,12 +74,14 @@ class NgpTrainer {
   double learning_rate(double progress) const;
   double progress(int64_t step, double now) const;
   double measure_target();
+  void record(int64_t step, double learning_rate);
   bool reached_end(int64_t step, double now, double reserve) const;
 
   const data::PosedImages& images_;
   const field::NgpConfig& config_;
   NgpTrainOptions options_;
   NgpStepper& stepper_;
+  Metrics* metrics_ = nullptr;
 };
 
 }  // namespace t3d::train
