@@ -11,6 +11,8 @@
 #include "t3d/ops/spherical_harmonics.h"
 #include "t3d/train/ngp_draw.h"
 #include "t3d/train/ngp_network_cpu.h"
+#include "t3d/train/ngp_occupancy_cpu.h"
+#include "t3d/train/ngp_start.h"
 #include "t3d/train/ngp_stepper.h"
 
 namespace t3d::train {
@@ -65,15 +67,14 @@ class NgpStepperCpu : public NgpStepper {
         source_(views),
         network_(layout_, aabb_scale),
         gradients_(static_cast<size_t>(layout_.n_params()), 0.0f) {
-    state_ = field::NgpState::create(config, aabb_scale, seed);
-    std::vector<Camera> cameras;
-    for (const auto& view : views) cameras.push_back(view.camera);
-    ops::cpu::mark_unseen(cameras.data(), static_cast<int64_t>(cameras.size()), n_cascades_,
-                          march_.near_distance, state_.density.data_ptr<float>());
+    state_ = make_initial_state(config, views, aabb_scale, seed);
+    occupancy_.find_live_blocks(state_);
   }
 
   void step(double learning_rate) override {
-    if (state_.step % grid_config_.update_interval == 0) update_occupancy();
+    if (state_.step > 0 && state_.step % NgpOccupancyCpu::kInterval == 0)
+      occupancy_.update(state_,
+                        [this](const float* points, int64_t n, float* sigma) { density(points, n, sigma); });
     const int64_t n_rays = state_.n_rays;
     draw_rays(n_rays);
     const int64_t n_samples = march(n_rays);
@@ -158,6 +159,7 @@ class NgpStepperCpu : public NgpStepper {
     state_.step = state.step;
     state_.n_rays = state.n_rays;
     state_.seed = state.seed;
+    occupancy_.find_live_blocks(state_);
   }
 
  private:
@@ -213,19 +215,6 @@ class NgpStepperCpu : public NgpStepper {
     adam.l2 = config_.network_l2;
     ops::cpu::adam_step(p + n_grid, gradients_.data() + n_grid, m + n_grid, v + n_grid,
                         layout_.n_params() - n_grid, adam, learning_rate, state_.step + 1);
-  }
-
-  void update_occupancy() {
-    ops::DensityGrid grid;
-    grid.density = state_.density;
-    grid.bits = state_.bits;
-    grid.n_cascades = n_cascades_;
-    grid.update(grid_config_, state_.seed, state_.step, [this](const at::Tensor& points) {
-      at::Tensor sigma = at::empty({points.size(0)});
-      network_.density(state_.params.data_ptr<float>(), points.data_ptr<float>(), points.size(0),
-                       sigma.data_ptr<float>());
-      return sigma;
-    });
   }
 
   /// The next step's rays, so that the samples that count come near the target and the marched ones stay
@@ -286,10 +275,10 @@ class NgpStepperCpu : public NgpStepper {
   field::NgpConfig config_;
   field::NgpLayout layout_;
   ops::MarchConfig march_;
-  ops::DensityGridConfig grid_config_;
   int n_cascades_;
   PixelSource source_;
   NgpNetworkCpu network_;
+  NgpOccupancyCpu occupancy_;
   std::vector<float> gradients_;
   field::NgpState state_;
   NgpStats stats_;
