@@ -18,7 +18,7 @@ struct CompositeLossConfig {
   float huber_delta = 0.1f;  ///< Huber: d^2/2 below it, delta(|d| - delta/2) above, divided by `delta`
   float min_transmittance = kMinTransmittance;  ///< a ray stops once T <= this
   float loss_scale = 1.0f;                      ///< gradients (not the reported loss) are multiplied by it
-  float opacity_entropy = 0.0f;                 ///< weight of mean(-o ln o), o = max(opacity, 1e-10)
+  float opacity_entropy = 0.0f;                 ///< weight of mean(-o ln o), o = max(opacity, 1e-6)
   float distortion = 0.0f;                      ///< weight of the mean distortion loss
 };
 

@@ -135,7 +135,8 @@ CompositeLossResult composite_loss(const int32_t* ray_start, int64_t n_rays, con
       d_opacity -= d_colour[c] * behind;
     }
     if (config.opacity_entropy > 0.0f) {
-      const float o = std::max(opacity, 1e-10f), log_o = std::log(o);
+      // 1e-10 would be lost: fast math compares 1 - T with it as T with 1 - 1e-10 = 1.
+      const float o = std::max(opacity, 1e-6f), log_o = std::log(o);
       total.entropy -= static_cast<double>(o) * log_o;
       d_opacity -= config.opacity_entropy * per_ray * (log_o + 1.0f);
     }

@@ -170,7 +170,7 @@ TEST(CompositeLoss, EqualsTheSameLossBuiltOfDifferentiableOps) {
                                  ? difference.square()
                                  : at::where(difference.abs() < delta, 0.5 / delta * difference.square(),
                                              difference.abs() - 0.5 * delta);
-    const at::Tensor o = opacity + 1e-10;
+    const at::Tensor o = opacity.clamp_min(1e-6);
     const at::Tensor loss = pixel.mean() + config.opacity_entropy * (-o * o.log()).mean() +
                             config.distortion * distortion_loss(w, slow.t, slow.dt, slow.start).mean();
     const auto gradients = torch::autograd::grad({loss * config.loss_scale}, {sigma, rgb});
