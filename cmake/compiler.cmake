@@ -16,7 +16,9 @@ if(T3D_CCACHE)
 endif()
 find_program(T3D_MOLD mold)
 if(T3D_MOLD AND CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
-  add_link_options(-fuse-ld=mold)
+  # mold 1.10 begins the read-only part off a page when a program has a small thread-local variable (LibTorch's
+  # headers bring one), and the loader then refuses the program.
+  add_link_options(-fuse-ld=mold -Wl,-z,norelro)
 endif()
 
 add_library(t3d_flags INTERFACE)
