@@ -62,32 +62,44 @@ Size check_png(const uint8_t* bytes, size_t n, const std::string& name, bool hea
   return size;
 }
 
-/// The size in a JPEG's frame header; the end marker must follow the first scan.
+/// A Huffman table has at most 256 symbols; stb 2.28 trusts the file and writes past its array.
+void check_huffman_tables(const uint8_t* segment, size_t n, const std::string& name) {
+  size_t at = 0;
+  while (at < n) {
+    size_t n_symbols = 0;
+    for (size_t i = 1; i <= 16 && at + i < n; ++i) n_symbols += segment[at + i];
+    if (n - at < 17 + n_symbols || n_symbols > 256)
+      throw UserError(cat(name, ": this JPEG's Huffman tables are damaged. Copy it again."));
+    at += 17 + n_symbols;
+  }
+}
+
+/// The size in a JPEG's frame header. Walks the segments up to the end marker.
 Size check_jpeg(const uint8_t* bytes, size_t n, const std::string& name, bool header_only) {
   std::optional<Size> size;
+  bool has_scan = false;
   size_t at = 2;
   while (true) {
+    // The next marker. In a scan's data 0xff is followed by 0 (a stuffed byte) or a restart marker.
     while (at < n && bytes[at] != 0xff) ++at;
     while (at < n && bytes[at] == 0xff) ++at;
-    if (n - at < 3) throw UserError(cut_short(name));
+    if (at >= n) throw UserError(cut_short(name));
     const uint8_t marker = bytes[at++];
-    if (marker == 0x01 || (marker >= 0xd0 && marker <= 0xd8)) continue;  // no length
-    if (marker == 0xd9) throw UserError(cut_short(name));
-    const size_t length = big_endian_16(bytes + at);
+    if (marker <= 0x01 || (marker >= 0xd0 && marker <= 0xd8)) continue;  // no length
+    if (marker == 0xd9) break;
+    const size_t length = n - at < 2 ? 0 : big_endian_16(bytes + at);
     if (length < 2 || length > n - at) throw UserError(cut_short(name));
     const bool is_frame =
         marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
-    if (is_frame && length >= 7) {
+    if (is_frame && length >= 7 && !size) {
       size = Size{big_endian_16(bytes + at + 5), big_endian_16(bytes + at + 3)};
       if (header_only) return *size;
     }
+    if (marker == 0xc4) check_huffman_tables(bytes + at + 2, length - 2, name);
+    has_scan = has_scan || marker == 0xda;
     at += length;
-    if (marker == 0xda)
-      break;  // start of scan: entropy-coded data follows, in which 0xff is never followed by 0xd9
   }
-  if (!size) throw UserError(cat(name, ": this JPEG has no frame header before its data; it is damaged."));
-  const uint8_t end[2] = {0xff, 0xd9};
-  if (std::search(bytes + at, bytes + n, end, end + 2) == bytes + n) throw UserError(cut_short(name));
+  if (!size || !has_scan) throw UserError(cut_short(name));
   return *size;
 }
 

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 
@@ -65,9 +67,6 @@ TEST(Image, JpegIsCloseToItsSource) {
   Image8 image(32, 16, 3);
   for (int y = 0; y < 16; ++y)
     for (int x = 0; x < 32; ++x)
-      for (int c = 0; c < 3; ++c) image.at(x, y)[c] = static_cast<uint8_t>(8 * x - 2 * y * c + 60);
-  for (int y = 0; y < 16; ++y)
-    for (int x = 0; x < 32; ++x)
       for (int c = 0; c < 3; ++c) image.at(x, y)[c] = static_cast<uint8_t>(4 * x + y + 20 * c);
   const std::string path = scratch("a.jpg");
   write_jpeg(path, image);
@@ -89,6 +88,15 @@ TEST(Image, FlippedPngByteIsAnError) {
     broken[i] ^= 0x10;
     EXPECT_THROW(decode(broken), UserError) << "byte " << i;
   }
+}
+
+TEST(Image, HuffmanTableWithTooManySymbolsIsRefused) {
+  std::vector<uint8_t> bytes = encode_jpeg(pattern(20, 20, 3));
+  const uint8_t table[] = {0xff, 0xc4};
+  const auto at = std::search(bytes.begin(), bytes.end(), table, table + 2);
+  ASSERT_NE(at, bytes.end());
+  std::fill(at + 5, at + 21, uint8_t{255});
+  EXPECT_THAT(message_of([&] { decode(bytes); }), HasSubstr("Huffman tables are damaged"));
 }
 
 TEST(Image, WidthOf100000IsRefusedByTheHeader) {
