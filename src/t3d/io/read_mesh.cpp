@@ -13,11 +13,13 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <map>
 
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
+#include "t3d/io/crease_normals.h"
 
 namespace t3d::io {
 namespace fs = std::filesystem;
@@ -68,11 +70,20 @@ Vec3f colour(const aiColor3D& c) {
   return {c.r, c.g, c.b};
 }
 
+/// glTF's vertex colours are linear.
+float srgb(float linear) {
+  return linear <= 0.0031308f ? 12.92f * linear : 1.055f * std::pow(linear, 1.0f / 2.4f) - 0.055f;
+}
+
 /// Joins the parts of an assimp scene into one mesh.
 class SceneReader {
  public:
   SceneReader(const aiScene& scene, const std::string& path, const ReadMeshOptions& options)
-      : scene_(scene), path_(path), options_(options) {}
+      : scene_(scene), path_(path), options_(options) {
+    const std::string extension = lower_extension(path);
+    is_stl_ = extension == ".stl";
+    is_gltf_ = extension == ".glb" || extension == ".gltf";
+  }
 
   Mesh read() {
     for (unsigned i = 0; i < scene_.mNumMaterials; ++i)
@@ -90,6 +101,8 @@ class SceneReader {
       throw UserError(cat(path_, ": no face with an area is left of ", n_not_finite_ + n_without_area_,
                           ". Export the mesh again, with faces."));
     if (has_uvs_ && options_.load_textures) add_default_texture();
+    make_missing_normals(mesh_);
+    join_equal_vertices(mesh_);
     return std::move(mesh_);
   }
 
@@ -169,7 +182,8 @@ class SceneReader {
     const auto first = static_cast<uint32_t>(mesh_.positions.size());
     for (unsigned i = 0; i < part.mNumVertices; ++i) {
       mesh_.positions.push_back(oriented(part.mVertices[i]));
-      const Vec3f normal = part.HasNormals() ? oriented(part.mNormals[i]) : Vec3f(Vec3f::Zero());
+      // STL's normals are those of its triangles: made anew, so that curved surfaces are smooth.
+      const Vec3f normal = part.HasNormals() && !is_stl_ ? oriented(part.mNormals[i]) : Vec3f(Vec3f::Zero());
       mesh_.normals.push_back(normal.allFinite() && normal.squaredNorm() > 0 ? Vec3f(normal.normalized())
                                                                              : Vec3f(Vec3f::Zero()));
       if (has_uvs_) {
@@ -179,7 +193,7 @@ class SceneReader {
       }
       if (has_colours_) {
         const aiColor4D c = part.HasVertexColors(0) ? part.mColors[0][i] : aiColor4D(1, 1, 1, 1);
-        mesh_.colours.emplace_back(c.r, c.g, c.b);
+        mesh_.colours.push_back(is_gltf_ ? Vec3f(srgb(c.r), srgb(c.g), srgb(c.b)) : Vec3f(c.r, c.g, c.b));
       }
     }
     for (unsigned i = 0; i < part.mNumFaces; ++i) {
@@ -197,8 +211,6 @@ class SceneReader {
         ++n_without_area_;
         continue;
       }
-      for (const uint32_t corner : face)
-        if (mesh_.normals[corner].squaredNorm() == 0) mesh_.normals[corner] = normal.normalized();
       mesh_.faces.push_back(face);
       mesh_.face_material.push_back(static_cast<uint16_t>(std::min(part.mMaterialIndex, 65535u)));
     }
@@ -242,9 +254,18 @@ class SceneReader {
   const ReadMeshOptions& options_;
   Mesh mesh_;
   std::map<std::string, int> texture_index_;
-  bool has_uvs_ = false, has_colours_ = false;
+  bool has_uvs_ = false, has_colours_ = false, is_stl_ = false, is_gltf_ = false;
   int64_t n_not_finite_ = 0, n_without_area_ = 0;
 };
+
+void check_readable(const std::string& path) {
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) throw SystemError(cat(path, ": no such file. Check the path."));
+  if (fs::is_directory(path, ignored))
+    throw SystemError(cat(path, ": is a folder, where a mesh file is expected. Name a file in it."));
+  if (!std::ifstream(path, std::ios::binary))
+    throw SystemError(cat(path, ": cannot be opened", errno_text(), ". Check its permissions."));
+}
 
 }  // namespace
 
@@ -258,14 +279,14 @@ Mesh read_mesh(const std::string& path, const ReadMeshOptions& options) {
     if (checked.n_skipped > 0)
       log::warning(cat(path, ": left out ", checked.n_skipped, " faces that point past the vertices"));
     importer.SetIOHandler(new CheckedFileSystem(path, std::move(checked.text)));
-  } else if (!fs::is_regular_file(path)) {
-    throw SystemError(cat(path, ": no such file."));
+  } else if (lower_extension(path) == ".off") {
+    check_off(read_whole_file(path, uint64_t{4} << 30), path);
+  } else {
+    check_readable(path);
   }
-  importer.SetPropertyFloat(AI_CONFIG_PP_GSN_MAX_SMOOTHING_ANGLE, 60.0f);
   importer.SetPropertyInteger(AI_CONFIG_PP_SBP_REMOVE, aiPrimitiveType_POINT | aiPrimitiveType_LINE);
-  const aiScene* scene = importer.ReadFile(
-      path, aiProcess_Triangulate | aiProcess_GenSmoothNormals | aiProcess_JoinIdenticalVertices |
-                aiProcess_PreTransformVertices | aiProcess_SortByPType | aiProcess_ValidateDataStructure);
+  const aiScene* scene = importer.ReadFile(path, aiProcess_Triangulate | aiProcess_PreTransformVertices |
+                                                     aiProcess_SortByPType | aiProcess_ValidateDataStructure);
   if (scene == nullptr || scene->mNumMeshes == 0)
     throw UserError(cat(path, ": ", scene == nullptr ? importer.GetErrorString() : "it holds no faces",
                         ". Check the file in a mesh viewer, or export it again."));

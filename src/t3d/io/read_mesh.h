@@ -18,8 +18,8 @@ struct ReadMeshOptions {
 };
 
 /// Reads OBJ/MTL, GLB/glTF, PLY, STL or OFF through assimp: polygons triangulated, all parts joined with
-/// their transforms applied, missing normals made (smooth below 60 degrees). Faces of zero area, and faces
-/// with a vertex that is not finite, are dropped and counted in a warning.
+/// their transforms applied, missing normals made (io/crease_normals.h, 60 degrees). Faces of zero area, and
+/// faces with a vertex that is not finite, are dropped and counted in a warning.
 ///
 /// An OBJ without materials gets the one image beside it that is named as a texture of it
 /// (spot_triangulated.obj: spot_texture.png), which is said in the log.
@@ -38,5 +38,9 @@ struct ObjCheck {
   int64_t n_skipped = 0;
 };
 ObjCheck check_obj(const std::string& text, const std::string& name, bool skip);
+
+/// The same question for OFF texts (ASCII; binary ones pass unseen): the first face that points past the
+/// vertices, or a count that the file does not hold, throws UserError "name:line: ...".
+void check_off(const std::string& text, const std::string& name);
 
 }  // namespace t3d::io

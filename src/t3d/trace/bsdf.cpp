@@ -7,6 +7,7 @@ namespace t3d::trace {
 namespace {
 
 constexpr float kPi = 3.14159265358979f;
+constexpr float kDielectricF0 = 0.04f, kMinAlpha = 0.01f;
 
 float ggx_d(float cos_h, float alpha) {
   const float a2 = alpha * alpha, d = cos_h * cos_h * (a2 - 1.0f) + 1.0f;
@@ -36,18 +37,98 @@ Vec3f visible_normal(const Vec3f& out, float alpha, const Vec2f& u) {
   return Vec3f(alpha * n.x(), alpha * n.y(), std::max(1e-6f, n.z())).normalized();
 }
 
+/// What part of the light a single-bounce GGX lobe returns into all directions, for F0 x: a x + b, by the
+/// cosine of the viewing direction and by width. a + b is below 1 by what bounces between microfacets.
+class LobeAlbedo {
+ public:
+  static constexpr int kCosines = 32, kWidths = 16;
+  struct Entry {
+    float a = 0, b = 0;
+  };
+
+  LobeAlbedo() {
+    for (int w = 0; w < kWidths; ++w) {
+      const float alpha = kMinAlpha + (1.0f - kMinAlpha) * static_cast<float>(w) / (kWidths - 1);
+      float mean = 0, total = 0;
+      for (int c = 0; c < kCosines; ++c) {
+        const float cosine = std::max(1e-3f, static_cast<float>(c) / (kCosines - 1));
+        const Entry entry = table_[w][c] = integrate(cosine, alpha);
+        mean += cosine * (kDielectricF0 * entry.a + entry.b);
+        total += cosine;
+      }
+      mean_[w] = mean / total;
+    }
+  }
+
+  Entry at(float cosine, float alpha) const {
+    const auto [w, fw] = position((alpha - kMinAlpha) / (1.0f - kMinAlpha), kWidths);
+    const auto [c, fc] = position(cosine, kCosines);
+    const auto mix = [&](float Entry::*part) {
+      const float low = table_[w][c].*part * (1 - fc) + table_[w][c + 1].*part * fc;
+      const float high = table_[w + 1][c].*part * (1 - fc) + table_[w + 1][c + 1].*part * fc;
+      return low * (1 - fw) + high * fw;
+    };
+    return {mix(&Entry::a), mix(&Entry::b)};
+  }
+
+  /// Mean over cosine-distributed directions, for a dielectric.
+  float mean(float alpha) const {
+    const auto [w, fw] = position((alpha - kMinAlpha) / (1.0f - kMinAlpha), kWidths);
+    return mean_[w] * (1 - fw) + mean_[w + 1] * fw;
+  }
+
+ private:
+  static std::pair<int, float> position(float x, int n) {
+    const float scaled = std::clamp(x, 0.0f, 1.0f) * static_cast<float>(n - 1);
+    const int i = std::min(static_cast<int>(scaled), n - 2);
+    return {i, scaled - static_cast<float>(i)};
+  }
+
+  static Entry integrate(float cosine, float alpha) {
+    const Vec3f out(std::sqrt(1.0f - cosine * cosine), 0, cosine);
+    Entry sum;
+    constexpr int kSide = 16;
+    for (int i = 0; i < kSide * kSide; ++i) {
+      const Vec2f u((static_cast<float>(i % kSide) + 0.5f) / kSide,
+                    (static_cast<float>(i / kSide) + 0.5f) / kSide);
+      const Vec3f half = visible_normal(out, alpha, u);
+      const Vec3f in = 2.0f * out.dot(half) * half - out;
+      if (in.z() <= 0) continue;
+      const float fresnel = schlick(Vec3f::Zero(), out.dot(half)).x();
+      sum.a += (1.0f - fresnel) * g1(in.z(), alpha);
+      sum.b += fresnel * g1(in.z(), alpha);
+    }
+    return {sum.a / (kSide * kSide), sum.b / (kSide * kSide)};
+  }
+
+  Entry table_[kWidths][kCosines];
+  float mean_[kWidths];
+};
+
+const LobeAlbedo& lobe_albedo() {
+  static const LobeAlbedo table;
+  return table;
+}
+
+/// Share of the light that a dielectric's coat returns by itself, light between microfacets included.
+float coat_albedo(float cosine, float alpha) {
+  const auto [a, b] = lobe_albedo().at(cosine, alpha);
+  return std::min(0.999f, (kDielectricF0 * a + b) * (1.0f + kDielectricF0 * (1.0f / (a + b) - 1.0f)));
+}
+
 }  // namespace
 
 Bsdf::Bsdf(const Vec3f& base, float metallic, float roughness)
     : base(base),
       metallic(metallic),
       roughness(roughness),
-      f0_((1.0f - metallic) * Vec3f::Constant(0.04f) + metallic * base),
+      f0_((1.0f - metallic) * Vec3f::Constant(kDielectricF0) + metallic * base),
       // Narrower lobes would need their own connection to the light to stay free of bright specks.
       alpha_(std::max(0.1f, roughness) * std::max(0.1f, roughness)) {
   const float specular = f0_.mean(), diffuse = (1.0f - metallic) * base.mean();
   specular_chance_ = std::clamp(specular / std::max(1e-6f, specular + diffuse), 0.1f, 1.0f);
   if (metallic >= 1.0f) specular_chance_ = 1.0f;
+  base_scale_ = (1.0f - metallic) / (kPi * (1.0f - lobe_albedo().mean(alpha_)));
 }
 
 Vec3f Bsdf::evaluate(const Vec3f& out, const Vec3f& in) const {
@@ -56,10 +137,14 @@ Vec3f Bsdf::evaluate(const Vec3f& out, const Vec3f& in) const {
   const Vec3f fresnel = schlick(f0_, out.dot(half));
   const float specular =
       ggx_d(half.z(), alpha_) * g1(out.z(), alpha_) * g1(in.z(), alpha_) / (4.0f * out.z() * in.z());
-  // The base receives what the coat lets in and out again, so that no direction returns more than it got.
-  const Vec3f through =
-      (Vec3f::Ones() - schlick(f0_, out.z())).cwiseProduct(Vec3f::Ones() - schlick(f0_, in.z()));
-  return fresnel * specular + (1.0f - metallic) / kPi * base.cwiseProduct(through);
+  // Light that a single bounce loses between microfacets comes back tinted once more (Turquin 2019).
+  const auto [a, b] = lobe_albedo().at(out.z(), alpha_);
+  const Vec3f between = Vec3f::Ones() + f0_ * (1.0f / (a + b) - 1.0f);
+  const Vec3f lobe = fresnel.cwiseProduct(between) * specular;
+  if (base_scale_ <= 0) return lobe;
+  // The base returns what the coat does not: a white one returns exactly what it got (Kulla, Conty 2017).
+  const float through = (1.0f - coat_albedo(out.z(), alpha_)) * (1.0f - coat_albedo(in.z(), alpha_));
+  return lobe + base * (base_scale_ * through);
 }
 
 float Bsdf::pdf(const Vec3f& out, const Vec3f& in) const {

@@ -30,7 +30,7 @@ Direction draw(const CameraSetOptions& options, int view, Rng& rng) {
       break;
   }
   Rng group(options.seed, options.stream * 1000003u + static_cast<uint64_t>(view / 4));
-  const float azimuth = 360.0f * group.uniform();
+  const float azimuth = 11.25f * static_cast<float>(group.below(32));
   return {azimuth + 90.0f * static_cast<float>(view % 4), 30.0f * group.uniform()};
 }
 

@@ -9,10 +9,13 @@
 namespace t3d::trace {
 
 /// How cameras are spread around the object, all looking at the origin.
-///   sphere    uniform on the whole sphere
-///   shapenet  azimuth uniform in [0,360), elevation uniform in [0,30) degrees, as the ShapeNet renders of
-///   GET3D orbit     evenly spaced azimuths at one elevation mvdream   groups of 4 views at 90 degrees, one
-///   random first azimuth and elevation (0 to 30) per group
+///   - sphere: uniform on the whole sphere.
+///   - shapenet: azimuth uniform in [0,360), elevation uniform in [0,30) degrees, as GET3D's ShapeNet
+///   renders.
+///   - orbit: evenly spaced azimuths at one elevation.
+///   - mvdream: groups of 4 views at 90 degrees; each group draws one of 32 first azimuths and an elevation
+///   in
+///     [0,30).
 enum class CameraSet { Sphere, Shapenet, Orbit, Mvdream };
 
 /// Throws UserError for an unknown name.

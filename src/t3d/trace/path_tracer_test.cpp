@@ -73,7 +73,7 @@ TEST(Bsdf, SamplingMatchesItsDensityAndReturnsNoMoreThanItGot) {
       }
       EXPECT_NEAR(sampled / n, uniform / n, 0.03) << metallic << " " << roughness;
       EXPECT_LE(total_density / n, 1.05);
-      EXPECT_LE(sampled / n, 1.01);
+      EXPECT_NEAR(sampled / n, 1.0, 0.03) << metallic << " " << roughness;  // white returns what it got
     }
   }
 }
@@ -101,8 +101,7 @@ TEST(PathTracer, AWhiteSphereInAUniformEnvironmentReflectsNearlyAllOfIt) {
   RenderSettings settings;
   settings.samples = 256;
   const float centre = linear_from_code(render_view(scene, camera, settings).rgba.at(16, 16)[0]);
-  EXPECT_LE(centre, 0.505f);
-  EXPECT_GE(centre, 0.43f);
+  EXPECT_NEAR(centre, 0.5f, 0.01f);
 }
 
 TEST(PathTracer, AreaLightIrradianceMatchesTheClosedForm) {
