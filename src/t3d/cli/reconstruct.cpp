@@ -67,8 +67,9 @@ void prepare_folder(const ReconstructOptions& o) {
   if (used && !o.resume && !o.overwrite)
     throw UserError(cat(o.output, ": the folder exists and is not empty. Pass --resume or --overwrite."));
   if (used && o.overwrite)
-    for (const char* ours : {"ckpts", "test", "depth", "save", "csv_logs", "tb_logs", "report.json",
-                             "report.md", "mesh.glb", "mesh.obj", "mesh.ply"})
+    for (const char* ours :
+         {"ckpts", "test", "depth", "save", "csv_logs", "tb_logs", "report.json", "report.md", "mesh.glb",
+          "mesh.obj", "mesh.ply", "turntable.mp4", "turntable.gif", "parsed.yaml"})
       fs::remove_all(folder / ours);
   make_folders(o.output);
 }
@@ -95,6 +96,7 @@ int reconstruct(const ReconstructOptions& o) {
                             : train::make_ngp_stepper_cpu(config, images.train, images.aabb_scale, o.seed);
   for (auto& view : images.train) view.rgba = {};  // the stepper has its own copy
   train::NgpTrainer trainer(images, config, options, *stepper);
+  trainer.set_estimate([&] { return train::estimate_outputs(images, trainer, *stepper, o.outputs); });
   if (o.resume) trainer.resume(o.output);
   train::Metrics metrics(o.output, o.resume ? std::optional<int64_t>(stepper->steps_done()) : std::nullopt);
   trainer.set_metrics(&metrics);
@@ -162,11 +164,11 @@ void add_reconstruct_command(CLI::App& app, Run& run) {
   c->add_option("--distortion", o->distortion, "Weight of the distortion loss")
       ->check(CLI::Range(0.0f, 10.0f));
   c->add_option("--mesh-resolution", o->outputs.mesh_resolution,
-                "Grid cells per unit for the mesh (default: 192)")
+                "Samples per side for the mesh (default: 192)")
       ->check(CLI::Range(16, 1024));
   c->add_flag("--no-mesh{false}", o->outputs.mesh, "Write no mesh");
   c->add_flag("--no-video{false}", o->outputs.video, "Write no turntable");
-  c->add_option("--video-frames", o->outputs.video_frames, "Frames of the turntable (default: 60)")
+  c->add_option("--video-frames", o->outputs.video_frames, "Frames of the turntable (default: 48)")
       ->check(CLI::Range(2, 10000));
   c->add_flag("--resume", o->resume, "Go on from the newest checkpoint of the run folder");
   c->add_flag("--overwrite", o->overwrite, "Replace an earlier run");

@@ -128,7 +128,7 @@ double NgpTrainer::train(const OnStep& on_step) {
   const double begin = now_seconds();
   double last_save = begin, next_note = begin;
   double reserve = 0;  // what evaluating the test views will take
-  bool has_reserve = images_.test.empty() || options_.stop.seconds <= 0;
+  bool has_reserve = !options_.estimate_rest || options_.stop.seconds <= 0;
   Progress bar("train", options_.stop.steps);
   bar.start_at(stepper_.steps_done());
   if (stepper_.device_bytes() > 0) bar.show_device_memory([this] { return stepper_.device_bytes(); });
@@ -154,9 +154,7 @@ double NgpTrainer::train(const OnStep& on_step) {
     }
     bar.update(step + 1, note);
     if (!has_reserve && now - options_.started > 0.6 * options_.stop.seconds) {
-      const double start = now_seconds();
-      evaluate(images_.test[0]);
-      reserve = 1.1 * (now_seconds() - start) * static_cast<double>(images_.test.size());
+      reserve = options_.estimate_rest();
       has_reserve = true;
     }
     const bool save_by_steps = options_.checkpoint_steps > 0 && (step + 1) % options_.checkpoint_steps == 0;

@@ -24,7 +24,9 @@ struct NgpTrainOptions {
   double checkpoint_seconds = 300;  ///< between checkpoints; one more at the end
   int64_t checkpoint_steps = 0;     ///< between checkpoints; 0: by time
   int64_t eval_every =
-      0;               ///< steps between measurements on the validation views; 0: never, unless a target asks
+      0;  ///< steps between measurements on the validation views; 0: never, unless a target asks
+  /// Seconds that the work after training will take; asked for once, at 60 % of the time budget.
+  std::function<double()> estimate_rest;
   double started = 0;  ///< monotonic seconds at which the budget began, see now_seconds()
 };
 
@@ -65,6 +67,8 @@ class NgpTrainer {
   /// Returns the seconds spent training. Throws Interrupted after Ctrl-C, once the work is saved.
   double train(const OnStep& on_step);
   void save();
+
+  void set_estimate(std::function<double()> estimate) { options_.estimate_rest = std::move(estimate); }
 
   NgpTestView evaluate(const data::View& view);
   /// White for images with alpha, black for photographs.

@@ -57,7 +57,4 @@ void write_depth(const std::string& path, const NgpView& view) {
   io::write_png(path, io::to_8bit(picture), io::ReadBack::Yes);
 }
 
-void write_field_mesh(const std::string&, const data::PosedImages&, NgpStepper&, int) {}
-void write_turntable(const std::string&, const data::PosedImages&, const Vec3f&, NgpStepper&, int) {}
-
 }  // namespace t3d::train

@@ -11,7 +11,10 @@
 #include "t3d/core/memory_usage.h"
 #include "t3d/core/progress.h"
 #include "t3d/io/json_file.h"
+#include "t3d/ops/occupancy_layout.h"
+#include "t3d/train/field_mesh.h"
 #include "t3d/train/reconstruct_media.h"
+#include "t3d/train/turntable.h"
 
 namespace t3d::train {
 namespace {
@@ -97,6 +100,33 @@ void write_test_views(const std::string& folder, const data::PosedImages& images
 
 }  // namespace
 
+double estimate_outputs(const data::PosedImages& images, NgpTrainer& trainer, NgpStepper& stepper,
+                        const OutputOptions& options) {
+  const auto timed = [](const auto& work) {
+    const double start = now_seconds();
+    work();
+    return now_seconds() - start;
+  };
+  double total = 0.5;
+  if (!images.test.empty())
+    total += timed([&] { trainer.evaluate(images.test[0]); }) * static_cast<double>(images.test.size());
+  if (options.video) {
+    const auto cameras = turntable_cameras(images, 1, options.video_side);
+    total += 1.3 * timed([&] { stepper.render(cameras[0], trainer.background()); }) * options.video_frames;
+  }
+  if (options.mesh) {
+    constexpr int64_t kPoints = 1 << 16;
+    const std::vector<float> points(3 * kPoints, 0.0f);
+    std::vector<float> sigma(kPoints);
+    const double per_point =
+        timed([&] { stepper.density(points.data(), kPoints, sigma.data()); }) / static_cast<double>(kPoints);
+    // Network queries in a part of the cube, then triangles and three files.
+    const double n_points = std::pow(static_cast<double>(options.mesh_resolution), 3);
+    total += n_points * (0.15 * per_point + 1.5e-7) + 1.0;
+  }
+  return 1.15 * total;
+}
+
 void write_outputs(const std::string& folder, const data::PosedImages& images, const field::NgpConfig& config,
                    NgpTrainer& trainer, NgpStepper& stepper, const OutputOptions& options, double started,
                    ReconstructReport& report) {
@@ -104,7 +134,8 @@ void write_outputs(const std::string& folder, const data::PosedImages& images, c
   write_test_views(folder, images, trainer, report);
   report.seconds_test = now_seconds() - test_start;
   if (options.mesh) write_field_mesh(folder, images, stepper, options.mesh_resolution);
-  if (options.video) write_turntable(folder, images, trainer.background(), stepper, options.video_frames);
+  if (options.video)
+    write_turntable(folder, images, trainer.background(), stepper, options.video_frames, options.video_side);
   const json figures = report_json(report, images, config, now_seconds() - started);
   io::write_json_file(folder + "/report.json", figures);
   write_file_atomically(folder + "/report.md", report_markdown(figures, report));

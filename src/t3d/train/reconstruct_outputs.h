@@ -9,8 +9,9 @@ namespace t3d::train {
 
 struct OutputOptions {
   bool mesh = true, video = true;
-  int mesh_resolution = 192;  ///< grid cells per unit of scene space
-  int video_frames = 60;
+  int mesh_resolution = 192;  ///< samples per side of the inner cube
+  int video_frames = 48;
+  int video_side = 400;  ///< longest side of a frame, pixels
 };
 
 struct ReconstructReport {
@@ -25,5 +26,9 @@ struct ReconstructReport {
 void write_outputs(const std::string& folder, const data::PosedImages& images, const field::NgpConfig& config,
                    NgpTrainer& trainer, NgpStepper& stepper, const OutputOptions& options, double started,
                    ReconstructReport& report);
+
+/// Seconds that write_outputs is going to take, by a test view and a batch of densities now.
+double estimate_outputs(const data::PosedImages& images, NgpTrainer& trainer, NgpStepper& stepper,
+                        const OutputOptions& options);
 
 }  // namespace t3d::train
