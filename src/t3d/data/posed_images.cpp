@@ -36,9 +36,9 @@ Dataset read_dataset(const std::string& path, const PosedImagesOptions& options)
     if (fs::path(path).extension() != ".json")
       throw UserError(
           cat(path, ": this is no folder and no .json file; the folder of a data set was expected."));
-    return read_transforms_single(path, options);
+    if (fs::path(path).filename() != "transforms_train.json") return read_transforms_single(path, options);
   }
-  const fs::path folder(path);
+  const fs::path folder = fs::is_directory(status) ? fs::path(path) : fs::path(path).parent_path();
   if (const std::string train = if_file(folder / "transforms_train.json"); !train.empty())
     return read_transforms_splits(
         {train, if_file(folder / "transforms_val.json"), if_file(folder / "transforms_test.json")}, options);

@@ -184,9 +184,20 @@ TEST_F(PosedImagesTest, ProblemsAreExplained) {
   EXPECT_THROW(read_posed_images("/no/such/folder"), SystemError);
 }
 
+TEST_F(PosedImagesTest, TrainFileStandsForItsFolder) {
+  image("a.png");
+  for (const char* split : {"train", "test"})
+    file(cat("transforms_", split, ".json"), cat(R"({"fl_x": 10, "frames": [)", frame("a.png"), "]}"));
+  const PosedImages images = read_posed_images((folder_ / "transforms_train.json").string());
+  EXPECT_EQ(images.kind, "nerf-synthetic");
+  EXPECT_EQ(images.test.size(), 1u);
+}
+
 TEST_F(PosedImagesTest, EmptyTestSplitIsAnError) {
   image("a.png");
   file("transforms_train.json", cat(R"({"fl_x": 10, "frames": [)", frame("a.png"), "]}"));
+  file("transforms_val.json", R"({"fl_x": 10, "frames": []})");
+  EXPECT_THAT(message(), HasSubstr("no image is left for training"));
   file("transforms_test.json", R"({"fl_x": 10, "frames": []})");
   EXPECT_THAT(message(), HasSubstr("transforms_test.json: frames is empty"));
 }

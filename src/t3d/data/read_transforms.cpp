@@ -195,10 +195,14 @@ Transforms parse_transforms(std::string_view text, const std::string& name, cons
 
 namespace {
 
-Transforms read_one(const std::string& path, const std::string& prefix) {
-  const std::string folder = fs::path(path).parent_path().string();
-  Transforms out = parse_transforms(read_whole_file(path), path, folder.empty() ? "." : folder, prefix);
-  if (out.frames.empty())
+std::string folder_of(const fs::path& file) {
+  const std::string folder = file.parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
+Transforms read_one(const std::string& path, const std::string& prefix, bool may_be_empty) {
+  Transforms out = parse_transforms(read_whole_file(path), path, folder_of(path), prefix);
+  if (out.frames.empty() && !may_be_empty)
     throw UserError(cat(path, ": frames is empty. Remove the file, or render this split's images."));
   return out;
 }
@@ -236,10 +240,10 @@ Dataset read_transforms_splits(const std::vector<std::string>& train_val_test,
     const fs::path path(train_val_test[i]);
     if (path.empty()) continue;
     const bool is_folder_a_split = path.filename() == "transforms.json";
-    Transforms one = read_one(path.string(), is_folder_a_split ? path.parent_path().filename().string() : "");
+    Transforms one =
+        read_one(path.string(), is_folder_a_split ? path.parent_path().filename().string() : "", i == 1);
     if (i == 0) {
-      set.folder =
-          is_folder_a_split ? path.parent_path().parent_path().string() : path.parent_path().string();
+      set.folder = is_folder_a_split ? folder_of(path.parent_path()) : folder_of(path);
       set_scene(set, one, true, options);
     }
     *splits[i] = std::move(one.frames);
@@ -250,8 +254,8 @@ Dataset read_transforms_splits(const std::vector<std::string>& train_val_test,
 Dataset read_transforms_single(const std::string& path, const PosedImagesOptions& options) {
   Dataset set;
   set.kind = "instant-ngp";
-  set.folder = fs::path(path).parent_path().string();
-  Transforms one = read_one(path, "");
+  set.folder = folder_of(path);
+  Transforms one = read_one(path, "", false);
   set_scene(set, one, false, options);
   set.unsplit = std::move(one.frames);
   return set;
