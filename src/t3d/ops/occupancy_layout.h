@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 #include "t3d/core/rng.h"
 
@@ -47,6 +48,22 @@ T3D_HOST_DEVICE inline uint32_t morton_code(uint32_t x, uint32_t y, uint32_t z) 
   return morton_spread(x) | (morton_spread(y) << 1) | (morton_spread(z) << 2);
 }
 
+/// The smaller and the larger of two numbers. fminf and fmaxf are calls on the CPU, for the sake of NaN.
+T3D_HOST_DEVICE inline float smaller(float a, float b) {
+  return a < b ? a : b;
+}
+T3D_HOST_DEVICE inline float larger(float a, float b) {
+  return a > b ? a : b;
+}
+
+/// 2^-k.
+T3D_HOST_DEVICE inline float inverse_cascade_side(int cascade) {
+  const uint32_t bits = static_cast<uint32_t>(127 - cascade) << 23;
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
 /// 2^k as a float.
 T3D_HOST_DEVICE inline float cascade_side(int cascade) {
   return static_cast<float>(1 << cascade);
@@ -75,7 +92,7 @@ T3D_HOST_DEVICE inline int grid_coordinate(float x, float inverse_side) {
 
 /// Number of the cell of `cascade` that holds the point; points outside count to the nearest cell.
 T3D_HOST_DEVICE inline uint32_t cell_number(float x, float y, float z, int cascade) {
-  const float inverse_side = 1.0f / cascade_side(cascade);
+  const float inverse_side = inverse_cascade_side(cascade);
   return static_cast<uint32_t>(cascade) * kCellsPerCascade +
          morton_code(static_cast<uint32_t>(grid_coordinate(x, inverse_side)),
                      static_cast<uint32_t>(grid_coordinate(y, inverse_side)),

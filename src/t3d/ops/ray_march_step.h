@@ -32,12 +32,13 @@ T3D_HOST_DEVICE inline bool cube_interval(const float* o, const float* inverse_d
   float low = -1e30f, high = 1e30f;
   for (int i = 0; i < 3; ++i) {
     const float a = (-half - o[i]) * inverse_d[i], b = (half - o[i]) * inverse_d[i];
-    low = fmaxf(low, fminf(a, b));
-    high = fminf(high, fmaxf(a, b));
+    low = larger(smaller(a, b), low);
+    high = smaller(larger(a, b), high);
   }
   *t_min = low;
   *t_max = high;
-  return low < high && high > 0.0f && high < 1e20f;  // no limit at all: not a number, or no direction
+  return low < high && high > 0.0f &&
+         high < 1e6f;  // above: not a number, no direction, or out of float's reach
 }
 
 /// Visits the samples of one ray. The whole state is (n, t), so that a ray may be left and taken up again
@@ -61,14 +62,14 @@ struct RayMarcher {
       o[i] = origin[i];
       d[i] = direction[i];
       // A tiny slope instead of 0 keeps every quotient below finite.
-      inverse_d[i] = 1.0f / (d[i] < 0.0f ? fminf(d[i], -1e-9f) : fmaxf(d[i], 1e-9f));
+      inverse_d[i] = 1.0f / (d[i] < 0.0f ? smaller(d[i], -1e-9f) : larger(d[i], 1e-9f));
     }
     float t_min;
     if (!cube_interval(o, inverse_d, 0.5f * config.aabb_scale, &t_min, &t_end)) {
       t_end = -1.0f;
       return;
     }
-    const float entry = fmaxf(t_min, config.near_distance);
+    const float entry = larger(t_min, config.near_distance);
     first = entry + jitter * config.step_at(entry);
     t = first;
   }
@@ -87,39 +88,60 @@ struct RayMarcher {
   /// The next sample in an occupied cell: its middle t and length dt. False at the end of the box.
   T3D_HOST_DEVICE bool next(const uint8_t* bits, float* t_sample, float* dt_sample) {
     while (t < t_end) {
-      const float x = o[0] + t * d[0], y = o[1] + t * d[1], z = o[2] + t * d[2];
       const float dt = config.step_at(t);
-      int cascade = 0;
-      if (n_cascades > 1) {
-        const float largest = fmaxf(fabsf(x), fmaxf(fabsf(y), fabsf(z)));
-        const int by_position = cascade_of_position(largest, n_cascades);
-        const int by_step = cascade_of_step(dt, n_cascades);
-        cascade = by_position > by_step ? by_position : by_step;
+      if (t >= known_until || dt > known_step) {
+        const Cell cell = find_cell(dt);
+        const uint32_t number =
+            static_cast<uint32_t>(cell.cascade) * kCellsPerCascade +
+            morton_code(static_cast<uint32_t>(cell.c[0]), static_cast<uint32_t>(cell.c[1]),
+                        static_cast<uint32_t>(cell.c[2]));
+        if ((bits[number >> 3] & (1u << (number & 7u))) == 0) {
+          const uint64_t block = *reinterpret_cast<const uint64_t*>(bits + ((number >> 6) << 3));
+          skip(exit_of(cell, block == 0 ? 4 : 1), dt);
+          continue;
+        }
+        known_until = exit_of(cell, 1);
+        // A longer step may belong to the next cascade, which has to be asked.
+        known_step = cell.cascade == n_cascades - 1 ? 1e30f : cascade_side(cell.cascade) / kGridSide;
       }
-      const uint32_t cell = cell_number(x, y, z, cascade);
-      if (bits[cell >> 3] & (1u << (cell & 7u))) {
-        *t_sample = t;
-        *dt_sample = dt;
-        advance(dt);
-        return true;
-      }
-      skip(block_exit(bits, cell, cascade), dt);
+      *t_sample = t;
+      *dt_sample = dt;
+      advance(dt);
+      return true;
     }
     return false;
   }
 
  private:
-  /// Where the ray leaves the empty cell, or the empty block of 4^3 cells around it; a little before.
-  T3D_HOST_DEVICE float block_exit(const uint8_t* bits, uint32_t cell, int cascade) const {
-    const uint64_t word = *reinterpret_cast<const uint64_t*>(bits + ((cell >> 6) << 3));
-    const int size = word == 0 ? 4 : 1;
-    const uint32_t code = cell % kCellsPerCascade;
-    const float side = cascade_side(cascade), width = side / kGridSide;
+  struct Cell {
+    int cascade, c[3];
+  };
+
+  float known_until = -1.0f, known_step = 0.0f;  ///< candidates before it, not longer, are occupied too
+
+  T3D_HOST_DEVICE Cell find_cell(float dt) const {
+    const float p[3] = {o[0] + t * d[0], o[1] + t * d[1], o[2] + t * d[2]};
+    Cell cell;
+    cell.cascade = 0;
+    if (n_cascades > 1) {
+      const int by_position =
+          cascade_of_position(larger(fabsf(p[0]), larger(fabsf(p[1]), fabsf(p[2]))), n_cascades);
+      const int by_step = cascade_of_step(dt, n_cascades);
+      cell.cascade = by_position > by_step ? by_position : by_step;
+    }
+    const float inverse_side = inverse_cascade_side(cell.cascade);
+    for (int i = 0; i < 3; ++i) cell.c[i] = grid_coordinate(p[i], inverse_side);
+    return cell;
+  }
+
+  /// Where the ray leaves the cell, or the aligned block of 4^3 cells around it; a little before.
+  T3D_HOST_DEVICE float exit_of(const Cell& cell, int size) const {
+    const float side = cascade_side(cell.cascade), width = side * (1.0f / kGridSide);
     float exit = 1e30f;
     for (int i = 0; i < 3; ++i) {
-      const int corner = static_cast<int>(morton_gather(code >> i)) & ~(size - 1);
+      const int corner = cell.c[i] & ~(size - 1);
       const float wall = static_cast<float>(d[i] < 0.0f ? corner : corner + size) * width - 0.5f * side;
-      exit = fminf(exit, (wall - o[i]) * inverse_d[i]);
+      exit = smaller((wall - o[i]) * inverse_d[i], exit);
     }
     // Rounding must not carry the march past a sample that the next cell owns: stop short, then look again.
     return exit - 2e-6f * (1.0f + fabsf(exit));
@@ -128,8 +150,9 @@ struct RayMarcher {
   /// To the first candidate at or past `exit`, at least one further.
   T3D_HOST_DEVICE void skip(float exit, float dt) {
     if (config.cone_angle == 0.0f) {
-      const float steps = ceilf((fminf(exit, t_end) - first) * (1.0f / kMinStep));
-      n = steps > static_cast<float>(n + 1) ? static_cast<int>(steps) : n + 1;
+      const float steps = (smaller(exit, t_end) - first) * (1.0f / kMinStep);
+      const int whole = static_cast<int>(steps), next_n = whole + (static_cast<float>(whole) < steps ? 1 : 0);
+      n = next_n > n + 1 ? next_n : n + 1;
       t = first + static_cast<float>(n) * kMinStep;
       return;
     }
