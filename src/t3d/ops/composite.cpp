@@ -1,6 +1,7 @@
 #include "t3d/ops/composite.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -173,7 +174,7 @@ at::Tensor accumulate_along_rays(const at::Tensor& weights, const at::Tensor& va
 
 at::Tensor visible_samples(const at::Tensor& sigma, const at::Tensor& dt, const at::Tensor& ray_start,
                            double min_transmittance, double min_alpha) {
-  at::NoGradGuard no_grad;
+  c10::NoGradGuard no_grad;
   const RayWeights w = weights_from_density(sigma, dt, ray_start);
   const at::Tensor reached = w.transmittance >= min_transmittance;  // [S]
   return min_alpha > 0 ? reached.logical_and(w.alphas >= min_alpha) : reached;

@@ -1,6 +1,7 @@
 #include "t3d/ops/composite.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -47,7 +48,7 @@ double gradient_error(const std::function<at::Tensor(const at::Tensor&)>& f, con
                       double h = 1e-6) {
   at::Tensor x = at_x.clone().requires_grad_();
   const at::Tensor analytic = torch::autograd::grad({f(x)}, {x})[0].contiguous().view({-1});
-  at::NoGradGuard no_grad;
+  c10::NoGradGuard no_grad;
   at::Tensor probe = at_x.clone().contiguous();
   double* p = probe.data_ptr<double>();
   double worst = 0, largest = 1e-12;
@@ -234,7 +235,7 @@ TEST(Accumulate, DifferentiatesTwice) {
   const RandomRays rays(4, 10, at::kDouble);
   const auto gradient_norm = [&](const at::Tensor& w) {
     const at::Tensor leaf = w.requires_grad() ? w : w.clone().requires_grad_();
-    at::AutoGradMode with_grad(true);
+    c10::AutoGradMode with_grad(true);
     const at::Tensor out = accumulate_along_rays(leaf, rays.rgb, rays.start);
     const auto g = torch::autograd::grad({out.pow(3).sum()}, {leaf}, {}, true, true);
     return g[0].square().sum();

@@ -1,6 +1,7 @@
 #include "t3d/ops/occupancy.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 
@@ -19,7 +20,7 @@ DensityGrid DensityGrid::create(float aabb_scale) {
 
 float DensityGrid::update(const DensityGridConfig& config, uint64_t seed, int64_t step,
                           const DensityFunction& density_of, int64_t chunk) {
-  at::NoGradGuard no_grad;
+  c10::NoGradGuard no_grad;
   const OccupancyPick pick{step < config.warmup_steps, n_cascades};
   std::vector<at::Tensor> lists(n_cascades);
   std::vector<const uint32_t*> occupied(n_cascades, nullptr);
@@ -113,7 +114,7 @@ OccupancyGrid::Pick OccupancyGrid::pick(uint64_t seed, int64_t step, int64_t war
 
 void OccupancyGrid::apply(const at::Tensor& cells, const at::Tensor& values, float decay,
                           float max_threshold) {
-  at::NoGradGuard no_grad;
+  c10::NoGradGuard no_grad;
   const at::Tensor fresh = values.to(at::kFloat).reshape({-1}).contiguous();  // [M]
   T3D_CHECK(fresh.numel() == cells.numel(), cells.numel(), " cells, ", fresh.numel(), " values");
   const int64_t* index = cells.data_ptr<int64_t>();
@@ -137,7 +138,7 @@ void OccupancyGrid::apply(const at::Tensor& cells, const at::Tensor& values, flo
 void OccupancyGrid::update(uint64_t seed, int64_t step,
                            const std::function<at::Tensor(const at::Tensor& points)>& values, int interval) {
   if (step % interval != 0) return;
-  at::NoGradGuard no_grad;
+  c10::NoGradGuard no_grad;
   const Pick visited = pick(seed, step);
   apply(visited.cells, values(visited.points));
 }

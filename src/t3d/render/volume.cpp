@@ -1,6 +1,7 @@
 #include "t3d/render/volume.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <vector>
@@ -71,14 +72,14 @@ float VolumeRenderer::step_size() const {
 
 void VolumeRenderer::update(const field::Field& field, int64_t step) {
   if (!config_.grid_prune) return;
-  at::NoGradGuard no_grad;
+  c10::NoGradGuard no_grad;
   grid_.update(seed_, step,
                [&](const at::Tensor& points) { return field.density(points).reshape({-1}) * step_size(); });
 }
 
 ops::RaySamples VolumeRenderer::sample(const field::Field& field, const at::Tensor& origins,
                                        const at::Tensor& directions, int64_t step, bool is_training) const {
-  at::NoGradGuard no_grad;
+  c10::NoGradGuard no_grad;
   const int64_t n_rays = origins.size(0);
   at::Tensor jitter;
   if (is_training && config_.randomized) {
