@@ -25,10 +25,10 @@ using nlohmann::json;
 struct RenderOptions {
   std::vector<std::string> meshes;
   std::string output;
-  std::string cameras = "sphere", up = "y", texture;
+  std::string cameras = "sphere", up = "y", front = "z", texture;
   int resolution = 256, samples = 32, bounces = 1;
   int views[3] = {50, 10, 20};
-  float distance = 1.5f, fov_deg = 49.134343f, elevation_deg = 15, size = 0.9f;
+  float distance = 0, fov_deg = 49.134343f, elevation_deg = 15, size = 0.9f;
   float environment = 1.0f, light = 1.0f;
   uint64_t seed = 0;
   int jobs = 1;
@@ -49,6 +49,7 @@ json settings_json(const RenderOptions& o, const std::string& mesh) {
   return {{"mesh", mesh},
           {"cameras", o.cameras},
           {"up", o.up},
+          {"front", o.front},
           {"texture", o.texture},
           {"res", o.resolution},
           {"samples", o.samples},
@@ -150,6 +151,15 @@ bool is_whole_image(const fs::path& path) {
   }
 }
 
+/// Turns the mesh about the vertical so that what looked along the file's `front` looks along +x.
+void turn_front(io::Mesh& mesh, const std::string& front) {
+  if (front == "z") return;
+  // Reading moved the file's +z to +x and its +x to +y.
+  const float c = front == "-z" ? -1.0f : 0.0f, s = front == "x" ? -1.0f : front == "-x" ? 1.0f : 0.0f;
+  for (auto* vectors : {&mesh.positions, &mesh.normals})
+    for (Vec3f& v : *vectors) v = Vec3f(c * v.x() - s * v.y(), s * v.x() + c * v.y(), v.z());
+}
+
 class SetRenderer {
  public:
   SetRenderer(const RenderOptions& options, const Job& job, int n_threads, std::function<void()> on_view)
@@ -162,6 +172,7 @@ class SetRenderer {
     read.load_textures = !options_.no_textures;
     read.texture = options_.texture;
     io::Mesh mesh = io::read_mesh(job_.mesh, read);
+    turn_front(mesh, options_.front);
     io::fit_mesh(mesh, options_.size, !options_.no_center);
     const Box3f box = mesh.bounds();
     trace::Environment environment;
@@ -338,8 +349,8 @@ void add_render_command(CLI::App& app, Run& run) {
   c->add_option("--seed", o->seed, "Decides cameras and noise");
   c->add_option("--samples", o->samples, "Paths per pixel")->check(CLI::Range(1, 65536));
   c->add_option("--bounces", o->bounces, "Reflections after the first surface")->check(CLI::Range(0, 16));
-  c->add_option("--distance", o->distance, "Camera distance from the origin")
-      ->check(CLI::Range(0.01f, 1000.0f));
+  c->add_option("--distance", o->distance, "Camera distance from the origin; 0: 1.2 for shapenet, else 1.5")
+      ->check(CLI::Range(0.0f, 1000.0f));
   c->add_option("--fov", o->fov_deg, "Horizontal field of view in degrees")->check(CLI::Range(1.0f, 170.0f));
   c->add_option("--elevation", o->elevation_deg, "Elevation of the orbit in degrees")
       ->check(CLI::Range(-89.0f, 89.0f));
@@ -347,6 +358,8 @@ void add_render_command(CLI::App& app, Run& run) {
       ->check(CLI::Range(1e-3f, 1e3f));
   c->add_flag("--no-center", o->no_center, "Scale about the file's origin instead of the object's centre");
   c->add_option("--up", o->up, "The files' up axis: y or z")->check(CLI::IsMember({"y", "z"}));
+  c->add_option("--front", o->front, "Where a y-up file's object looks: z, -z, x or -x; it becomes +x")
+      ->check(CLI::IsMember({"z", "-z", "x", "-x"}));
   c->add_option("--texture", o->texture, "Picture for parts that have texture coordinates but no texture");
   c->add_flag("--no-textures", o->no_textures, "Use plain colours");
   c->add_option("--environment", o->environment, "Brightness of the light from all around")
@@ -359,7 +372,10 @@ void add_render_command(CLI::App& app, Run& run) {
   c->add_flag("--resume", o->resume, "Go on where an earlier run stopped");
   c->add_flag("--overwrite", o->overwrite, "Replace an earlier set");
   c->add_flag("--skip-bad-faces", o->skip_bad_faces, "Leave out OBJ faces that point past the vertices");
-  c->callback([o, &run] { run = [o] { return render(*o); }; });
+  c->callback([o, &run] {
+    if (o->distance <= 0) o->distance = o->cameras == "shapenet" ? 1.2f : 1.5f;
+    run = [o] { return render(*o); };
+  });
 }
 
 }  // namespace t3d::cli

@@ -52,6 +52,31 @@ void count_definition(const std::string& text, size_t begin, size_t end, Defined
   if (second == 'n') ++defined.normals;
 }
 
+/// ".5" becomes "0.5" and "-.5" "-0.5" in lines of numbers: assimp drops a vertex that is written the short
+/// way, and every face after it would name the wrong ones.
+std::string with_leading_zeros(const std::string& text) {
+  std::string result;
+  result.reserve(text.size() + text.size() / 64);
+  for_each_line(text, [&](int64_t, size_t begin, size_t end) {
+    const bool is_numbers = text[begin] == 'v';
+    for (size_t i = begin; i < end; ++i) {
+      const bool starts =
+          is_numbers && text[i] == '.' && i > begin &&
+          (text[i - 1] == ' ' || text[i - 1] == '\t' || text[i - 1] == '-' || text[i - 1] == '+');
+      if (starts) result += '0';
+      result += text[i];
+    }
+    if (end < text.size()) result += '\n';
+  });
+  return result;
+}
+
+bool has_bare_points(const std::string& text) {
+  for (const char* start : {" .", "\t.", "-.", "+."})
+    if (text.find(start) != std::string::npos) return true;
+  return false;
+}
+
 }  // namespace
 
 ObjCheck check_obj(const std::string& text, const std::string& name, bool skip) {
@@ -78,6 +103,7 @@ ObjCheck check_obj(const std::string& text, const std::string& name, bool skip) 
       at = stop;
     }
   });
+  if (has_bare_points(result.text)) result.text = with_leading_zeros(result.text);
   return result;
 }
 
