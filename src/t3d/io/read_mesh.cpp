@@ -270,6 +270,7 @@ void check_readable(const std::string& path) {
 }  // namespace
 
 Mesh read_mesh(const std::string& path, const ReadMeshOptions& options) {
+  check_readable(path);
   if (!is_mesh_file(path))
     throw UserError(
         cat(path, ": not a mesh file that can be read; expected .obj, .glb, .gltf, .ply, .stl or .off."));
@@ -281,8 +282,6 @@ Mesh read_mesh(const std::string& path, const ReadMeshOptions& options) {
     importer.SetIOHandler(new CheckedFileSystem(path, std::move(checked.text)));
   } else if (lower_extension(path) == ".off") {
     check_off(read_whole_file(path, uint64_t{4} << 30), path);
-  } else {
-    check_readable(path);
   }
   importer.SetPropertyInteger(AI_CONFIG_PP_SBP_REMOVE, aiPrimitiveType_POINT | aiPrimitiveType_LINE);
   const aiScene* scene = importer.ReadFile(path, aiProcess_Triangulate | aiProcess_PreTransformVertices |

@@ -148,8 +148,10 @@ TEST(ReadMesh, AppliesGltfNodesAndReadsLinearColours) {
 
 TEST(ReadMesh, ExplainsFilesThatAreNotThere) {
   const TemporaryFolder folder;
-  EXPECT_THAT(message_of(folder / "no.obj"), HasSubstr("no.obj"));
+  EXPECT_THAT(message_of(folder / "no.obj"), HasSubstr("no such file"));
   EXPECT_THAT(message_of(folder / "no.glb"), HasSubstr("no such file"));
+  EXPECT_THROW(read_mesh(folder / "nowhere"), SystemError);
+  write_text(folder / "a.docx", "a");
   EXPECT_THAT(message_of(folder / "a.docx"), HasSubstr("expected .obj, .glb"));
 }
 
