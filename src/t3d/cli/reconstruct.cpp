@@ -165,7 +165,7 @@ void add_reconstruct_command(CLI::App& app, Run& run) {
       ->check(CLI::Range(0.0f, 10.0f));
   c->add_option("--mesh-resolution", o->outputs.mesh_resolution,
                 "Samples per side for the mesh (default: 192)")
-      ->check(CLI::Range(16, 1024));
+      ->check(CLI::Range(16, 512));
   c->add_flag("--no-mesh{false}", o->outputs.mesh, "Write no mesh");
   c->add_flag("--no-video{false}", o->outputs.video, "Write no turntable");
   c->add_option("--video-frames", o->outputs.video_frames, "Frames of the turntable (default: 48)")

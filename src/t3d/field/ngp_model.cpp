@@ -15,8 +15,9 @@ namespace t3d::field {
 NgpConfig ngp_config_for_cpu() {
   NgpConfig config;
   config.log2_table = 15;
-  config.n_levels = 12;
-  config.max_resolution = 512;
+  config.n_levels = 10;
+  config.max_resolution = 256;
+  config.final_learning_rate = 1e-3;
   config.colour_hidden = 1;
   config.target_samples = 1 << 15;
   config.first_rays = 1024;

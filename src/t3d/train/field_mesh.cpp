@@ -2,6 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "t3d/core/log.h"
 #include "t3d/core/text.h"
 #include "t3d/export/density_threshold.h"
@@ -14,7 +17,7 @@ namespace {
 
 using export_::SampleGrid;
 
-constexpr int kThresholdSide = 96;
+constexpr int kBlurPasses = 2;
 constexpr double kSmallPart = 0.02;
 
 /// Densities of one plane of a grid; 0 without asking the network where the occupancy grid says empty.
@@ -50,15 +53,41 @@ class DensitySlices {
   std::vector<int> places_;
 };
 
-float find_threshold(NgpStepper& stepper, const Box3f& cube, float cell_size) {
-  const SampleGrid coarse = SampleGrid::over_box(cube, kThresholdSide);
-  DensitySlices slices(stepper, coarse);
-  export_::DensityThreshold threshold(cell_size);
-  std::vector<float> values(static_cast<size_t>(coarse.nx) * coarse.ny);
-  for (int k = 0; k < coarse.nz; ++k) {
-    slices(k, values.data());
-    threshold.add(values.data(), values.size());
+/// (1 2 1)/4 along the axis whose neighbours are `step` apart, in place; the border is left alone.
+void blur_along(std::vector<float>& values, int64_t n, int64_t step) {
+  const int64_t a = step == 1 ? n : 1, b = step == n * n ? n : n * n;  // the other two axes
+#pragma omp parallel for schedule(static)
+  for (int64_t row = 0; row < n * n; ++row) {
+    float* line = values.data() + (row % n) * a + (row / n) * b;
+    float before = line[0];
+    for (int64_t i = 1; i + 1 < n; ++i) {
+      const float here = line[i * step];
+      line[i * step] = 0.25f * (before + line[(i + 1) * step]) + 0.5f * here;
+      before = here;
+    }
   }
+}
+
+/// The field on a grid, as the density whose opacity over one cell is that of the field, blurred. Trained
+/// fields are grainy at the scale of single cells, which rays average out and a surface would show.
+std::vector<float> sample_smoothed(NgpStepper& stepper, const SampleGrid& grid) {
+  const auto n = static_cast<int64_t>(grid.nx);
+  const float cell = grid.spacing.x();
+  std::vector<float> values(static_cast<size_t>(n * n * n));
+  DensitySlices slices(stepper, grid);
+  for (int64_t k = 0; k < n; ++k) slices(static_cast<int>(k), values.data() + k * n * n);
+#pragma omp parallel for schedule(static)
+  for (int64_t i = 0; i < n * n * n; ++i) values[i] = -std::expm1(-values[i] * cell);
+  for (int pass = 0; pass < kBlurPasses; ++pass)
+    for (const int64_t step : {int64_t{1}, n, n * n}) blur_along(values, n, step);
+#pragma omp parallel for schedule(static)
+  for (int64_t i = 0; i < n * n * n; ++i) values[i] = -std::log1p(-std::min(values[i], 0.9999f)) / cell;
+  return values;
+}
+
+float find_threshold(const std::vector<float>& values, float cell_size) {
+  export_::DensityThreshold threshold(cell_size);
+  threshold.add(values.data(), values.size());
   return threshold.sigma();
 }
 
@@ -77,7 +106,12 @@ bool write_field_mesh(const std::string& folder, const data::PosedImages& images
   const Box3f cube{Vec3f::Constant(-0.5f), Vec3f::Constant(0.5f)};
   const SampleGrid grid = SampleGrid::over_box(cube, resolution);
   export_::MarchingCubesOptions options;
-  options.threshold = find_threshold(stepper, cube, grid.spacing.x());
+  const std::vector<float> values = sample_smoothed(stepper, grid);
+  options.threshold = find_threshold(values, grid.spacing.x());
+  const size_t plane = static_cast<size_t>(grid.nx) * static_cast<size_t>(grid.ny);
+  const auto slice = [&](int k, float* to) {
+    std::copy_n(values.data() + static_cast<size_t>(k) * plane, plane, to);
+  };
   // Colours as seen from straight outside.
   options.colour = [&stepper](size_t n, const Vec3f* positions, const Vec3f* normals, Vec3f* colours) {
     std::vector<Vec3f> directions(n);
@@ -85,7 +119,7 @@ bool write_field_mesh(const std::string& folder, const data::PosedImages& images
       directions[i] = normals[i].squaredNorm() > 0 ? Vec3f(-normals[i].normalized()) : Vec3f(0, 0, -1);
     stepper.colour(positions->data(), directions.data()->data(), static_cast<int64_t>(n), colours->data());
   };
-  io::Mesh mesh = export_::marching_cubes(grid, DensitySlices(stepper, grid), options);
+  io::Mesh mesh = export_::marching_cubes(grid, slice, options);
   export_::remove_small_parts(mesh, kSmallPart);
   if (mesh.faces.empty()) {
     log::warning("the field has no surface yet, so there is no mesh; train longer.");
