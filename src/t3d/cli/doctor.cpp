@@ -92,11 +92,6 @@ int doctor() {
 #else
   feature(false, "assimp", "reading meshes", "libassimp-dev");
 #endif
-#ifdef T3D_HAS_TINYGLTF
-  feature(true, "tinygltf", "GLB export", "libtinygltf-dev");
-#else
-  feature(false, "tinygltf", "GLB export", "libtinygltf-dev");
-#endif
 #ifdef T3D_HAS_FFMPEG
   feature(true, "FFmpeg", "MP4 and GIF", "libavcodec-dev libavformat-dev libavutil-dev libswscale-dev");
 #else
