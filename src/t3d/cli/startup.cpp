@@ -49,7 +49,7 @@ bool coretype_holds_back() {
 }
 
 /// libgomp's idle threads spin for milliseconds. When other programs want the cores too, they spin while the
-/// thread they wait for is not running: training was 12 times slower beside a build. It reads its variables
+/// thread they wait for is not running, and training slows down severalfold. It reads its variables
 /// when it is loaded, so commands that train start over; for the others that is not worth 0.1 s.
 bool spinning_holds_back(char** argv) {
   if (argv[0] == nullptr || argv[1] == nullptr || std::strcmp(argv[1], "reconstruct") != 0) return false;

@@ -18,6 +18,7 @@ namespace {
 using export_::SampleGrid;
 
 constexpr int kBlurPasses = 2;
+constexpr float kHighestCut = 0.1f;  // opacity of a cell
 constexpr double kSmallPart = 0.02;
 
 /// Densities of one plane of a grid; 0 without asking the network where the occupancy grid says empty.
@@ -107,7 +108,9 @@ bool write_field_mesh(const std::string& folder, const data::PosedImages& images
   const SampleGrid grid = SampleGrid::over_box(cube, resolution);
   export_::MarchingCubesOptions options;
   const std::vector<float> values = sample_smoothed(stepper, grid);
-  options.threshold = find_threshold(values, grid.spacing.x());
+  // A soft surface is opaque over several cells, each of which is not: a cut above this opens holes in it.
+  options.threshold =
+      std::min(find_threshold(values, grid.spacing.x()), -std::log1p(-kHighestCut) / grid.spacing.x());
   const size_t plane = static_cast<size_t>(grid.nx) * static_cast<size_t>(grid.ny);
   const auto slice = [&](int k, float* to) {
     std::copy_n(values.data() + static_cast<size_t>(k) * plane, plane, to);
