@@ -86,7 +86,7 @@ int reconstruct(const ReconstructOptions& o) {
 
   train::NgpTrainOptions options;
   options.stop = o.stop;
-  if (options.stop.steps == 0 && options.stop.seconds == 0) options.stop.seconds = cuda ? 30 : 60;
+  if (options.stop.steps == 0 && options.stop.seconds == 0 && options.stop.train_seconds == 0) options.stop.seconds = cuda ? 30 : 60;
   options.stop.max_memory_bytes = static_cast<size_t>(o.max_memory_mib * 1024 * 1024);
   options.run_folder = o.output;
   options.eval_every = o.eval_every;
@@ -128,6 +128,9 @@ void add_reconstruct_command(CLI::App& app, Run& run) {
   c->add_option("--time-budget", o->stop.seconds,
                 "Seconds for loading, training and the test views (default: 60 on the CPU, 30 with CUDA)")
       ->check(CLI::Range(1.0, 1e7));
+  c->add_option("--train-seconds", o->stop.train_seconds,
+                "Seconds of training alone, in place of --time-budget")
+      ->check(CLI::Range(0.1, 1e7));
   c->add_option("--steps", o->stop.steps, "Training steps; a run of so many steps repeats exactly on the CPU")
       ->check(CLI::Range(1, 100000000));
   c->add_option("--target-psnr", o->stop.target_psnr, "Stop at this PSNR on views that are not trained on")

@@ -47,6 +47,7 @@ double NgpTrainer::learning_rate(double progress) const {
 double NgpTrainer::progress(int64_t step, double now) const {
   // A bound on steps decides alone where there is one: the schedule must not depend on the clock then.
   if (options_.stop.steps > 0) return static_cast<double>(step) / static_cast<double>(options_.stop.steps);
+  if (options_.stop.train_seconds > 0) return (now - train_begin_) / options_.stop.train_seconds;
   if (options_.stop.seconds > 0) return (now - options_.started) / options_.stop.seconds;
   return 0;
 }
@@ -54,16 +55,21 @@ double NgpTrainer::progress(int64_t step, double now) const {
 bool NgpTrainer::reached_end(int64_t step, double now, double reserve) const {
   const NgpStop& stop = options_.stop;
   if (stop.steps > 0 && step >= stop.steps) return true;
+  if (stop.train_seconds > 0 && now - train_begin_ >= stop.train_seconds) return true;
   return stop.seconds > 0 && now - options_.started + reserve >= stop.seconds;
 }
 
-NgpTestView NgpTrainer::evaluate(const data::View& view) {
+NgpTestView NgpTrainer::score(const data::View& view, NgpView rendered) const {
   NgpTestView result;
-  result.rendered = stepper_.render(view.camera, background());
+  result.rendered = std::move(rendered);
   result.truth = over(view.rgba, background());
   result.score = {view.name, data::psnr(result.rendered.rgb, result.truth),
                   data::ssim(result.rendered.rgb, result.truth)};
   return result;
+}
+
+NgpTestView NgpTrainer::evaluate(const data::View& view) {
+  return score(view, stepper_.render(view.camera, background()));
 }
 
 double NgpTrainer::measure_target() {
@@ -125,7 +131,7 @@ void NgpTrainer::resume(const std::string& path) {
 
 double NgpTrainer::train(const OnStep& on_step) {
   const InterruptScope interrupts;
-  const double begin = now_seconds();
+  const double begin = train_begin_ = now_seconds();
   double last_save = begin, next_note = begin;
   double reserve = 0;  // what evaluating the test views will take
   bool has_reserve = !options_.estimate_rest || options_.stop.seconds <= 0;

@@ -14,6 +14,7 @@ namespace t3d::train {
 struct NgpStop {
   int64_t steps = 0;
   double seconds = 0;  ///< since `started`, with what the evaluation of the test views will take left over
+  double train_seconds = 0;  ///< of training alone, whatever comes before and after
   double target_psnr = 0;       ///< on the validation views, or on up to 4 test views where there are none
   size_t max_memory_bytes = 0;  ///< resident memory at which training stops with SystemError, work saved
 };
@@ -71,6 +72,8 @@ class NgpTrainer {
   void set_estimate(std::function<double()> estimate) { options_.estimate_rest = std::move(estimate); }
 
   NgpTestView evaluate(const data::View& view);
+  /// The part of evaluate() after rendering; may run on any thread.
+  NgpTestView score(const data::View& view, NgpView rendered) const;
   /// White for images with alpha, black for photographs.
   Vec3f background() const { return images_.has_alpha ? Vec3f(Vec3f::Ones()) : Vec3f(Vec3f::Zero()); }
 
@@ -83,6 +86,7 @@ class NgpTrainer {
 
   const data::PosedImages& images_;
   const field::NgpConfig& config_;
+  double train_begin_ = 0;
   NgpTrainOptions options_;
   NgpStepper& stepper_;
   Metrics* metrics_ = nullptr;

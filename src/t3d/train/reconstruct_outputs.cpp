@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <deque>
+#include <future>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
@@ -81,20 +84,39 @@ std::string report_markdown(const json& report, const ReconstructReport& r) {
   return text;
 }
 
+std::string test_view_path(const std::string& folder, size_t index) {
+  char name[32];
+  std::snprintf(name, sizeof name, "/test/%03zu", index);
+  return folder + name;
+}
+
+/// Renders one view after the other and hands it to the other cores, which compare it and write its pictures.
 void write_test_views(const std::string& folder, const data::PosedImages& images, NgpTrainer& trainer,
-                      ReconstructReport& report) {
-  if (images.test.empty()) return;
+                      NgpStepper& stepper, ReconstructReport& report) {
+  const size_t n = images.test.size();
+  if (n == 0) return;
   make_folders(folder + "/test");
-  Progress progress("test", static_cast<int64_t>(images.test.size()));
-  for (size_t i = 0; i < images.test.size(); ++i) {
-    const NgpTestView view = trainer.evaluate(images.test[i]);
-    report.views.push_back(view.score);
-    char name[32];
-    std::snprintf(name, sizeof name, "/test/%03zu", i);
-    write_comparison(folder + name + ".png", view);
-    write_depth(folder + name + "_depth.png", view.rendered);
-    progress.update(static_cast<int64_t>(i) + 1);
+  Progress progress("test", static_cast<int64_t>(n));
+  report.views.resize(n);
+  const size_t n_workers = std::max(1u, std::thread::hardware_concurrency());
+  std::deque<std::future<void>> open;
+  size_t n_done = 0;
+  const auto finish_one = [&] {
+    open.front().get();
+    open.pop_front();
+    progress.update(static_cast<int64_t>(++n_done));
+  };
+  for (size_t i = 0; i < n; ++i) {
+    if (open.size() == n_workers) finish_one();
+    auto rendered = std::make_shared<NgpView>(stepper.render(images.test[i].camera, trainer.background()));
+    open.push_back(std::async(std::launch::async, [&, i, rendered] {
+      const NgpTestView view = trainer.score(images.test[i], std::move(*rendered));
+      report.views[i] = view.score;
+      write_comparison(test_view_path(folder, i) + ".png", view);
+      write_depth(test_view_path(folder, i) + "_depth.png", view.rendered);
+    }));
   }
+  while (!open.empty()) finish_one();
   progress.finish(fixed(mean(report.views, &NgpViewScore::psnr), 2) + " dB");
 }
 
@@ -108,8 +130,20 @@ double estimate_outputs(const data::PosedImages& images, NgpTrainer& trainer, Ng
     return now_seconds() - start;
   };
   double total = 0.5;
-  if (!images.test.empty())
-    total += timed([&] { trainer.evaluate(images.test[0]); }) * static_cast<double>(images.test.size());
+  if (!images.test.empty()) {
+    // Views are rendered one by one; comparing and compressing them is spread over the cores.
+    const data::View& view = images.test[0];
+    NgpView rendered;
+    total += timed([&] { rendered = stepper.render(view.camera, trainer.background()); }) *
+             static_cast<double>(images.test.size());
+    const double cores = std::max(1u, std::thread::hardware_concurrency());
+    const double each = timed([&] {
+      const NgpTestView scored = trainer.score(view, std::move(rendered));
+      io::encode_png(io::to_8bit(scored.truth));
+    });
+    // A picture has three parts and a depth picture beside it, and is read back.
+    total += 5 * each * std::ceil(static_cast<double>(images.test.size()) / cores);
+  }
   if (options.video) {
     const auto cameras = turntable_cameras(images, 1, options.video_side);
     total += 1.3 * timed([&] { stepper.render(cameras[0], trainer.background()); }) * options.video_frames;
@@ -131,7 +165,7 @@ void write_outputs(const std::string& folder, const data::PosedImages& images, c
                    NgpTrainer& trainer, NgpStepper& stepper, const OutputOptions& options, double started,
                    ReconstructReport& report) {
   const double test_start = now_seconds();
-  write_test_views(folder, images, trainer, report);
+  write_test_views(folder, images, trainer, stepper, report);
   report.seconds_test = now_seconds() - test_start;
   if (options.mesh) write_field_mesh(folder, images, stepper, options.mesh_resolution);
   if (options.video)
