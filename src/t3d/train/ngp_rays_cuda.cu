@@ -114,41 +114,98 @@ __global__ void march_kernel(RayBatch rays, uint32_t n_rays, const uint8_t* __re
   }
 }
 
+/// One march per ray: its samples go to scratch [n_rays][max_samples], and room for them is reserved.
+__global__ void march_to_scratch_kernel(RayBatch rays, uint32_t n_rays, const uint8_t* __restrict__ bits,
+                                        int n_cascades, ops::MarchConfig config, float2* __restrict__ scratch,
+                                        uint32_t capacity, StepCounters* counters) {
+  const uint32_t r = blockIdx.x * blockDim.x + threadIdx.x;
+  if (r >= n_rays) return;
+  ops::RayMarcher ray(rays.origins + 3 * r, rays.directions + 3 * r, rays.jitter[r], config, n_cascades);
+  float2* to = scratch + static_cast<size_t>(r) * config.max_samples;
+  float t, dt;
+  uint32_t n = 0;
+  while (n < static_cast<uint32_t>(config.max_samples) && ray.next(bits, &t, &dt))
+    to[n++] = make_float2(t, dt);
+  const uint32_t start = n > 0 ? atomicAdd(&counters->n_samples, n) : 0;
+  if (start + n > capacity) atomicAdd(&counters->n_dropped, 1u);
+  rays.start[r] = start;
+  rays.count[r] = n;
+}
+
+/// A warp packs the samples of one ray. A ray that found no room keeps none, and what it reserved is blank.
+__global__ void pack_kernel(RayBatch rays, uint32_t n_rays, const float2* __restrict__ scratch,
+                            int max_samples, SampleBatch samples) {
+  const uint32_t r = (blockIdx.x * blockDim.x + threadIdx.x) / 32;
+  const uint32_t lane = threadIdx.x & 31u;
+  if (r >= n_rays) return;
+  const uint32_t start = rays.start[r], n = rays.count[r];
+  const bool fits = start + n <= samples.capacity;
+  const float *o = rays.origins + 3 * r, *d = rays.directions + 3 * r;
+  const float2* from = scratch + static_cast<size_t>(r) * max_samples;
+  for (uint32_t i = lane; i < n && start + i < samples.capacity; i += 32) {
+    const float2 v = fits ? from[i] : make_float2(0.0f, 0.0f);
+    samples.t[start + i] = v.x;
+    samples.dt[start + i] = v.y;
+    samples.ray[start + i] = r;
+    for (int axis = 0; axis < 3; ++axis)
+      samples.positions[3 * static_cast<size_t>(start + i) + axis] = fits ? o[axis] + v.x * d[axis] : 0.0f;
+  }
+  if (lane == 0 && !fits) rays.count[r] = 0;
+}
+
 /// n_samples counts what was asked for; what fits is what the next kernels work on.
 __global__ void clamp_kernel(uint32_t* value, uint32_t capacity) {
   if (*value > capacity) *value = capacity;
 }
 
+/// Sum over this lane and the lanes before it.
+__device__ __forceinline__ float inclusive_sum(float value) {
+  const uint32_t lane = threadIdx.x & 31u;
+  for (uint32_t offset = 1; offset < 32; offset *= 2) {
+    const float before = __shfl_up_sync(0xffffffffu, value, offset);
+    if (lane >= offset) value += before;
+  }
+  return value;
+}
+
+__device__ __forceinline__ float last_lane(float value) {
+  return __shfl_sync(0xffffffffu, value, 31);
+}
+
+/// A warp per ray: optical depths are summed 32 samples at a time.
 __global__ void compact_kernel(RayBatch rays, uint32_t n_rays, SampleBatch samples,
                                const float* __restrict__ sigma, float min_transmittance, UsedBatch used,
                                StepCounters* counters) {
-  const uint32_t r = blockIdx.x * kThreads + threadIdx.x;
+  const uint32_t r = (blockIdx.x * blockDim.x + threadIdx.x) / 32;
+  const uint32_t lane = threadIdx.x & 31u;
   if (r >= n_rays) return;
   const uint32_t start = rays.start[r], count = rays.count[r];
-  float optical = 0;
   const float limit = -logf(min_transmittance);
-  uint32_t n = 0;
-  while (n < count && optical < limit) {
-    optical += sigma[start + n] * samples.dt[start + n];
-    ++n;
-  }
-  uint32_t to = n > 0 ? atomicAdd(&counters->n_used, n) : 0;
-  if (n > 0 && to + n > used.capacity) {
-    atomicAdd(&counters->n_dropped, 1u);
-    for (uint32_t i = to; i < used.capacity && i < to + n; ++i) {
-      used.source[i] = start;
-      used.ray[i] = r;
-      used.t[i] = used.dt[i] = 0.0f;
-      for (int axis = 0; axis < 3; ++axis) used.positions[3 * static_cast<size_t>(i) + axis] = 0.0f;
+  float before = 0;  // optical depth of the samples of earlier rounds
+  uint32_t n = count;
+  for (uint32_t first = 0; first < count; first += 32) {
+    const uint32_t i = first + lane;
+    const float depth = before + inclusive_sum(i < count ? sigma[start + i] * samples.dt[start + i] : 0.0f);
+    const unsigned opaque = __ballot_sync(0xffffffffu, depth >= limit);
+    if (opaque != 0) {
+      n = min(count, first + static_cast<uint32_t>(__ffs(static_cast<int>(opaque))));
+      break;
     }
-    n = 0;
+    before = last_lane(depth);
   }
-  rays.used_start[r] = to;
-  rays.used_count[r] = n;
-  for (uint32_t i = 0; i < n; ++i) {
+  uint32_t to = 0;
+  if (lane == 0 && n > 0) to = atomicAdd(&counters->n_used, n);
+  to = __shfl_sync(0xffffffffu, to, 0);
+  const bool fits = to + n <= used.capacity;
+  if (lane == 0) {
+    if (!fits) atomicAdd(&counters->n_dropped, 1u);
+    rays.used_start[r] = to;
+    rays.used_count[r] = fits ? n : 0;
+  }
+  for (uint32_t i = lane; i < n && to + i < used.capacity; i += 32) {
     used.source[to + i] = start + i;
-    used.t[to + i] = samples.t[start + i];
-    used.dt[to + i] = samples.dt[start + i];
+    used.t[to + i] = fits ? samples.t[start + i] : 0.0f;
+    used.dt[to + i] = fits ? samples.dt[start + i] : 0.0f;
     used.ray[to + i] = r;
     for (int axis = 0; axis < 3; ++axis)
       used.positions[3 * static_cast<size_t>(to + i) + axis] =
@@ -250,6 +307,73 @@ __global__ void loss_kernel(RayBatch rays, uint32_t n_rays, UsedBatch used, cons
   add_over_warp(&counters->squared_error, squared);
 }
 
+/// The loss without the distortion term, a warp per ray. With d the gradient by the ray's colour C, b the
+/// background and S_i = sum_{j<=i} w_j <c_j, d>:
+///   dL/dsigma_i = dt_i (T_{i+1} <c_i, d> - (S_n - S_i) - T_{n+1} <b, d>)
+__global__ void warp_loss_kernel(RayBatch rays, uint32_t n_rays, UsedBatch used,
+                                 const float* __restrict__ sigma, const float* __restrict__ rgb,
+                                 LossSettings settings, float* __restrict__ d_sigma,
+                                 float* __restrict__ d_rgb, StepCounters* counters) {
+  const uint32_t r = (blockIdx.x * blockDim.x + threadIdx.x) / 32;
+  const uint32_t lane = threadIdx.x & 31u;
+  if (r >= n_rays) return;
+  const uint32_t start = rays.used_start[r], n = rays.used_count[r];
+  float colour[3] = {0, 0, 0}, optical = 0;
+  for (uint32_t first = 0; first < n; first += 32) {
+    const uint32_t i = start + first + lane;
+    const bool mine = first + lane < n;
+    const float x = mine ? sigma[i] * used.dt[i] : 0.0f;
+    const float depth = optical + inclusive_sum(x);
+    const float w = mine ? expf(-(depth - x)) * (1.0f - expf(-x)) : 0.0f;
+    if (mine)
+      for (int c = 0; c < 3; ++c) colour[c] += w * rgb[3 * static_cast<size_t>(i) + c];
+    optical = last_lane(depth);
+  }
+  for (int c = 0; c < 3; ++c) colour[c] = last_lane(inclusive_sum(colour[c]));
+  const float end = expf(-optical);
+  const float* target = rays.target + 4 * static_cast<size_t>(r);
+  float d[3], loss = 0, squared = 0, background_d = 0, total = 0;
+  for (int c = 0; c < 3; ++c) {
+    const float background = rays.background[3 * r + c];
+    const float truth = target[c] * target[3] + background * (1.0f - target[3]);
+    const float error = colour[c] + background * end - truth;
+    squared += error * error;
+    if (settings.huber) {
+      const float delta = settings.huber_delta, size = fabsf(error);
+      loss += (size <= delta ? 0.5f * error * error : delta * (size - 0.5f * delta)) / delta;
+      d[c] = fminf(fmaxf(error, -delta), delta) / delta;
+    } else {
+      loss += error * error;
+      d[c] = 2.0f * error;
+    }
+    background_d += background * d[c];
+    total += colour[c] * d[c];
+  }
+  float so_far = 0;
+  optical = 0;
+  for (uint32_t first = 0; first < n; first += 32) {
+    const uint32_t i = start + first + lane;
+    const bool mine = first + lane < n;
+    const float dt = mine ? used.dt[i] : 0.0f, x = mine ? sigma[i] * dt : 0.0f;
+    const float depth = optical + inclusive_sum(x);
+    const float w = expf(-(depth - x)) * (1.0f - expf(-x));
+    float along = 0;
+    if (mine)
+      for (int c = 0; c < 3; ++c) {
+        along += rgb[3 * static_cast<size_t>(i) + c] * d[c];
+        d_rgb[3 * static_cast<size_t>(i) + c] = w * d[c];
+      }
+    const float sum = so_far + inclusive_sum(w * along);
+    if (mine) d_sigma[i] = dt * (expf(-depth) * along - (total - sum) - end * background_d);
+    so_far = last_lane(sum);
+    optical = last_lane(depth);
+  }
+  if (lane == 0) {
+    atomicAdd(&counters->loss, loss);
+    atomicAdd(&counters->squared_error, squared);
+  }
+}
+
 __global__ void composite_kernel(RayBatch rays, uint32_t n_rays, UsedBatch used,
                                  const float* __restrict__ sigma, const float* __restrict__ rgb,
                                  float3 background, float* colour, float* opacity, float* depth) {
@@ -283,18 +407,25 @@ void camera_rays(const DeviceCamera& camera, uint64_t first, uint32_t n, const R
 }
 
 void march(const RayBatch& rays, uint32_t n_rays, const uint8_t* bits, int n_cascades,
-           const ops::MarchConfig& config, const SampleBatch& samples, StepCounters* counters,
-           cudaStream_t stream) {
-  march_kernel<<<blocks_for(n_rays), kThreads, 0, stream>>>(rays, n_rays, bits, n_cascades, config, samples,
-                                                            counters);
+           const ops::MarchConfig& config, const SampleBatch& samples, float2* scratch,
+           StepCounters* counters, cudaStream_t stream) {
+  if (n_rays <= kScratchRays) {
+    march_to_scratch_kernel<<<static_cast<int>((n_rays + 31) / 32), 32, 0, stream>>>(
+        rays, n_rays, bits, n_cascades, config, scratch, samples.capacity, counters);
+    pack_kernel<<<blocks_for(32 * n_rays), kThreads, 0, stream>>>(rays, n_rays, scratch, config.max_samples,
+                                                                  samples);
+  } else {
+    march_kernel<<<blocks_for(n_rays), kThreads, 0, stream>>>(rays, n_rays, bits, n_cascades, config, samples,
+                                                              counters);
+  }
   clamp_kernel<<<1, 1, 0, stream>>>(&counters->n_samples, samples.capacity);
   T3D_CUDA(cudaGetLastError());
 }
 
 void compact(const RayBatch& rays, uint32_t n_rays, const SampleBatch& samples, const float* sigma,
              float min_transmittance, const UsedBatch& used, StepCounters* counters, cudaStream_t stream) {
-  compact_kernel<<<blocks_for(n_rays), kThreads, 0, stream>>>(rays, n_rays, samples, sigma, min_transmittance,
-                                                              used, counters);
+  compact_kernel<<<blocks_for(32 * n_rays), kThreads, 0, stream>>>(rays, n_rays, samples, sigma,
+                                                                   min_transmittance, used, counters);
   clamp_kernel<<<1, 1, 0, stream>>>(&counters->n_used, used.capacity);
   T3D_CUDA(cudaGetLastError());
 }
@@ -303,8 +434,13 @@ void composite_loss(const RayBatch& rays, uint32_t n_rays, const UsedBatch& used
                     const float* rgb, const LossSettings& settings, float* d_sigma, float* d_rgb,
                     StepCounters* counters, cudaStream_t stream) {
   clear_used_kernel<<<264, kThreads, 0, stream>>>(&counters->n_used, d_sigma, d_rgb);
-  loss_kernel<<<blocks_for(n_rays), kThreads, 0, stream>>>(rays, n_rays, used, sigma, rgb, settings, d_sigma,
-                                                           d_rgb, counters);
+  if (settings.distortion > 0) {
+    loss_kernel<<<blocks_for(n_rays), kThreads, 0, stream>>>(rays, n_rays, used, sigma, rgb, settings,
+                                                             d_sigma, d_rgb, counters);
+  } else {
+    warp_loss_kernel<<<blocks_for(32 * n_rays), kThreads, 0, stream>>>(rays, n_rays, used, sigma, rgb,
+                                                                       settings, d_sigma, d_rgb, counters);
+  }
   T3D_CUDA(cudaGetLastError());
 }
 

@@ -54,10 +54,14 @@ void draw_rays(const DeviceCamera* cameras, uint32_t n_images, const uchar4* pix
 void camera_rays(const DeviceCamera& camera, uint64_t first, uint32_t n, const RayBatch& rays,
                  cudaStream_t stream);
 
+/// Batches of at most so many rays are marched once, through scratch memory; larger ones twice.
+constexpr uint32_t kScratchRays = 1 << 14;
+
 /// Packed samples of all rays; a ray that finds no room has none and is counted as dropped.
+/// scratch: room for kScratchRays * config.max_samples.
 void march(const RayBatch& rays, uint32_t n_rays, const uint8_t* bits, int n_cascades,
-           const ops::MarchConfig& config, const SampleBatch& samples, StepCounters* counters,
-           cudaStream_t stream);
+           const ops::MarchConfig& config, const SampleBatch& samples, float2* scratch,
+           StepCounters* counters, cudaStream_t stream);
 
 /// Cuts every ray after the sample at which transmittance falls to `min_transmittance` and packs what stays.
 void compact(const RayBatch& rays, uint32_t n_rays, const SampleBatch& samples, const float* sigma,

@@ -56,6 +56,7 @@ struct BatchBuffers {
   DeviceBuffer<float> origins, directions, jitter, target, background;
   DeviceBuffer<uint32_t> start, count, used_start, used_count;
   DeviceBuffer<float> t, dt, positions, sigma;
+  DeviceBuffer<float2> scratch;
   DeviceBuffer<uint32_t> ray;
   DeviceBuffer<__half> features;
   DeviceBuffer<uint32_t> source, used_ray;
@@ -79,6 +80,7 @@ struct BatchBuffers {
     used_sigma.need(n_used);
     rgb.need(3 * static_cast<size_t>(n_used));
     counters.need(1);
+    scratch.need(static_cast<size_t>(cuda::kScratchRays) * 1024);
   }
 };
 
@@ -302,7 +304,8 @@ class NgpStepperCuda : public NgpStepper {
   /// Marches the rays of the batch and keeps the samples in front of opaque matter.
   void find_samples(BatchBuffers& b, uint32_t n_rays) {
     cuda::StepCounters* counters = b.counters.data();
-    cuda::march(b.rays, n_rays, bits_.data(), n_cascades_, march_, b.samples, counters, stream_);
+    cuda::march(b.rays, n_rays, bits_.data(), n_cascades_, march_, b.samples, b.scratch.data(), counters,
+                stream_);
     ops::cuda::hash_grid_forward(table_, half_params_.data(), b.samples.positions, point_scale_,
                                  &counters->n_samples, b.features.data(), stream_);
     ops::cuda::density_forward(half_params_.data() + layout_.n_grid, b.features.data(), &counters->n_samples,
