@@ -74,19 +74,35 @@ void prepare_folder(const ReconstructOptions& o) {
   make_folders(o.output);
 }
 
+/// What a CPU can show in a minute; larger photographs are reduced unless --max-size says otherwise.
+constexpr int kCpuImageSide = 512;
+
+int longest_side(const data::PosedImages& images) {
+  int side = 0;
+  for (const auto& view : images.train)
+    side = std::max({side, view.camera.lens.width, view.camera.lens.height});
+  return side;
+}
+
 int reconstruct(const ReconstructOptions& o) {
   const double started = train::now_seconds();
   if (o.resume && o.overwrite)
     throw UserError("--resume and --overwrite contradict each other. Pass one of them.");
-  data::PosedImages images = data::read_posed_images(o.input, o.images);
-  log::info(data::describe(images));
-  prepare_folder(o);
   const bool cuda = use_cuda(o.device);
+  data::PosedImagesOptions image_options = o.images;
+  if (!cuda && image_options.max_size == 0) image_options.max_size = kCpuImageSide;
+  data::PosedImages images = data::read_posed_images(o.input, image_options);
+  log::info(data::describe(images));
+  if (image_options.max_size != o.images.max_size && longest_side(images) == kCpuImageSide)
+    log::info(cat("on the CPU, images above ", kCpuImageSide,
+                  " pixels are reduced to that; --max-size changes it"));
+  prepare_folder(o);
   const field::NgpConfig config = make_config(o, cuda, images.aabb_scale);
 
   train::NgpTrainOptions options;
   options.stop = o.stop;
-  if (options.stop.steps == 0 && options.stop.seconds == 0 && options.stop.train_seconds == 0) options.stop.seconds = cuda ? 30 : 60;
+  if (options.stop.steps == 0 && options.stop.seconds == 0 && options.stop.train_seconds == 0)
+    options.stop.seconds = cuda ? 30 : 60;
   options.stop.max_memory_bytes = static_cast<size_t>(o.max_memory_mib * 1024 * 1024);
   options.run_folder = o.output;
   options.eval_every = o.eval_every;
@@ -140,7 +156,8 @@ void add_reconstruct_command(CLI::App& app, Run& run) {
   c->add_option("--holdout", o->images.holdout,
                 "Every Nth image is for testing; 0: none (default: 8 where the data has no test split)")
       ->check(CLI::Range(0, 100000));
-  c->add_option("--max-size", o->images.max_size, "Reduce images whose longer side is above this")
+  c->add_option("--max-size", o->images.max_size,
+                "Reduce images whose longer side is above this (default: 512 on the CPU, none with CUDA)")
       ->check(CLI::Range(8, 65536));
   c->add_option("--aabb-scale", o->images.aabb_scale,
                 "Side of the scene's box, a power of two (default: the data set's)")

@@ -12,6 +12,7 @@
 #include "t3d/train/ngp_draw.h"
 #include "t3d/train/ngp_network_cpu.h"
 #include "t3d/train/ngp_occupancy_cpu.h"
+#include "t3d/train/ngp_render_cpu.h"
 #include "t3d/train/ngp_start.h"
 #include "t3d/train/ngp_stepper.h"
 
@@ -66,6 +67,7 @@ class NgpStepperCpu : public NgpStepper {
         n_cascades_(ops::cascade_count(aabb_scale)),
         source_(views),
         network_(layout_, aabb_scale),
+        renderer_(march_, n_cascades_, layout_.sh_degree),
         gradients_(static_cast<size_t>(layout_.n_params()), 0.0f) {
     state_ = make_initial_state(config, views, aabb_scale, seed);
     occupancy_.find_live_blocks(state_);
@@ -118,7 +120,10 @@ class NgpStepperCpu : public NgpStepper {
         for (int axis = 0; axis < 3; ++axis)
           o[3 * i + axis] = ray.origin[axis], d[3 * i + axis] = ray.direction[axis];
       }
-      first += render_rays(n, background, view, first);
+      renderer_.render(network_, state_.params.data_ptr<float>(), state_.bits.data_ptr<uint8_t>(), o, d, n,
+                       background.data(), view.rgb.pixels.data() + 3 * first,
+                       view.opacity.pixels.data() + first, view.depth.pixels.data() + first);
+      first += n;
     }
     return view;
   }
@@ -228,56 +233,13 @@ class NgpStepperCpu : public NgpStepper {
     state_.n_rays = std::clamp<int64_t>((n_rays + wanted) / 2, 64, kMaxRays);
   }
 
-  /// Renders the n rays in origins_ and directions_ as far as the sample buffer holds them; returns how many.
-  int64_t render_rays(int64_t n, const Vec3f& background, NgpView& view, int64_t first) {
-    const int64_t capacity = kRenderRays * 64;
-    ray_start_.resize(static_cast<size_t>(n) + 1);
-    ray_of_sample_.resize(
-        static_cast<size_t>(std::max<int64_t>(capacity, static_cast<int64_t>(ray_of_sample_.size()))));
-    const int64_t fit =
-        ops::cpu::march_rays(origins_.data(), directions_.data(), nullptr, n, state_.bits.data_ptr<uint8_t>(),
-                             n_cascades_, march_, capacity, ray_start_.data(), t_.need(capacity),
-                             dt_.need(capacity), positions_.need(3 * capacity), ray_of_sample_.data());
-    const int64_t n_samples = ray_start_[static_cast<size_t>(fit)];
-    const float* params = state_.params.data_ptr<float>();
-    float* sh = sh_.need(n * layout_.n_sh());
-    ops::cpu::sh_forward(layout_.sh_degree, directions_.data(), 3, n, ops::rows(sh, layout_.n_sh()));
-    float* sigma = sigma_.need(n_samples);
-    network_.density(params, positions_.data(), n_samples, sigma);
-    n_used_.resize(static_cast<size_t>(n));
-    ops::cpu::CompositeOutputs opaque;
-    opaque.n_used = n_used_.data();
-    ops::cpu::composite_forward(ray_start_.data(), fit, sigma, nullptr, t_.data(), dt_.data(),
-                                ops::kMinTransmittance, nullptr, opaque);
-    used_start_.resize(static_cast<size_t>(n) + 1);
-    used_.resize(static_cast<size_t>(n_samples));
-    const int64_t n_used =
-        ops::cpu::compact_samples(ray_start_.data(), n_used_.data(), fit, used_start_.data(), used_.data());
-    float *used_sigma = used_sigma_.need(n_used), *rgb = rgb_.need(3 * n_used), *t = used_t_.need(n_used),
-          *dt = used_dt_.need(n_used);
-    network_.select_and_shade(params, used_.data(), n_used, sh, ray_of_sample_.data(), used_sigma, rgb);
-    for (int64_t i = 0; i < n_used; ++i) {
-      t[i] = t_.data()[used_[static_cast<size_t>(i)]];
-      dt[i] = dt_.data()[used_[static_cast<size_t>(i)]];
-    }
-    ops::cpu::CompositeOutputs out;
-    out.colour = view.rgb.pixels.data() + 3 * first;
-    out.opacity = view.opacity.pixels.data() + first;
-    out.depth = view.depth.pixels.data() + first;
-    ops::cpu::composite_forward(used_start_.data(), fit, used_sigma, rgb, t, dt, ops::kMinTransmittance,
-                                nullptr, out);
-    for (int64_t i = 0; i < fit; ++i)
-      for (int c = 0; c < 3; ++c) out.colour[3 * i + c] += background[c] * (1.0f - out.opacity[i]);
-    T3D_CHECK(fit > 0, "one ray has more samples than the buffer");
-    return fit;
-  }
-
   field::NgpConfig config_;
   field::NgpLayout layout_;
   ops::MarchConfig march_;
   int n_cascades_;
   PixelSource source_;
   NgpNetworkCpu network_;
+  NgpRendererCpu renderer_;
   NgpOccupancyCpu occupancy_;
   std::vector<float> gradients_;
   field::NgpState state_;
