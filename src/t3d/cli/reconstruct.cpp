@@ -108,11 +108,13 @@ int reconstruct(const ReconstructOptions& o) {
   options.eval_every = o.eval_every;
   options.checkpoint_steps = o.checkpoint_steps;
   options.started = started;
+  train::OutputOptions outputs = o.outputs;
+  outputs.video_seconds = 0.2 * options.stop.seconds;
   const auto stepper = cuda ? train::make_ngp_stepper_cuda(config, images.train, images.aabb_scale, o.seed)
                             : train::make_ngp_stepper_cpu(config, images.train, images.aabb_scale, o.seed);
   for (auto& view : images.train) view.rgba = {};  // the stepper has its own copy
   train::NgpTrainer trainer(images, config, options, *stepper);
-  trainer.set_estimate([&] { return train::estimate_outputs(images, trainer, *stepper, o.outputs); });
+  trainer.set_estimate([&] { return train::estimate_outputs(images, trainer, *stepper, outputs); });
   if (o.resume) trainer.resume(o.output);
   train::Metrics metrics(o.output, o.resume ? std::optional<int64_t>(stepper->steps_done()) : std::nullopt);
   trainer.set_metrics(&metrics);
@@ -122,7 +124,7 @@ int reconstruct(const ReconstructOptions& o) {
   report.seconds_load = train::now_seconds() - started;
   report.seconds_train = trainer.train({});
   report.steps = stepper->steps_done();
-  train::write_outputs(o.output, images, config, trainer, *stepper, o.outputs, started, report);
+  train::write_outputs(o.output, images, config, trainer, *stepper, outputs, started, report);
   double psnr = 0, ssim = 0;
   for (const auto& view : report.views) psnr += view.psnr, ssim += view.ssim;
   const double n_views = static_cast<double>(report.views.size());

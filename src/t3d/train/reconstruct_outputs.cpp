@@ -122,6 +122,26 @@ void write_test_views(const std::string& folder, const data::PosedImages& images
 
 }  // namespace
 
+namespace {
+
+/// What rendering and compressing a frame of the film takes.
+double seconds_per_frame(const data::PosedImages& images, const NgpTrainer& trainer, NgpStepper& stepper,
+                         const OutputOptions& options) {
+  const double start = now_seconds();
+  stepper.render(turntable_cameras(images, 1, options.video_side)[0], trainer.background());
+  return 1.3 * (now_seconds() - start);
+}
+
+/// At least 12 frames, or a film would not turn.
+int affordable_frames(const OutputOptions& options, double frame_s) {
+  if (options.video_seconds <= 0 || frame_s * options.video_frames <= options.video_seconds)
+    return options.video_frames;
+  return std::clamp(static_cast<int>(options.video_seconds / frame_s), std::min(12, options.video_frames),
+                    options.video_frames);
+}
+
+}  // namespace
+
 double estimate_outputs(const data::PosedImages& images, NgpTrainer& trainer, NgpStepper& stepper,
                         const OutputOptions& options) {
   const auto timed = [](const auto& work) {
@@ -145,8 +165,8 @@ double estimate_outputs(const data::PosedImages& images, NgpTrainer& trainer, Ng
     total += 5 * each * std::ceil(static_cast<double>(images.test.size()) / cores);
   }
   if (options.video) {
-    const auto cameras = turntable_cameras(images, 1, options.video_side);
-    total += 1.3 * timed([&] { stepper.render(cameras[0], trainer.background()); }) * options.video_frames;
+    const double frame_s = seconds_per_frame(images, trainer, stepper, options);
+    total += frame_s * affordable_frames(options, frame_s);
   }
   if (options.mesh) {
     constexpr int64_t kPoints = 1 << 16;
@@ -168,8 +188,13 @@ void write_outputs(const std::string& folder, const data::PosedImages& images, c
   write_test_views(folder, images, trainer, stepper, report);
   report.seconds_test = now_seconds() - test_start;
   if (options.mesh) write_field_mesh(folder, images, stepper, options.mesh_resolution);
-  if (options.video)
-    write_turntable(folder, images, trainer.background(), stepper, options.video_frames, options.video_side);
+  if (options.video) {
+    const int n_frames = affordable_frames(options, seconds_per_frame(images, trainer, stepper, options));
+    if (n_frames < options.video_frames)
+      log::info(cat("the film has ", n_frames, " frames instead of ", options.video_frames,
+                    " to keep to the time budget"));
+    write_turntable(folder, images, trainer.background(), stepper, n_frames, options.video_side);
+  }
   const json figures = report_json(report, images, config, now_seconds() - started);
   io::write_json_file(folder + "/report.json", figures);
   write_file_atomically(folder + "/report.md", report_markdown(figures, report));

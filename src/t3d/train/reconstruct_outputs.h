@@ -11,7 +11,8 @@ struct OutputOptions {
   bool mesh = true, video = true;
   int mesh_resolution = 192;  ///< samples per side of the inner cube
   int video_frames = 48;
-  int video_side = 400;  ///< longest side of a frame, pixels
+  double video_seconds = 0;  ///< fewer frames when they would take longer than this to render; 0: no limit
+  int video_side = 400;      ///< longest side of a frame, pixels
 };
 
 struct ReconstructReport {
