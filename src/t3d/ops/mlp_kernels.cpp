@@ -113,73 +113,94 @@ T3D_INLINE void product(const float* a, int n_k, const float* b, int n_columns, 
   }
 }
 
-/// to[r] += sum over the 96 samples of a[s][r] * b[s], for R columns of a, at a_column[r], and one panel of
-/// b.
-template <class V, int R, int NV>
-T3D_INLINE void outer_tile(const float* const* a_column, const float* b, float* to) {
+/// to[c][r] += sum over the 96 samples of a[s][r] * b[c][s], for R columns of a, at a_column[r], and C panels
+/// of b; to_panel floats lie between the results of two panels.
+template <class V, int R, int C, int NV>
+T3D_INLINE void outer_tile(const float* const* a_column, const float* b, float* to, int to_panel) {
   constexpr int kWidth = sizeof(V) / sizeof(float);
   const float* a[R];
-  V sum[R][NV];
+  V sum[R][C][NV];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
     a[r] = a_column[r];
 #pragma GCC unroll 16
-    for (int v = 0; v < NV; ++v) load(sum[r][v], to + r * kPanel + v * kWidth);
+    for (int c = 0; c < C; ++c)
+#pragma GCC unroll 16
+      for (int v = 0; v < NV; ++v) load(sum[r][c][v], to + c * to_panel + r * kPanel + v * kWidth);
   }
   for (int64_t s = 0; s < kPanelFloats; s += kPanel) {
-    V x[NV];
+    V x[C][NV];
 #pragma GCC unroll 16
-    for (int v = 0; v < NV; ++v) load(x[v], b + s + v * kWidth);
+    for (int c = 0; c < C; ++c)
+#pragma GCC unroll 16
+      for (int v = 0; v < NV; ++v) load(x[c][v], b + c * kPanelFloats + s + v * kWidth);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
-      for (int v = 0; v < NV; ++v) sum[r][v] += a[r][s] * x[v];
+      for (int c = 0; c < C; ++c)
+#pragma GCC unroll 16
+        for (int v = 0; v < NV; ++v) sum[r][c][v] += a[r][s] * x[c][v];
   }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
-    for (int v = 0; v < NV; ++v) std::memcpy(to + r * kPanel + v * kWidth, &sum[r][v], sizeof(V));
+    for (int c = 0; c < C; ++c)
+#pragma GCC unroll 16
+      for (int v = 0; v < NV; ++v)
+        std::memcpy(to + c * to_panel + r * kPanel + v * kWidth, &sum[r][c][v], sizeof(V));
 }
 
-template <class V, int NV>
-T3D_INLINE void outer_rest(int n, const float* const* a_column, const float* b, float* to) {
+template <class V, int C, int NV>
+T3D_INLINE void outer_rest(int n, const float* const* a_column, const float* b, float* to, int to_panel) {
   switch (n) {
     case 5:
-      return outer_tile<V, 5, NV>(a_column, b, to);
+      return outer_tile<V, 5, C, NV>(a_column, b, to, to_panel);
     case 4:
-      return outer_tile<V, 4, NV>(a_column, b, to);
+      return outer_tile<V, 4, C, NV>(a_column, b, to, to_panel);
     case 3:
-      return outer_tile<V, 3, NV>(a_column, b, to);
+      return outer_tile<V, 3, C, NV>(a_column, b, to, to_panel);
     case 2:
-      return outer_tile<V, 2, NV>(a_column, b, to);
+      return outer_tile<V, 2, C, NV>(a_column, b, to, to_panel);
     case 1:
-      return outer_tile<V, 1, NV>(a_column, b, to);
+      return outer_tile<V, 1, C, NV>(a_column, b, to, to_panel);
     default:
       return;
+  }
+}
+
+/// The C panels of x that follow one another, against all n_out columns of dy.
+template <class Isa, int C>
+T3D_INLINE void outer_panels(const float* dy, int n_out, const float* x, float* gradient) {
+  using V = typename Isa::V;
+  constexpr int kVectors = Isa::kVectors, kRows = kVectors == 4 ? 3 : kVectors == 2 ? 6 : 8;
+  const int panel = padded(n_out) * kPanel;
+  const float* column[kRows];
+  for (int o = 0; o < n_out; o += kRows) {
+    const int n = std::min(kRows, n_out - o);
+    for (int r = 0; r < n; ++r) column[r] = dy + (o + r) / kPanel * kPanelFloats + (o + r) % kPanel;
+    float* to = gradient + o * kPanel;
+    if (n == kRows) {
+      outer_tile<V, kRows, C, kVectors>(column, x, to, panel);
+    } else if (n > 5) {
+      outer_rest<V, C, kVectors>(4, column, x, to, panel);
+      outer_rest<V, C, kVectors>(n - 4, column + 4, x, to + 4 * kPanel, panel);
+    } else {
+      outer_rest<V, C, kVectors>(n, column, x, to, panel);
+    }
   }
 }
 
 /// gradient [n_in panels][n_out padded][16] += dy^T x, both [panels][96][16].
 template <class Isa>
 T3D_INLINE void outer(const float* dy, int n_out, const float* x, int n_in, float* gradient) {
-  constexpr int kRows = Isa::kVectors == 4 ? 3 : Isa::kVectors == 2 ? 6 : 8;
-  const float* column[kRows];
-  for (int p = 0; p < n_panels(n_in); ++p, x += kPanelFloats, gradient += padded(n_out) * kPanel) {
-    int o = 0;
-    for (; o < n_out; o += kRows) {
-      const int n = std::min(kRows, n_out - o);
-      for (int r = 0; r < n; ++r) column[r] = dy + (o + r) / kPanel * kPanelFloats + (o + r) % kPanel;
-      float* to = gradient + o * kPanel;
-      if (n == kRows) {
-        outer_tile<typename Isa::V, kRows, Isa::kVectors>(column, x, to);
-      } else if (n > 5) {
-        outer_rest<typename Isa::V, Isa::kVectors>(4, column, x, to);
-        outer_rest<typename Isa::V, Isa::kVectors>(n - 4, column + 4, x, to + 4 * kPanel);
-      } else {
-        outer_rest<typename Isa::V, Isa::kVectors>(n, column, x, to);
-      }
-    }
+  const int panel = padded(n_out) * kPanel, n = n_panels(n_in);
+  int p = 0;
+  if constexpr (Isa::kWide == 4) {
+    // 8 sums in flight only just cover the latency of two multiply-adds a cycle, and each wants a broadcast
+    // of its own; two panels share the broadcasts and double the sums.
+    for (; p + 2 <= n; p += 2) outer_panels<Isa, 2>(dy, n_out, x + p * kPanelFloats, gradient + p * panel);
   }
+  for (; p < n; ++p) outer_panels<Isa, 1>(dy, n_out, x + p * kPanelFloats, gradient + p * panel);
 }
 
 template <class Isa>
