@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "t3d/core/config/node.h"
+
+namespace t3d::config {
+
+/// The file, then the overrides ("key.path=value") in their order, then what the program itself sets, merged
+/// and with all interpolations resolved. The result is a mapping. Throws as read_yaml_file, apply_override
+/// and resolve_interpolations do.
+Node load_config(const std::string& path, const std::vector<std::string>& overrides,
+                 const Node& internal = {});
+
+}  // namespace t3d::config
