@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "t3d/core/config/scalar.h"
 #include "t3d/core/error.h"
 
 namespace t3d::config {
@@ -161,7 +162,7 @@ TEST(StructIo, WritingAndReadingBackIsTheSame) {
   o.stage = Stage::Geometry;
   o.threshold = std::string("auto");
   const Node node = write_struct(o);
-  EXPECT_EQ(inline_text(*node.find("radius")), "0.1");
+  EXPECT_EQ(write_yaml_line(*node.find("radius")), "0.1");
   EXPECT_EQ(write_struct(read_struct<Outer>(node, "")), node);
 }
 
@@ -180,11 +181,11 @@ TEST(StructIo, DescribesItsFields) {
 }
 
 TEST(StructIo, FloatsArePrintedAsPythonDoes) {
-  EXPECT_EQ(float_text(1), "1.0");
-  EXPECT_EQ(float_text(0.1), "0.1");
-  EXPECT_EQ(float_text(1e-5), "1e-05");
-  EXPECT_EQ(float_text(1e15), "1000000000000000.0");
-  EXPECT_EQ(float_text(1e16), "1e+16");
+  EXPECT_EQ(python_float_text(1), "1.0");
+  EXPECT_EQ(python_float_text(0.1), "0.1");
+  EXPECT_EQ(python_float_text(1e-5), "1e-05");
+  EXPECT_EQ(python_float_text(1e15), "1000000000000000.0");
+  EXPECT_EQ(python_float_text(1e16), "1e+16");
 }
 
 }  // namespace
