@@ -1,9 +1,16 @@
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "t3d/cli/command.h"
+#include "t3d/cli/reconstruct_config.h"
+#include "t3d/cli/struct_options.h"
 #include "t3d/core/atomic_file.h"
+#include "t3d/core/config/load_config.h"
+#include "t3d/core/config/overrides.h"
+#include "t3d/core/config/read_yaml.h"
+#include "t3d/core/config/struct_io.h"
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
 #include "t3d/train/metrics.h"
@@ -16,17 +23,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct ReconstructOptions {
-  std::string input, output, device = "auto";
-  data::PosedImagesOptions images;
-  train::NgpStop stop;
-  double max_memory_mib = 0;
-  uint64_t seed = 0;
-  int64_t eval_every = 0, checkpoint_steps = 0;
-  int n_levels = 0, n_features = 0, log2_table = 0, max_resolution = 0, colour_hidden = -1, n_neurons = 0;
-  int64_t target_samples = 0;
-  double learning_rate = 0;
-  float distortion = -1;
-  train::OutputOptions outputs;
+  ReconstructConfig config;
+  std::string output, config_file;
   bool resume = false, overwrite = false;
 };
 
@@ -39,22 +37,22 @@ bool use_cuda(const std::string& device) {
 }
 
 /// The device's defaults with what was asked for on top.
-field::NgpConfig make_config(const ReconstructOptions& o, bool cuda, float aabb_scale) {
+field::NgpConfig make_config(const ReconstructConfig& o, bool cuda, float aabb_scale) {
   field::NgpConfig c = cuda ? field::NgpConfig{} : field::ngp_config_for_cpu();
   if (!cuda && aabb_scale > 1) c.log2_table = 17, c.n_levels = 14, c.max_resolution = 1024;
-  const auto set = [](auto& value, auto asked) {
-    if (asked > 0) value = asked;
+  const auto set = [](auto& value, const auto& asked) {
+    if (asked) value = static_cast<std::decay_t<decltype(value)>>(*asked);
   };
-  set(c.n_levels, o.n_levels);
-  set(c.n_features, o.n_features);
+  set(c.n_levels, o.levels);
+  set(c.n_features, o.features);
   set(c.log2_table, o.log2_table);
   set(c.max_resolution, o.max_resolution);
   set(c.colour_hidden, o.colour_hidden);
-  set(c.n_neurons, o.n_neurons);
+  set(c.n_neurons, o.neurons);
   set(c.target_samples, o.target_samples);
   set(c.learning_rate, o.learning_rate);
   c.final_learning_rate = std::min(c.final_learning_rate, c.learning_rate);
-  if (o.distortion >= 0) c.distortion = o.distortion;
+  set(c.distortion, o.distortion);
   field::check(c);
   return c;
 }
@@ -68,10 +66,15 @@ void prepare_folder(const ReconstructOptions& o) {
     throw UserError(cat(o.output, ": the folder exists and is not empty. Pass --resume or --overwrite."));
   if (used && o.overwrite)
     for (const char* ours :
-         {"ckpts", "test", "depth", "save", "csv_logs", "tb_logs", "report.json", "report.md", "mesh.glb",
-          "mesh.obj", "mesh.ply", "turntable.mp4", "turntable.gif", "parsed.yaml"})
+         {"ckpts", "configs", "test", "depth", "save", "csv_logs", "tb_logs", "report.json", "report.md",
+          "mesh.glb", "mesh.obj", "mesh.ply", "turntable.mp4", "turntable.gif", "parsed.yaml"})
       fs::remove_all(folder / ours);
   make_folders(o.output);
+  make_folders((folder / "configs").string());
+  if (!o.config_file.empty())
+    fs::copy_file(o.config_file, folder / "configs" / "raw.yaml", fs::copy_options::overwrite_existing);
+  write_file_atomically((folder / "configs" / "parsed.yaml").string(),
+                        config::write_yaml(config::write_struct(o.config)));
 }
 
 /// What a CPU can show in a minute; larger photographs are reduced unless --max-size says otherwise.
@@ -84,34 +87,59 @@ int longest_side(const data::PosedImages& images) {
   return side;
 }
 
+data::PosedImagesOptions image_options(const ReconstructConfig& c, bool cuda) {
+  data::PosedImagesOptions options;
+  options.holdout = c.holdout.value_or(options.holdout);
+  options.max_size = c.max_size.value_or(cuda ? 0 : kCpuImageSide);
+  options.aabb_scale = c.aabb_scale.value_or(0);
+  return options;
+}
+
+train::NgpTrainOptions train_options(const ReconstructConfig& c, bool cuda) {
+  train::NgpTrainOptions options;
+  options.stop.steps = c.steps.value_or(0);
+  options.stop.seconds = c.time_budget.value_or(0);
+  options.stop.train_seconds = c.train_seconds.value_or(0);
+  if (!c.steps && !c.time_budget && !c.train_seconds) options.stop.seconds = cuda ? 30 : 60;
+  options.stop.target_psnr = c.target_psnr.value_or(0);
+  options.stop.max_memory_bytes = static_cast<size_t>(c.max_memory.value_or(0) * 1024 * 1024);
+  options.eval_every = c.eval_every.value_or(0);
+  options.checkpoint_steps = c.checkpoint_steps.value_or(0);
+  return options;
+}
+
+train::OutputOptions output_options(const ReconstructConfig& c, double budget_seconds) {
+  train::OutputOptions options;
+  options.mesh = c.mesh;
+  options.video = c.video;
+  options.mesh_resolution = c.mesh_resolution;
+  options.video_frames = c.video_frames;
+  options.video_seconds = 0.2 * budget_seconds;
+  return options;
+}
+
 int reconstruct(const ReconstructOptions& o) {
   const double started = train::now_seconds();
   if (o.resume && o.overwrite)
     throw UserError("--resume and --overwrite contradict each other. Pass one of them.");
-  const bool cuda = use_cuda(o.device);
-  data::PosedImagesOptions image_options = o.images;
-  if (!cuda && image_options.max_size == 0) image_options.max_size = kCpuImageSide;
-  data::PosedImages images = data::read_posed_images(o.input, image_options);
+  if (o.config.data.empty())
+    throw UserError("t3d reconstruct needs a data set. Name its folder, or give data in the --config file.");
+  const bool cuda = use_cuda(o.config.device);
+  data::PosedImages images = data::read_posed_images(o.config.data, image_options(o.config, cuda));
   log::info(data::describe(images));
-  if (image_options.max_size != o.images.max_size && longest_side(images) == kCpuImageSide)
+  if (!cuda && !o.config.max_size && longest_side(images) == kCpuImageSide)
     log::info(cat("on the CPU, images above ", kCpuImageSide,
                   " pixels are reduced to that; --max-size changes it"));
   prepare_folder(o);
-  const field::NgpConfig config = make_config(o, cuda, images.aabb_scale);
+  const field::NgpConfig config = make_config(o.config, cuda, images.aabb_scale);
 
-  train::NgpTrainOptions options;
-  options.stop = o.stop;
-  if (options.stop.steps == 0 && options.stop.seconds == 0 && options.stop.train_seconds == 0)
-    options.stop.seconds = cuda ? 30 : 60;
-  options.stop.max_memory_bytes = static_cast<size_t>(o.max_memory_mib * 1024 * 1024);
+  train::NgpTrainOptions options = train_options(o.config, cuda);
   options.run_folder = o.output;
-  options.eval_every = o.eval_every;
-  options.checkpoint_steps = o.checkpoint_steps;
   options.started = started;
-  train::OutputOptions outputs = o.outputs;
-  outputs.video_seconds = 0.2 * options.stop.seconds;
-  const auto stepper = cuda ? train::make_ngp_stepper_cuda(config, images.train, images.aabb_scale, o.seed)
-                            : train::make_ngp_stepper_cpu(config, images.train, images.aabb_scale, o.seed);
+  const train::OutputOptions outputs = output_options(o.config, options.stop.seconds);
+  const auto seed = static_cast<uint64_t>(o.config.seed);
+  const auto stepper = cuda ? train::make_ngp_stepper_cuda(config, images.train, images.aabb_scale, seed)
+                            : train::make_ngp_stepper_cpu(config, images.train, images.aabb_scale, seed);
   for (auto& view : images.train) view.rgba = {};  // the stepper has its own copy
   train::NgpTrainer trainer(images, config, options, *stepper);
   trainer.set_estimate([&] { return train::estimate_outputs(images, trainer, *stepper, outputs); });
@@ -133,68 +161,82 @@ int reconstruct(const ReconstructOptions& o) {
   return 0;
 }
 
+/// The options that were given, by their names in a configuration file.
+config::Node given_options(const CLI::App& command) {
+  config::Node given(config::Node::Map{});
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->count() == 0 || option->get_lnames().empty()) continue;
+    std::string key = option->get_lnames().front();
+    if (key == "output" || key == "config" || key == "resume" || key == "overwrite") continue;
+    std::string value = option->results().back();
+    if (key.rfind("no-", 0) == 0) key = key.substr(3), value = "false";
+    std::replace(key.begin(), key.end(), '-', '_');
+    given.set(key, config::Node(value, {"--" + option->get_lnames().front(), 0, 0}));
+  }
+  return given;
+}
+
+/// What a resumed run may not change: with other values its checkpoint means something else.
+void check_same_run(const config::Node& earlier, const config::Node& now, const std::string& file) {
+  for (const char* key :
+       {"seed", "levels", "features", "log2_table", "max_resolution", "neurons", "colour_hidden",
+        "target_samples", "learning_rate", "distortion", "holdout", "max_size", "aabb_scale"}) {
+    const config::Node *a = earlier.find(key), *b = now.find(key);
+    if (a != nullptr && b != nullptr && *a != *b)
+      throw UserError(cat(file, ": this run has ", key, " ", config::write_yaml_line(*a),
+                          ", but --resume came with ", config::write_yaml_line(*b),
+                          ". Leave it out, or start a new run in another folder."));
+  }
+}
+
+/// Earlier run (--resume), file, key=value, options: the later ones win.
+void read_config(ReconstructOptions& o, const std::vector<std::string>& inputs, const CLI::App& command) {
+  std::vector<std::string> data, overrides;
+  for (const auto& input : inputs) {
+    const bool is_override = input.find('=') != std::string::npos && !fs::exists(input);
+    (is_override ? overrides : data).push_back(input);
+  }
+  if (data.size() > 1)
+    throw UserError(
+        cat("t3d reconstruct takes one data set, not ", data[0], " and ", data[1], ". Leave one out."));
+  config::Node given = given_options(command);
+  if (data.size() == 1) given.set("data", config::Node(data[0], {"DATA", 0, 0}));
+
+  const std::string parsed = (fs::path(o.output) / "configs" / "parsed.yaml").string();
+  config::Node root(config::Node::Map{});
+  const bool goes_on = o.resume && fs::exists(parsed);
+  if (goes_on) root = config::read_yaml_file(parsed);
+  if (!o.config_file.empty()) {
+    config::merge(root, config::load_config(o.config_file, overrides));
+  } else {
+    for (const auto& text : overrides) config::apply_override(root, text);
+  }
+  config::merge(root, given);
+  o.config = config::read_struct<ReconstructConfig>(root, "");
+  if (goes_on) {
+    const auto earlier = config::read_struct<ReconstructConfig>(config::read_yaml_file(parsed), "");
+    check_same_run(config::write_struct(earlier), config::write_struct(o.config), parsed);
+  }
+}
+
 }  // namespace
 
 void add_reconstruct_command(CLI::App& app, Run& run) {
   auto o = std::make_shared<ReconstructOptions>();
+  auto inputs = std::make_shared<std::vector<std::string>>();
   auto* c = app.add_subcommand("reconstruct", "Train an instant-NGP radiance field on images with poses");
-  c->add_option("data", o->input, "Folder or transforms JSON: NeRF-synthetic, instant-ngp, NSVF or COLMAP")
-      ->required();
+  c->add_option("DATA", *inputs, "Data set, and overrides of the configuration, key=value");
   c->add_option("-o,--output", o->output, "Run folder")->required();
-  c->add_option("--device", o->device, "auto, cpu or cuda (default: auto)")
-      ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
-  c->add_option("--time-budget", o->stop.seconds,
-                "Seconds for loading, training and the test views (default: 60 on the CPU, 30 with CUDA)")
-      ->check(CLI::Range(1.0, 1e7));
-  c->add_option("--train-seconds", o->stop.train_seconds,
-                "Seconds of training alone, in place of --time-budget")
-      ->check(CLI::Range(0.1, 1e7));
-  c->add_option("--steps", o->stop.steps, "Training steps; a run of so many steps repeats exactly on the CPU")
-      ->check(CLI::Range(1, 100000000));
-  c->add_option("--target-psnr", o->stop.target_psnr, "Stop at this PSNR on views that are not trained on")
-      ->check(CLI::Range(1.0, 100.0));
-  c->add_option("--max-memory", o->max_memory_mib, "Stop, with the work saved, above so many MiB")
-      ->check(CLI::Range(64.0, 1e7));
-  c->add_option("--holdout", o->images.holdout,
-                "Every Nth image is for testing; 0: none (default: 8 where the data has no test split)")
-      ->check(CLI::Range(0, 100000));
-  c->add_option("--max-size", o->images.max_size,
-                "Reduce images whose longer side is above this (default: 512 on the CPU, none with CUDA)")
-      ->check(CLI::Range(8, 65536));
-  c->add_option("--aabb-scale", o->images.aabb_scale,
-                "Side of the scene's box, a power of two (default: the data set's)")
-      ->check(CLI::Range(1, 128));
-  c->add_option("--seed", o->seed, "Decides the first weights and all draws");
-  c->add_option("--eval-every", o->eval_every, "Steps between measurements on validation views")
-      ->check(CLI::Range(1, 1000000));
-  c->add_option("--checkpoint-steps", o->checkpoint_steps,
-                "Steps between checkpoints (default: every 5 minutes)")
-      ->check(CLI::Range(1, 100000000));
-  c->add_option("--levels", o->n_levels, "Levels of the hash grid")->check(CLI::Range(1, 32));
-  c->add_option("--features", o->n_features, "Features per entry: 1, 2, 4 or 8")
-      ->check(CLI::IsMember({1, 2, 4, 8}));
-  c->add_option("--log2-table", o->log2_table, "log2 of the entries per level")->check(CLI::Range(8, 24));
-  c->add_option("--max-resolution", o->max_resolution, "Finest level, vertices per unit")
-      ->check(CLI::Range(16, 1 << 16));
-  c->add_option("--neurons", o->n_neurons, "Width of the networks: 16, 32, 64 or 128")
-      ->check(CLI::IsMember({16, 32, 64, 128}));
-  c->add_option("--colour-hidden", o->colour_hidden, "Hidden layers of the colour network")
-      ->check(CLI::Range(1, 4));
-  c->add_option("--target-samples", o->target_samples, "Samples per step")->check(CLI::Range(256, 1 << 24));
-  c->add_option("--learning-rate", o->learning_rate, "Adam's first learning rate")
-      ->check(CLI::Range(1e-7, 1.0));
-  c->add_option("--distortion", o->distortion, "Weight of the distortion loss")
-      ->check(CLI::Range(0.0f, 10.0f));
-  c->add_option("--mesh-resolution", o->outputs.mesh_resolution,
-                "Samples per side for the mesh (default: 192)")
-      ->check(CLI::Range(16, 512));
-  c->add_flag("--no-mesh{false}", o->outputs.mesh, "Write no mesh");
-  c->add_flag("--no-video{false}", o->outputs.video, "Write no turntable");
-  c->add_option("--video-frames", o->outputs.video_frames, "Frames of the turntable (default: 48)")
-      ->check(CLI::Range(2, 10000));
+  c->add_option("--config", o->config_file, "Options from a YAML file, such as RUN/configs/parsed.yaml");
   c->add_flag("--resume", o->resume, "Go on from the newest checkpoint of the run folder");
   c->add_flag("--overwrite", o->overwrite, "Replace an earlier run");
-  c->callback([o, &run] { run = [o] { return reconstruct(*o); }; });
+  add_struct_options(*c, o->config);
+  c->callback([o, inputs, c, &run] {
+    run = [o, inputs, c] {
+      read_config(*o, *inputs, *c);
+      return reconstruct(*o);
+    };
+  });
 }
 
 }  // namespace t3d::cli

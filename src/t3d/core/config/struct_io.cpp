@@ -91,12 +91,25 @@ double widen(float value) {
   return wide;
 }
 
+namespace {
+
+/// As it was typed where that is clear, otherwise in quotes.
+std::string found_text(const Node& node) {
+  if (node.is_string()) {
+    const auto& text = std::get<std::string>(node.value);
+    if (!text.empty() && text.find_first_of(" \t\n\"',:[]{}#") == std::string::npos) return text;
+  }
+  return write_yaml_line(node);
+}
+
+}  // namespace
+
 void reject(const Node& node, const std::string& path, const std::string& expected) {
   const std::string remedy =
       is_command_line(path) ? " See --help." : cat(" Correct it there, or override it with ", path, "=...");
   const char* stop = !expected.empty() && expected.back() == '?' ? "" : ".";
-  throw UserError(cat(prefix(node), path, " is ", shortened(write_yaml_line(node), 80), ", expected ",
-                      expected, stop, remedy));
+  throw UserError(cat(prefix(node), path, " is ", shortened(found_text(node), 80), ", expected ", expected,
+                      stop, remedy));
 }
 
 bool to_bool(const Node& node, const std::string& path) {

@@ -1,0 +1,162 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/support/run_program.h"
+#include "tests/support/temporary_folder.h"
+
+namespace t3d {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using testing::read_text;
+using testing::run_t3d;
+using testing::TemporaryFolder;
+using testing::write_text;
+
+constexpr const char* kTetrahedron =
+    "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 3 2\nf 1 2 4\nf 2 3 4\nf 3 1 4\n";
+
+/// A posed set that trains in a second, rendered once for all tests.
+class ReconstructCommand : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = new TemporaryFolder;
+    write_text(*folder_ / "a.obj", kTetrahedron);
+    const auto made = run_t3d("render " + *folder_ / "a.obj" + " -o " + set() +
+                              " --res 32 --samples 2 --train-views 8 --val-views 1 --test-views 2");
+    ASSERT_EQ(made.exit_code, 0) << made.output;
+  }
+  static void TearDownTestSuite() { delete folder_; }
+
+  static std::string set() { return *folder_ / "set"; }
+
+  static constexpr const char* kShort =
+      " --device cpu --steps 60 --levels 4 --log2-table 10 --target-samples 2048 --mesh-resolution 32 ";
+
+  static TemporaryFolder* folder_;
+};
+
+TemporaryFolder* ReconstructCommand::folder_ = nullptr;
+
+double psnr_of(const std::string& run) {
+  return nlohmann::json::parse(read_text(run + "/report.json")).at("test").at("psnr").get<double>();
+}
+
+TEST_F(ReconstructCommand, LeavesEverythingThatItPromises) {
+  const TemporaryFolder out;
+  const std::string run = out / "run";
+  const auto result = run_t3d("reconstruct " + set() + " -o " + run + kShort + "--video-frames 2");
+  ASSERT_EQ(result.exit_code, 0) << result.output;
+  const auto report = nlohmann::json::parse(read_text(run + "/report.json"));
+  EXPECT_GT(report.at("test").at("psnr").get<double>(), 5);
+  EXPECT_LE(report.at("test").at("ssim").get<double>(), 1);
+  EXPECT_EQ(report.at("test").at("views").size(), 2u);
+  EXPECT_EQ(report.at("steps"), 60);
+  EXPECT_GT(report.at("memory").at("peak_mib").get<double>(), 1);
+  EXPECT_GE(report.at("seconds").at("total").get<double>(), report.at("seconds").at("train").get<double>());
+  for (const char* file : {"report.md", "test/000.png", "test/001_depth.png", "mesh.glb", "mesh.obj",
+                           "mesh.ply", "turntable.mp4", "turntable.gif", "configs/parsed.yaml"})
+    EXPECT_GT(fs::file_size(run + "/" + file), 0u) << file;
+}
+
+TEST_F(ReconstructCommand, RepeatsARunFromItsParsedConfiguration) {
+  const TemporaryFolder out;
+  const auto first =
+      run_t3d("reconstruct " + set() + " -o " + out / "a" + kShort + "--seed 3 --no-video --no-mesh");
+  ASSERT_EQ(first.exit_code, 0) << first.output;
+  const auto again = run_t3d("reconstruct --config " + out / "a/configs/parsed.yaml" + " -o " + out / "b");
+  ASSERT_EQ(again.exit_code, 0) << again.output;
+  EXPECT_EQ(psnr_of(out / "a"), psnr_of(out / "b"));
+  EXPECT_EQ(read_text(out / "b/configs/raw.yaml"), read_text(out / "a/configs/parsed.yaml"));
+  EXPECT_FALSE(fs::exists(out / "b/mesh.glb"));
+}
+
+TEST_F(ReconstructCommand, OptionsWinOverOverridesAndThoseOverTheFile) {
+  const TemporaryFolder out;
+  write_text(out / "c.yaml", "data: " + set() +
+                                 "\ndevice: cpu\nsteps: 5\nlevels: 4\nlog2_table: 9\n"
+                                 "target_samples: 1024\nmesh: no\nvideo: no\n");
+  const auto result =
+      run_t3d("reconstruct --config " + out / "c.yaml" + " -o " + out / "a" + " steps=6 levels=3 --levels 2");
+  ASSERT_EQ(result.exit_code, 0) << result.output;
+  const std::string parsed = read_text(out / "a/configs/parsed.yaml");
+  EXPECT_THAT(parsed, HasSubstr("steps: 6\n"));
+  EXPECT_THAT(parsed, HasSubstr("levels: 2\n"));
+  EXPECT_THAT(parsed, HasSubstr("log2_table: 9\n"));
+}
+
+TEST_F(ReconstructCommand, AResumedRunKeepsItsConfigurationAndRefusesAnother) {
+  const TemporaryFolder out;
+  const std::string run = out / "a";
+  ASSERT_EQ(run_t3d("reconstruct " + set() + " -o " + run + kShort + "--no-video --no-mesh").exit_code, 0);
+  const std::string before = read_text(run + "/report.json");
+  const auto refused = run_t3d("reconstruct -o " + run + " --resume --seed 5");
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.output, HasSubstr("this run has seed 0, but --resume came with 5"));
+  EXPECT_EQ(read_text(run + "/report.json"), before);
+  const auto on = run_t3d("reconstruct -o " + run + " --resume --steps 70");
+  ASSERT_EQ(on.exit_code, 0) << on.output;
+  EXPECT_EQ(nlohmann::json::parse(read_text(run + "/report.json")).at("steps"), 70);
+}
+
+TEST_F(ReconstructCommand, BadInputGetsOneSentenceAndLeavesNoFolder) {
+  const TemporaryFolder out;
+  fs::copy(set(), out / "cut", fs::copy_options::recursive);
+  const std::string json = read_text(set() + "/transforms_train.json");
+  write_text(out / "cut/transforms_train.json", json.substr(0, json.size() / 2));
+  fs::copy(set(), out / "empty", fs::copy_options::recursive);
+  auto frames = nlohmann::json::parse(json);
+  frames["frames"] = nlohmann::json::array();
+  write_text(out / "empty/transforms_train.json", frames.dump());
+  fs::copy(set(), out / "singular", fs::copy_options::recursive);
+  auto singular = nlohmann::json::parse(json);
+  for (auto& row : singular["frames"][0]["transform_matrix"]) row[0] = 0;
+  write_text(out / "singular/transforms_train.json", singular.dump());
+  write_text(out / "bad.yaml", "data: x\nlevel: 3\n");
+
+  const std::string to = " -o " + out / "run";
+  for (const auto& [arguments, expected] : std::vector<std::pair<std::string, std::string>>{
+           {out / "cut" + to, "transforms_train.json:"},
+           {out / "empty" + to, "transforms_train.json"},
+           {out / "singular" + to, "transforms_train.json"},
+           {out / "nowhere" + to, "nowhere"},
+           {set() + to + " --levels 99", "--levels is 99, expected 1 to 32"},
+           {set() + to + " --level 3", "did you mean --levels?"},
+           {"--config " + out / "bad.yaml" + to, "bad.yaml:2:8: unknown option level; did you mean levels?"},
+           {set() + to + " steps=many", "steps is many, expected an int"},
+           {set() + to + " --resume", "nothing to resume"}}) {
+    const auto result = run_t3d("reconstruct " + arguments);
+    EXPECT_TRUE(result.exit_code == 2 || result.exit_code == 3) << arguments << "\n" << result.output;
+    EXPECT_THAT(result.output, HasSubstr(expected)) << arguments;
+    EXPECT_THAT(result.output, HasSubstr("[error] "));
+    EXPECT_FALSE(fs::exists(out / "run")) << arguments;
+  }
+}
+
+TEST_F(ReconstructCommand, ShippedConfigurationsRun) {
+  const TemporaryFolder out;
+  for (const std::string name : {"ngp-synthetic", "ngp-photographs"}) {
+    const std::string config =
+        "reconstruct --config " T3D_SOURCE_DIR "/configs/" + name + ".yaml -o " + out / name;
+    const auto missing = run_t3d(config);
+    EXPECT_EQ(missing.exit_code, 2);
+    EXPECT_THAT(missing.output, HasSubstr("data is mandatory"));
+    const auto result = run_t3d(config + " data=" + set() + kShort + "--no-video --no-mesh");
+    EXPECT_EQ(result.exit_code, 0) << name << "\n" << result.output;
+  }
+}
+
+TEST_F(ReconstructCommand, RefusesAFolderThatIsInUse) {
+  const TemporaryFolder out;
+  write_text(out / "notes.txt", "mine");
+  const auto result = run_t3d("reconstruct " + set() + " -o " + out.string() + kShort);
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.output, HasSubstr("Pass --resume or --overwrite"));
+  EXPECT_EQ(read_text(out / "notes.txt"), "mine");
+}
+
+}  // namespace
+}  // namespace t3d
