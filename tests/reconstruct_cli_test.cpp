@@ -102,6 +102,17 @@ TEST_F(ReconstructCommand, AResumedRunKeepsItsConfigurationAndRefusesAnother) {
   EXPECT_EQ(nlohmann::json::parse(read_text(run + "/report.json")).at("steps"), 70);
 }
 
+TEST_F(ReconstructCommand, SaysByItsExitCodeThatThereIsNoMesh) {
+  const TemporaryFolder out;
+  const auto result =
+      run_t3d("reconstruct " + set() + " -o " + out / "a" +
+              " --device cpu --steps 12 --levels 4 --log2-table 10 --target-samples 2048 --no-video "
+              "--mesh-resolution 32");
+  // So short a run leaves no surface; should another processor's rounding leave one, then exit 0 is right.
+  EXPECT_EQ(result.exit_code, fs::exists(out / "a/mesh.glb") ? 0 : 1) << result.output;
+  EXPECT_TRUE(fs::exists(out / "a/report.json"));
+}
+
 TEST_F(ReconstructCommand, BadInputGetsOneSentenceAndLeavesNoFolder) {
   const TemporaryFolder out;
   fs::copy(set(), out / "cut", fs::copy_options::recursive);

@@ -69,6 +69,7 @@ void prepare_folder(const ReconstructOptions& o) {
          {"ckpts", "configs", "test", "depth", "save", "csv_logs", "tb_logs", "report.json", "report.md",
           "mesh.glb", "mesh.obj", "mesh.ply", "turntable.mp4", "turntable.gif", "parsed.yaml"})
       fs::remove_all(folder / ours);
+  for (const char* mesh : {"mesh.glb", "mesh.obj", "mesh.ply"}) fs::remove(folder / mesh);  // made anew
   make_folders(o.output);
   make_folders((folder / "configs").string());
   if (!o.config_file.empty())
@@ -158,7 +159,8 @@ int reconstruct(const ReconstructOptions& o) {
   const double n_views = static_cast<double>(report.views.size());
   if (n_views > 0) metrics.log(report.steps, {{"test/psnr", psnr / n_views}, {"test/ssim", ssim / n_views}});
   metrics.flush();
-  return 0;
+  // Every other output throws when it cannot be made; a field without a surface has said so already.
+  return outputs.mesh && !fs::exists(fs::path(o.output) / "mesh.glb") ? 1 : 0;
 }
 
 /// The options that were given, by their names in a configuration file.
