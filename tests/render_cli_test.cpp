@@ -37,6 +37,34 @@ TEST(RenderCommand, WritesAllThreeSplitsInOneGo) {
     EXPECT_TRUE(fs::exists(folder / file)) << file;
 }
 
+TEST(RenderCommand, ASplitWithoutViewsIsNotWritten) {
+  const TemporaryFolder folder;
+  write_text(folder / "a.obj", kTetrahedron);
+  const auto result = run_t3d("render " + folder / "a.obj" + " -o " + folder / "out" +
+                              " --res 16 --samples 2 --train-views 2 --val-views 0 --test-views 0");
+  ASSERT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_TRUE(fs::exists(folder / "out/transforms_train.json"));
+  EXPECT_FALSE(fs::exists(folder / "out/transforms_val.json"));
+  EXPECT_FALSE(fs::exists(folder / "out/test"));
+}
+
+TEST(RenderCommand, ResumingMakesAgainWhatIsMissingOrCutOff) {
+  const TemporaryFolder folder;
+  write_text(folder / "a.obj", kTetrahedron);
+  const std::string command =
+      "render " + folder / "a.obj" + " -o " + folder / "out" + kSmall + "--depth --mask ";
+  ASSERT_EQ(run_t3d(command).exit_code, 0);
+  const std::string depth = read_text(folder / "out/train/r_1_depth.png");
+  const std::string mask = read_text(folder / "out/train/r_0_mask.png");
+  fs::rename(folder / "out/render.json", folder / "out/render.partial.json");
+  fs::remove(folder / "out/train/r_1_depth.png");
+  write_text(folder / "out/train/r_0_mask.png", mask.substr(0, mask.size() / 2));
+  const auto result = run_t3d(command + "--resume");
+  ASSERT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_EQ(read_text(folder / "out/train/r_1_depth.png"), depth);
+  EXPECT_EQ(read_text(folder / "out/train/r_0_mask.png"), mask);
+}
+
 TEST(RenderCommand, RefusesAnExistingFolderAndResumesToTheSamePictures) {
   const TemporaryFolder folder;
   write_text(folder / "a.obj", kTetrahedron);

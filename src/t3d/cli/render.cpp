@@ -204,6 +204,7 @@ class SetRenderer {
   }
 
   void render_split(const trace::Scene& scene, int split, const Box3f& box) {
+    if (options_.views[split] == 0) return;  // a file without frames is what no reader expects
     trace::CameraSetOptions set;
     set.set = trace::camera_set_from_name(options_.cameras);
     set.n_views = options_.views[split];
@@ -215,13 +216,13 @@ class SetRenderer {
     set.stream = static_cast<uint64_t>(split);
     const auto cameras = trace::make_cameras(set);
     json frames = json::array();
-    if (!cameras.empty()) make_folders((folder() / kSplits[split]).string());
+    make_folders((folder() / kSplits[split]).string());
     for (size_t i = 0; i < cameras.size(); ++i) {
       throw_if_interrupted("rendered views are kept; go on with --resume.");
       frames.push_back(render_one(scene, cameras[i], split, i));
       on_view_();
     }
-    const Lens& lens = cameras.empty() ? Lens{} : cameras[0].lens;
+    const Lens& lens = cameras[0].lens;
     const Vec3f a = box.min, b = box.max;
     io::write_json_file((folder() / cat("transforms_", kSplits[split], ".json")).string(),
                         {{"camera_angle_x", options_.fov_deg * 0.017453292519943295},
@@ -245,8 +246,10 @@ class SetRenderer {
     if (options_.depth) frame["depth_path"] = name + "_depth.png", frame["depth_scale"] = far / 255.0f;
     if (options_.normal) frame["normal_path"] = name + "_normal.png";
     if (options_.mask) frame["mask_path"] = name + "_mask.png";
-    // The picture is written last, so that it stands for the whole view.
-    if (options_.resume && is_whole_image(file(""))) return frame;
+    if (options_.resume && is_whole_image(file("")) && (!options_.depth || is_whole_image(file("_depth"))) &&
+        (!options_.normal || is_whole_image(file("_normal"))) &&
+        (!options_.mask || is_whole_image(file("_mask"))))
+      return frame;
     trace::RenderSettings settings;
     settings.samples = options_.samples;
     settings.max_bounces = options_.bounces;
@@ -263,6 +266,7 @@ class SetRenderer {
 
   void verify() const {
     for (int split = 0; split < 3; ++split) {
+      if (options_.views[split] == 0) continue;
       const std::string path = (folder() / cat("transforms_", kSplits[split], ".json")).string();
       T3D_CHECK(io::read_json_file(path).at("frames").size() == static_cast<size_t>(options_.views[split]),
                 path);
