@@ -28,7 +28,9 @@ struct ReconstructConfig {
     v("data", data, any(), "folder or transforms JSON: NeRF-synthetic, instant-ngp, NSVF or COLMAP");
     v("device", device, one_of({"auto", "cpu", "cuda"}), "where to compute");
     v("time_budget", time_budget, in_range(1, 1e7),
-      "seconds for loading, training and all outputs (60 on the CPU, 30 with CUDA)");
+      "seconds for loading, training and all outputs (without it 60 on the CPU and 30 with CUDA, or longer "
+      "where large views "
+      "would leave less than 70 % of that to training)");
     v("train_seconds", train_seconds, in_range(0.1, 1e7), "seconds of training alone, in place of a budget");
     v("steps", steps, in_range(1, 1e8), "training steps; on the CPU the run then repeats exactly");
     v("target_psnr", target_psnr, in_range(1, 100), "stop at this PSNR on views that are not trained on");

@@ -21,6 +21,9 @@ namespace {
 // Steps between rows of the metrics: reading the figures waits for the device.
 constexpr int64_t kRecordEvery = 20;
 
+// Times that the cost of the work after training is measured, evenly over the budget.
+constexpr int kEstimates = 4;
+
 /// The image's colours over `background`, 3 channels.
 io::ImageF over(const io::Image8& rgba, const Vec3f& background) {
   io::ImageF image(rgba.width, rgba.height, 3);
@@ -48,15 +51,29 @@ double NgpTrainer::progress(int64_t step, double now) const {
   // A bound on steps decides alone where there is one: the schedule must not depend on the clock then.
   if (options_.stop.steps > 0) return static_cast<double>(step) / static_cast<double>(options_.stop.steps);
   if (options_.stop.train_seconds > 0) return (now - train_begin_) / options_.stop.train_seconds;
-  if (options_.stop.seconds > 0) return (now - options_.started) / options_.stop.seconds;
+  if (options_.stop.seconds > 0) {
+    const double whole = std::max(options_.stop.least_train_seconds,
+                                  options_.started + options_.stop.seconds - reserve_ - train_begin_);
+    return whole > 0 ? (now - train_begin_) / whole : 1;
+  }
   return 0;
 }
 
-bool NgpTrainer::reached_end(int64_t step, double now, double reserve) const {
+bool NgpTrainer::reached_end(int64_t step, double now) const {
   const NgpStop& stop = options_.stop;
   if (stop.steps > 0 && step >= stop.steps) return true;
   if (stop.train_seconds > 0 && now - train_begin_ >= stop.train_seconds) return true;
-  return stop.seconds > 0 && now - options_.started + reserve >= stop.seconds;
+  return stop.seconds > 0 && now - train_begin_ >= stop.least_train_seconds &&
+         now - options_.started + reserve_ >= stop.seconds;
+}
+
+void NgpTrainer::estimate_reserve(double now) {
+  // A young field is a fog that takes longer to render than the trained one, so the question is repeated.
+  if (!options_.estimate_rest || options_.stop.seconds <= 0 || n_estimates_ == kEstimates) return;
+  const double used = (now - options_.started) / options_.stop.seconds;
+  if (used < (n_estimates_ + 1.0) / (kEstimates + 1.0)) return;
+  while (n_estimates_ < kEstimates && used >= (n_estimates_ + 1.0) / (kEstimates + 1.0)) ++n_estimates_;
+  reserve_ = options_.estimate_rest();
 }
 
 NgpTestView NgpTrainer::score(const data::View& view, NgpView rendered) const {
@@ -107,9 +124,17 @@ void NgpTrainer::resume(const std::string& path) {
   const Checkpoint checkpoint = load_checkpoint(found.path);
   if (checkpoint.state.value("kind", "") != "instant-ngp")
     throw UserError(cat(found.path, ": is not the checkpoint of a reconstruction. Name another run folder."));
-  if (checkpoint.state.at("config") != field::to_json(config_))
-    throw UserError(
-        cat(found.path, ": was trained with other options than these. Repeat them, or use another -o."));
+  const auto require = [&](const std::string& key, const nlohmann::json& was, const nlohmann::json& asked) {
+    if (was != asked)
+      throw UserError(cat(found.path, ": ", key, " was ", was.dump(), " and now is ", asked.dump(),
+                          "; a run goes on with the options it began with. Repeat them, or use another -o."));
+  };
+  const nlohmann::json config = field::to_json(config_);
+  for (const auto& [key, asked] : config.items())
+    require(key, checkpoint.state.at("config").value(key, nlohmann::json()), asked);
+  const field::NgpState fresh = stepper_.save();
+  require("seed", checkpoint.state.at("seed"), fresh.seed);
+  require("aabb_scale", checkpoint.state.at("aabb_scale"), fresh.aabb_scale);
   field::NgpState state;
   const auto tensor = [&](const char* name) {
     const auto entry = checkpoint.tensors.find(name);
@@ -133,8 +158,6 @@ double NgpTrainer::train(const OnStep& on_step) {
   const InterruptScope interrupts;
   const double begin = train_begin_ = now_seconds();
   double last_save = begin, next_note = begin;
-  double reserve = 0;  // what evaluating the test views will take
-  bool has_reserve = !options_.estimate_rest || options_.stop.seconds <= 0;
   Progress bar("train", options_.stop.steps);
   bar.start_at(stepper_.steps_done());
   if (stepper_.device_bytes() > 0) bar.show_device_memory([this] { return stepper_.device_bytes(); });
@@ -143,7 +166,7 @@ double NgpTrainer::train(const OnStep& on_step) {
   for (;;) {
     const int64_t step = stepper_.steps_done();
     const double now = now_seconds();
-    if (reached_end(step, now, reserve)) break;
+    if (reached_end(step, now)) break;
     if (interrupt_requested()) {
       save();
       throw Interrupted(cat("stopped at step ", step, "; the work is saved. Go on with --resume."));
@@ -159,10 +182,7 @@ double NgpTrainer::train(const OnStep& on_step) {
       next_note = now + 0.5;
     }
     bar.update(step + 1, note);
-    if (!has_reserve && now - options_.started > 0.6 * options_.stop.seconds) {
-      reserve = options_.estimate_rest();
-      has_reserve = true;
-    }
+    estimate_reserve(now);
     const bool save_by_steps = options_.checkpoint_steps > 0 && (step + 1) % options_.checkpoint_steps == 0;
     if (save_by_steps || (options_.checkpoint_steps == 0 && now - last_save > options_.checkpoint_seconds)) {
       save();

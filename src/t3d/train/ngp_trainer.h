@@ -14,9 +14,10 @@ namespace t3d::train {
 struct NgpStop {
   int64_t steps = 0;
   double seconds = 0;  ///< since `started`, with what the evaluation of the test views will take left over
-  double train_seconds = 0;  ///< of training alone, whatever comes before and after
-  double target_psnr = 0;       ///< on the validation views, or on up to 4 test views where there are none
-  size_t max_memory_bytes = 0;  ///< resident memory at which training stops with SystemError, work saved
+  double least_train_seconds = 0;  ///< of training before `seconds` may end it
+  double train_seconds = 0;        ///< of training alone, whatever comes before and after
+  double target_psnr = 0;          ///< on the validation views, or on up to 4 test views where there are none
+  size_t max_memory_bytes = 0;     ///< resident memory at which training stops with SystemError, work saved
 };
 
 struct NgpTrainOptions {
@@ -26,7 +27,7 @@ struct NgpTrainOptions {
   int64_t checkpoint_steps = 0;     ///< between checkpoints; 0: by time
   int64_t eval_every =
       0;  ///< steps between measurements on the validation views; 0: never, unless a target asks
-  /// Seconds that the work after training will take; asked for once, at 60 % of the time budget.
+  /// Seconds that the work after training will take; asked for at 20, 40, 60 and 80 % of the time budget.
   std::function<double()> estimate_rest;
   double started = 0;  ///< monotonic seconds at which the budget began, see now_seconds()
 };
@@ -82,11 +83,15 @@ class NgpTrainer {
   double progress(int64_t step, double now) const;
   double measure_target();
   void record(int64_t step, double learning_rate);
-  bool reached_end(int64_t step, double now, double reserve) const;
+  bool reached_end(int64_t step, double now) const;
+
+  void estimate_reserve(double now);
 
   const data::PosedImages& images_;
   const field::NgpConfig& config_;
   double train_begin_ = 0;
+  double reserve_ = 0;  // seconds of the budget that the work after training will take
+  int n_estimates_ = 0;
   NgpTrainOptions options_;
   NgpStepper& stepper_;
   Metrics* metrics_ = nullptr;

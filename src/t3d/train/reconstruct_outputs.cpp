@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <deque>
+#include <filesystem>
 #include <future>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -13,7 +14,9 @@
 #include "t3d/core/log.h"
 #include "t3d/core/memory_usage.h"
 #include "t3d/core/progress.h"
+#include "t3d/io/image.h"
 #include "t3d/io/json_file.h"
+#include "t3d/io/video.h"
 #include "t3d/ops/occupancy_layout.h"
 #include "t3d/train/field_mesh.h"
 #include "t3d/train/reconstruct_media.h"
@@ -22,6 +25,7 @@
 namespace t3d::train {
 namespace {
 
+namespace fs = std::filesystem;
 using nlohmann::json;
 
 std::string fixed(double value, int digits) {
@@ -120,24 +124,64 @@ void write_test_views(const std::string& folder, const data::PosedImages& images
   progress.finish(fixed(mean(report.views, &NgpViewScore::psnr), 2) + " dB");
 }
 
-}  // namespace
-
-namespace {
-
-/// What rendering and compressing a frame of the film takes.
-double seconds_per_frame(const data::PosedImages& images, const NgpTrainer& trainer, NgpStepper& stepper,
-                         const OutputOptions& options) {
-  const double start = now_seconds();
-  stepper.render(turntable_cameras(images, 1, options.video_side)[0], trainer.background());
-  return 1.3 * (now_seconds() - start);
+/// The camera with a quarter of the pixels along each side: what an estimate can afford to render.
+constexpr int kEstimateShrink = 4;
+Camera shrunk(Camera camera) {
+  Lens& lens = camera.lens;
+  const float x = 1.0f / kEstimateShrink;
+  lens.width = std::max(1, lens.width / kEstimateShrink);
+  lens.height = std::max(1, lens.height / kEstimateShrink);
+  lens.fx *= x, lens.fy *= x, lens.cx *= x, lens.cy *= x;
+  return camera;
 }
 
-/// At least 12 frames, or a film would not turn.
-int affordable_frames(const OutputOptions& options, double frame_s) {
-  if (options.video_seconds <= 0 || frame_s * options.video_frames <= options.video_seconds)
-    return options.video_frames;
-  return std::clamp(static_cast<int>(options.video_seconds / frame_s), std::min(12, options.video_frames),
-                    options.video_frames);
+/// Seconds that the whole of `camera` takes to render.
+double seconds_to_render(const Camera& camera, const NgpTrainer& trainer, NgpStepper& stepper) {
+  const Camera small = shrunk(camera);
+  const double start = now_seconds();
+  stepper.render(small, trainer.background());
+  const double n_small = static_cast<double>(small.lens.width) * small.lens.height;
+  return (now_seconds() - start) * camera.lens.width * camera.lens.height / n_small;
+}
+
+struct FilmPlan {
+  int n_frames = 0, side = 0;
+  double seconds = 0;
+};
+
+constexpr int kLeastFrames = 12;  // with fewer a film does not turn
+
+/// Fewer frames first, then smaller ones, until the film keeps to its share of the budget.
+FilmPlan plan_film(const data::PosedImages& images, const NgpTrainer& trainer, NgpStepper& stepper,
+                   const OutputOptions& options) {
+  const Camera camera = turntable_cameras(images, 1, options.video_side)[0];
+  // Compressing takes a part of what rendering takes.
+  double frame_s = 1.3 * seconds_to_render(camera, trainer, stepper);
+  FilmPlan plan{options.video_frames, options.video_side, 0};
+  if (options.video_seconds > 0 && frame_s * plan.n_frames > options.video_seconds) {
+    const int least = std::min(kLeastFrames, options.video_frames);
+    plan.n_frames =
+        std::clamp(static_cast<int>(options.video_seconds / frame_s), least, options.video_frames);
+    const double over = frame_s * plan.n_frames / options.video_seconds;
+    if (over > 1) {
+      const int longest = std::max(camera.lens.width, camera.lens.height);
+      plan.side = std::max(std::min(128, longest), static_cast<int>(longest / std::sqrt(over)));
+      frame_s *= std::pow(static_cast<double>(plan.side) / longest, 2);
+    }
+  }
+  plan.seconds = frame_s * plan.n_frames;
+  return plan;
+}
+
+/// Reads every picture, mesh and film again; throws what their readers throw.
+void check_outputs(const std::string& folder, size_t n_views, bool has_mesh, bool has_film) {
+  for (size_t i = 0; i < n_views; ++i)
+    for (const char* ending : {".png", "_depth.png"}) io::read_image(test_view_path(folder, i) + ending);
+  for (const char* name : {"/mesh.glb", "/mesh.obj", "/mesh.ply"})
+    if (has_mesh && fs::file_size(folder + name) == 0)
+      throw SystemError(cat(folder, name, ": is empty. Check the disk."));
+  for (const char* name : {"/turntable.mp4", "/turntable.gif"})
+    if (has_film) io::read_video_info(folder + name);
 }
 
 }  // namespace
@@ -153,21 +197,18 @@ double estimate_outputs(const data::PosedImages& images, NgpTrainer& trainer, Ng
   if (!images.test.empty()) {
     // Views are rendered one by one; comparing and compressing them is spread over the cores.
     const data::View& view = images.test[0];
-    NgpView rendered;
-    total += timed([&] { rendered = stepper.render(view.camera, trainer.background()); }) *
-             static_cast<double>(images.test.size());
+    total += seconds_to_render(view.camera, trainer, stepper) * static_cast<double>(images.test.size());
+    NgpView blank;
+    blank.rgb = io::ImageF(view.rgba.width, view.rgba.height, 3);
     const double cores = std::max(1u, std::thread::hardware_concurrency());
     const double each = timed([&] {
-      const NgpTestView scored = trainer.score(view, std::move(rendered));
+      const NgpTestView scored = trainer.score(view, std::move(blank));
       io::encode_png(io::to_8bit(scored.truth));
     });
     // A picture has three parts and a depth picture beside it, and is read back.
     total += 5 * each * std::ceil(static_cast<double>(images.test.size()) / cores);
   }
-  if (options.video) {
-    const double frame_s = seconds_per_frame(images, trainer, stepper, options);
-    total += frame_s * affordable_frames(options, frame_s);
-  }
+  if (options.video) total += plan_film(images, trainer, stepper, options).seconds;
   if (options.mesh) {
     constexpr int64_t kPoints = 1 << 16;
     const std::vector<float> points(3 * kPoints, 0.0f);
@@ -187,19 +228,22 @@ void write_outputs(const std::string& folder, const data::PosedImages& images, c
   const double test_start = now_seconds();
   write_test_views(folder, images, trainer, stepper, report);
   report.seconds_test = now_seconds() - test_start;
-  if (options.mesh) write_field_mesh(folder, images, stepper, options.mesh_resolution);
+  const bool has_mesh = options.mesh && write_field_mesh(folder, images, stepper, options.mesh_resolution);
   if (options.video) {
-    const int n_frames = affordable_frames(options, seconds_per_frame(images, trainer, stepper, options));
-    if (n_frames < options.video_frames)
-      log::info(cat("the film has ", n_frames, " frames instead of ", options.video_frames,
-                    " to keep to the time budget"));
-    write_turntable(folder, images, trainer.background(), stepper, n_frames, options.video_side);
+    const FilmPlan film = plan_film(images, trainer, stepper, options);
+    if (film.n_frames < options.video_frames || film.side < options.video_side)
+      log::info(cat("to keep to the time budget the film has ", film.n_frames, " frames of at most ",
+                    film.side, " pixels instead of ", options.video_frames, " of ", options.video_side));
+    write_turntable(folder, images, trainer.background(), stepper, film.n_frames, film.side);
   }
   const json figures = report_json(report, images, config, now_seconds() - started);
   io::write_json_file(folder + "/report.json", figures);
-  write_file_atomically(folder + "/report.md", report_markdown(figures, report));
-  T3D_CHECK(io::read_json_file(folder + "/report.json") == figures, folder,
-            "/report.json does not read back as written");
+  const std::string table = report_markdown(figures, report);
+  write_file_atomically(folder + "/report.md", table);
+  check_outputs(folder, report.views.size(), has_mesh, options.video && io::has_video());
+  if (io::read_json_file(folder + "/report.json") != figures ||
+      read_whole_file(folder + "/report.md") != table)
+    throw SystemError(cat(folder, ": the report does not read back as written. Check the disk."));
   log::info(cat("wrote ", folder,
                 report.views.empty() ? ""
                                      : cat(": PSNR ", fixed(figures["test"]["psnr"], 2), " dB, SSIM ",
