@@ -1,0 +1,80 @@
+#include "t3d/diffusion/layers.h"
+
+#include <ATen/ATen.h>
+
+namespace t3d::diffusion {
+namespace {
+
+at::Tensor as_type_of(const at::Tensor& parameter, const at::Tensor& x) {
+  return parameter.defined() ? parameter.to(x.scalar_type()) : parameter;
+}
+
+bool needs_single(const at::Tensor& x) {
+  return x.is_cpu() && (x.scalar_type() == at::kHalf || x.scalar_type() == at::kBFloat16);
+}
+
+}  // namespace
+
+at::ScalarType arithmetic_type(at::ScalarType stored, c10::Device device) {
+  if (!device.is_cpu()) return stored;
+  if (stored == at::kHalf) return at::kFloat;
+#if defined(__x86_64__)
+  static const bool multiplies_bfloat16 = __builtin_cpu_supports("avx512bw") != 0 &&
+                                          __builtin_cpu_supports("avx512vl") != 0 &&
+                                          __builtin_cpu_supports("avx512dq") != 0;
+#else
+  static const bool multiplies_bfloat16 = false;
+#endif
+  return stored == at::kBFloat16 && !multiplies_bfloat16 ? at::kFloat : stored;
+}
+
+Linear::Linear(const Weights& w, int64_t n_in, int64_t n_out, bool has_bias, Init init)
+    : weight(w.take("weight", {n_out, n_in}, init)) {
+  if (has_bias) bias = w.take("bias", {n_out}, init);
+}
+
+at::Tensor Linear::operator()(const at::Tensor& x) const {
+  return at::linear(x, as_type_of(weight, x), as_type_of(bias, x));
+}
+
+Conv2d::Conv2d(const Weights& w, int64_t n_in, int64_t n_out, Shape the_shape, bool has_bias, Init init)
+    : weight(w.take("weight", {n_out, n_in, the_shape.kernel, the_shape.kernel}, init)), shape(the_shape) {
+  if (has_bias) bias = w.take("bias", {n_out}, init);
+}
+
+at::Tensor Conv2d::operator()(const at::Tensor& x) const {
+  return at::conv2d(x, as_type_of(weight, x), as_type_of(bias, x), {shape.stride, shape.stride},
+                    {shape.padding, shape.padding});
+}
+
+GroupNorm::GroupNorm(const Weights& w, int64_t n_channels, int64_t groups, double epsilon)
+    : weight(w.take("weight", {n_channels}, Init::One)),
+      bias(w.take("bias", {n_channels}, Init::Zero)),
+      n_groups(groups),
+      eps(epsilon) {}
+
+at::Tensor GroupNorm::operator()(const at::Tensor& x) const {
+  // LibTorch 1.13 refuses or rounds bfloat16 statistics on the CPU.
+  const at::Tensor y = needs_single(x) ? x.to(at::kFloat) : x;
+  return at::group_norm(y, n_groups, as_type_of(weight, y), as_type_of(bias, y), eps).to(x.scalar_type());
+}
+
+LayerNorm::LayerNorm(const Weights& w, int64_t n_channels, double epsilon)
+    : weight(w.take("weight", {n_channels}, Init::One)),
+      bias(w.take("bias", {n_channels}, Init::Zero)),
+      eps(epsilon) {}
+
+at::Tensor LayerNorm::operator()(const at::Tensor& x) const {
+  const at::Tensor y = needs_single(x) ? x.to(at::kFloat) : x;
+  return at::layer_norm(y, {weight.size(0)}, as_type_of(weight, y), as_type_of(bias, y), eps)
+      .to(x.scalar_type());
+}
+
+Embedding::Embedding(const Weights& w, int64_t n_rows, int64_t n_columns)
+    : weight(w.take("weight", {n_rows, n_columns}, Init::Normal)) {}
+
+at::Tensor Embedding::operator()(const at::Tensor& ids) const {
+  return at::embedding(weight, ids);
+}
+
+}  // namespace t3d::diffusion

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+#include "t3d/diffusion/weights.h"
+
+/// The layers that every model of this module is made of. Each holds its parameters as plain tensors and is
+/// called like a function. The input's type decides the arithmetic: parameters of another type are converted
+/// to it on the way (half precision weights on a CPU that computes in single precision), except in the norms,
+/// which always work in single precision and answer in the input's type.
+namespace t3d::diffusion {
+
+/// The type to compute in for weights of type `stored`: `stored` itself on CUDA; on the CPU single precision
+/// for half, and for bfloat16 unless the processor multiplies it by itself (AVX-512).
+at::ScalarType arithmetic_type(at::ScalarType stored, c10::Device device);
+
+/// y = x W^T + b on the last dimension.
+struct Linear {
+  Linear(const Weights& w, int64_t n_in, int64_t n_out, bool has_bias = true, Init init = Init::FanIn);
+  at::Tensor operator()(const at::Tensor& x) const;
+
+  at::Tensor weight;  // [out,in]
+  at::Tensor bias;    // [out], undefined without bias
+};
+
+struct Conv2d {
+  struct Shape {
+    int64_t kernel = 3, stride = 1, padding = 1;
+  };
+  Conv2d(const Weights& w, int64_t n_in, int64_t n_out) : Conv2d(w, n_in, n_out, Shape{}) {}
+  Conv2d(const Weights& w, int64_t n_in, int64_t n_out, Shape shape, bool has_bias = true,
+         Init init = Init::FanIn);
+  /// [B,in,H,W] -> [B,out,H',W']
+  at::Tensor operator()(const at::Tensor& x) const;
+
+  at::Tensor weight;  // [out,in,k,k]
+  at::Tensor bias;    // [out], undefined without bias
+  Shape shape;
+};
+
+/// Wu and He 2018: zero mean, unit variance over each group of channels of one item.
+struct GroupNorm {
+  GroupNorm(const Weights& w, int64_t n_channels, int64_t n_groups, double eps);
+  at::Tensor operator()(const at::Tensor& x) const;
+
+  at::Tensor weight, bias;  // [channels]
+  int64_t n_groups;
+  double eps;
+};
+
+/// Over the last dimension.
+struct LayerNorm {
+  LayerNorm(const Weights& w, int64_t n_channels, double eps = 1e-5);
+  at::Tensor operator()(const at::Tensor& x) const;
+
+  at::Tensor weight, bias;  // [channels]
+  double eps;
+};
+
+struct Embedding {
+  Embedding(const Weights& w, int64_t n_rows, int64_t n_columns);
+  /// ids [...] int64 -> [...,columns]. The ids are not checked.
+  at::Tensor operator()(const at::Tensor& ids) const;
+
+  at::Tensor weight;  // [rows,columns]
+};
+
+}  // namespace t3d::diffusion
