@@ -1,13 +1,8 @@
 #include "t3d/io/safetensors.h"
 
 #include <ATen/ATen.h>
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 
@@ -36,41 +31,10 @@ const char* format_name(const at::Tensor& tensor, const std::string& name) {
 
 }  // namespace
 
-struct SafetensorsFile::Mapping {
-  char* data = nullptr;
-  size_t n_bytes = 0;
-
-  explicit Mapping(const std::string& path) {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    struct stat info {};
-    if (fd < 0 || fstat(fd, &info) != 0 || S_ISDIR(info.st_mode)) {
-      if (fd >= 0 && S_ISDIR(info.st_mode)) errno = EISDIR;
-      const std::string reason = errno_text();
-      if (fd >= 0) ::close(fd);
-      throw SystemError(cat(path, ": cannot be read", reason, ". Check the name and the permissions."));
-    }
-    n_bytes = static_cast<size_t>(info.st_size);
-    // Private and writable: an in-place operation on a view copies the page instead of ending the process.
-    void* address = n_bytes == 0
-                        ? nullptr
-                        : mmap(nullptr, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd, 0);
-    const std::string reason = errno_text();
-    ::close(fd);
-    if (address == MAP_FAILED)
-      throw SystemError(cat(path, ": cannot be mapped into memory", reason, ". Copy it to a local disk."));
-    data = static_cast<char*>(address);
-  }
-  ~Mapping() {
-    if (data != nullptr) munmap(data, n_bytes);
-  }
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-};
-
 SafetensorsFile::SafetensorsFile(const std::string& path)
     : path_(path),
-      mapping_(std::make_shared<Mapping>(path)),
-      header_(parse_safetensors_header({mapping_->data, mapping_->n_bytes}, mapping_->n_bytes, path)) {}
+      file_(std::make_shared<const MappedFile>(path)),
+      header_(parse_safetensors_header(file_->bytes(), file_->n_bytes(), path)) {}
 
 std::vector<std::string> SafetensorsFile::names() const {
   std::vector<std::string> names;
@@ -103,7 +67,7 @@ const SafetensorsEntry& SafetensorsFile::entry(const std::string& name) const {
 
 std::string_view SafetensorsFile::bytes(const std::string& name) const {
   const auto& found = entry(name);
-  return {mapping_->data + header_.data_start + found.begin, static_cast<size_t>(found.end - found.begin)};
+  return {file_->data() + header_.data_start + found.begin, static_cast<size_t>(found.end - found.begin)};
 }
 
 at::Tensor SafetensorsFile::tensor(const std::string& name) const {
@@ -114,7 +78,7 @@ at::Tensor SafetensorsFile::tensor(const std::string& name) const {
     throw UserError(cat(
         path_, ": tensor \"", name, "\" is of type ", found.dtype,
         ", which LibTorch does not hold. Convert the file to F32 or another type of docs/safetensors.md."));
-  char* data = mapping_->data + header_.data_start + found.begin;
+  char* data = file_->data() + header_.data_start + found.begin;
   const size_t n_bytes = static_cast<size_t>(found.end - found.begin);
   if (type->type == at::kBool) {
     const auto* bad = std::find_if(data, data + n_bytes, [](char value) { return value != 0 && value != 1; });
@@ -132,11 +96,16 @@ at::Tensor SafetensorsFile::tensor(const std::string& name) const {
     return aligned;
   }
   return at::from_blob(
-      data, found.shape, [mapping = mapping_](void*) {}, options);
+      data, found.shape, [mapping = file_](void*) {}, options);
 }
 
 at::Tensor SafetensorsFile::copy(const std::string& name) const {
   return tensor(name).clone();
+}
+
+void SafetensorsFile::release(const std::string& name) const {
+  const auto& found = entry(name);
+  file_->release(header_.data_start + found.begin, header_.data_start + found.end);
 }
 
 SafetensorsReceipt write_safetensors(const std::string& path,

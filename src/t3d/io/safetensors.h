@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "t3d/io/mapped_file.h"
 #include "t3d/io/safetensors_header.h"
 
 namespace t3d::io {
@@ -38,11 +39,12 @@ class SafetensorsFile {
   at::Tensor tensor(const std::string& name) const;
   /// The same in memory of its own.
   at::Tensor copy(const std::string& name) const;
+  /// Gives back the memory of the pages that `tensor` was read from; they are read again when touched again.
+  void release(const std::string& name) const;
 
  private:
-  struct Mapping;
   std::string path_;
-  std::shared_ptr<Mapping> mapping_;
+  std::shared_ptr<const MappedFile> file_;
   SafetensorsHeader header_;
 };
 
