@@ -1,6 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <sstream>
+
 #include "tests/support/run_program.h"
 
 namespace t3d {
@@ -36,6 +39,23 @@ TEST(Doctor, ReportsTuningAndFeatures) {
 
 TEST(Doctor, SaysWhenTuningIsSwitchedOff) {
   EXPECT_THAT(run_t3d("doctor", "T3D_NO_TUNING=1").output, HasSubstr("T3D_NO_TUNING=1 is set"));
+}
+
+TEST(List, PrintsFamiliesTypesAndKeys) {
+  EXPECT_THAT(run_t3d("list").output, HasSubstr("implicit-volume"));
+  EXPECT_THAT(run_t3d("list encoding").output, HasSubstr("log2_hashmap_size"));
+  EXPECT_THAT(run_t3d("list volume-grid").output, HasSubstr("grid_size"));
+  const auto wrong = run_t3d("list geometri");
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_THAT(wrong.output, HasSubstr("did you mean geometry?"));
+}
+
+TEST(List, TheReferencePageIsTheOneInDocs) {
+  std::ifstream file(T3D_SOURCE_DIR "/docs/reference.md");
+  std::ostringstream page;
+  page << file.rdbuf();
+  EXPECT_TRUE(run_t3d("list --markdown").output == page.str())
+      << "docs/reference.md is old: t3d list --markdown > docs/reference.md";
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ constexpr const char* kAbout =
 void add_commands(CLI::App& app, Run& run) {
   add_render_command(app, run);
   add_reconstruct_command(app, run);
+  add_list_command(app, run);
   add_doctor_command(app, run);
   add_test_command(app, run);
 }

@@ -1,0 +1,105 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "t3d/core/config/struct_io.h"
+#include "t3d/core/error.h"
+#include "t3d/core/text.h"
+
+namespace t3d {
+
+/// A registered type as `t3d list` and the reference page show it.
+struct TypeInfo {
+  std::string name, help;
+  std::vector<config::FieldInfo> fields;
+};
+
+struct FamilyInfo {
+  std::string name, help;
+  std::vector<TypeInfo> types;
+};
+
+/// The types of one family by the names that configuration files use. Each family has one table, in one file:
+///
+///   const Registry<Background, BuildContext>& backgrounds() {
+///     static const Registry<Background, BuildContext> table(
+///         "background", "what a ray that hits nothing sees",
+///         {entry<SolidColorBackground>("solid-color-background", "one colour"), ...});
+///     return table;
+///   }
+///
+/// `entry<T>` needs T::Config with a visit (fields.h) and a constructor T(const T::Config&, Args...).
+template <class Base, class... Args>
+class Registry {
+ public:
+  struct Entry {
+    std::string name, help;
+    std::function<std::unique_ptr<Base>(const config::Node& block, const std::string& path, Args...)> make;
+    std::function<std::vector<config::FieldInfo>()> describe;
+  };
+
+  /// A name that occurs twice is a BugError.
+  Registry(std::string family, std::string help, std::vector<Entry> entries)
+      : family_(std::move(family)), help_(std::move(help)), entries_(std::move(entries)) {
+    for (size_t i = 0; i < entries_.size(); ++i)
+      for (size_t j = 0; j < i; ++j)
+        T3D_CHECK(entries_[i].name != entries_[j].name, family_, ": ", entries_[i].name, " is there twice");
+  }
+
+  template <class T>
+  static Entry entry(std::string name, std::string help) {
+    using Config = typename T::Config;
+    return {std::move(name), std::move(help),
+            [](const config::Node& block, const std::string& path, Args... args) {
+              return std::unique_ptr<Base>(
+                  std::make_unique<T>(config::read_struct<Config>(block, path), std::forward<Args>(args)...));
+            },
+            [] { return config::describe<Config>(); }};
+  }
+
+  bool contains(const std::string& name) const { return find(name) != nullptr; }
+
+  /// An object of type `name` from its block; an absent block (null) means all defaults. `path` is the
+  /// block's place in the configuration. Throws UserError for an unknown name, with the nearest one, and for
+  /// a block that does not fit.
+  std::unique_ptr<Base> make(const std::string& name, const config::Node& block, const std::string& path,
+                             Args... args) const {
+    const Entry* found = find(name);
+    if (found == nullptr) {
+      const std::string at = block.origin.source.empty() ? "" : block.origin.text() + ": ";
+      throw UserError(cat(at, path, ": there is no ", family_, " named ", name, did_you_mean(name, names()),
+                          ". See t3d list ", family_, "."));
+    }
+    return found->make(block.is_null() ? config::Node(config::Node::Map{}, block.origin) : block, path,
+                       std::forward<Args>(args)...);
+  }
+
+  const std::string& family() const { return family_; }
+  std::vector<std::string> names() const {
+    std::vector<std::string> all;
+    for (const Entry& e : entries_) all.push_back(e.name);
+    return all;
+  }
+
+  FamilyInfo describe() const {
+    FamilyInfo info{family_, help_, {}};
+    for (const Entry& e : entries_) info.types.push_back({e.name, e.help, e.describe()});
+    return info;
+  }
+
+ private:
+  const Entry* find(const std::string& name) const {
+    for (const Entry& e : entries_)
+      if (e.name == name) return &e;
+    return nullptr;
+  }
+
+  std::string family_, help_;
+  std::vector<Entry> entries_;
+};
+
+}  // namespace t3d

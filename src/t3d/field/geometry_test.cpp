@@ -1,0 +1,124 @@
+#include "t3d/field/geometry.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "t3d/core/config/read_yaml.h"
+
+namespace t3d::field {
+namespace {
+
+using testing::HasSubstr;
+
+const char* kSmall =
+    "pos_encoding_config: {otype: HashGrid, n_levels: 4, log2_hashmap_size: 12, base_resolution: 4}\n";
+
+std::unique_ptr<Geometry> make(const std::string& type, const std::string& text) {
+  return geometries().make(type, config::read_yaml(text, "test.yaml"), "system.geometry", {5, c10::kCPU});
+}
+
+at::Tensor points(int64_t n) {
+  return at::rand({n, 3}) - 0.5;
+}
+
+TEST(ImplicitVolume, StartsAsMagic3dsBlob) {
+  const auto g = make("implicit-volume", kSmall);
+  const auto x = points(50);
+  const auto blob = at::softplus(10 * (1 - x.norm(2, at::IntArrayRef{1}, true) / 0.5));
+  EXPECT_LT((g->density(x) - blob).abs().max().item<float>(), 1e-2f);
+}
+
+TEST(ImplicitVolume, StartsAsDreamFusionsBlob) {
+  const auto g = make("implicit-volume", cat(kSmall, "density_bias: blob_dreamfusion\n"));
+  const auto x = points(50);
+  const auto blob = at::softplus(10 * at::exp(-0.5 * x.pow(2).sum(1, true) / 0.25));
+  EXPECT_LT((g->density(x) - blob).abs().max().item<float>(), 1e-2f);
+}
+
+TEST(ImplicitVolume, NormalsPointOutwardsHoweverTheyAreFound) {
+  const auto x = points(40);
+  const auto outwards = x / x.norm(2, at::IntArrayRef{1}, true);
+  for (const char* type : {"finite_difference", "finite_difference_laplacian", "analytic"}) {
+    const auto g = make("implicit-volume", cat(kSmall, "normal_type: ", type, "\n"));
+    const auto normal = (*g)(x, true).normal;
+    EXPECT_GT((normal * outwards).sum(1).min().item<float>(), 0.95f) << type;
+  }
+  const auto predicted = make("implicit-volume", cat(kSmall, "normal_type: pred\n"));
+  EXPECT_NEAR((*predicted)(x, true).normal.norm(2, at::IntArrayRef{1}).max().item<float>(), 1, 1e-5);
+}
+
+TEST(ImplicitVolume, AnalyticNormalsTeachTheParameters) {
+  const auto g = make("implicit-volume", cat(kSmall, "normal_type: analytic\n"));
+  (*g)(points(40), true).normal.select(1, 0).sum().backward();
+  EXPECT_GT(g->parameters().at("encoding.encoding.encoding.params").grad().abs().sum().item<float>(), 0);
+}
+
+TEST(ImplicitVolume, AnalyticNormalsWorkWithoutGradientsToo) {
+  const auto g = make("implicit-volume", cat(kSmall, "normal_type: analytic\n"));
+  const c10::AutoGradMode off(false);
+  EXPECT_FALSE((*g)(points(4), true).normal.requires_grad());
+}
+
+TEST(ImplicitVolume, NoNormalTypeIsAnErrorWhenNormalsAreAskedFor) {
+  const auto g = make("implicit-volume", cat(kSmall, "normal_type: null\n"));
+  EXPECT_FALSE((*g)(points(4), false).normal.defined());
+  EXPECT_THROW((*g)(points(4), true), UserError);
+}
+
+TEST(ImplicitVolume, NamesItsTensorsAsThreestudioDoes) {
+  NamedTensors parameters, buffers;
+  make("implicit-volume", kSmall)->collect("geometry.", parameters, buffers);
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : parameters) names.push_back(name);
+  EXPECT_THAT(names, testing::ElementsAre("geometry.density_network.layers.0.weight",
+                                          "geometry.density_network.layers.2.weight",
+                                          "geometry.encoding.encoding.encoding.params",
+                                          "geometry.feature_network.layers.0.weight",
+                                          "geometry.feature_network.layers.2.weight"));
+  EXPECT_EQ(buffers.at("geometry.bbox").size(0), 2);
+}
+
+TEST(ImplicitVolume, TheSameSeedGivesTheSameField) {
+  const auto x = points(10);
+  EXPECT_TRUE(
+      make("implicit-volume", kSmall)->features(x).equal(make("implicit-volume", kSmall)->features(x)));
+}
+
+TEST(VolumeGrid, ReadsXFromTheLastAxis) {
+  const auto g = make("volume-grid", "grid_size: [4, 4, 8]\ndensity_bias: 0.0\ndensity_activation: none\n");
+  auto grid = g->parameters().at("grid");  // [1,4,4,4,8]
+  {
+    const c10::AutoGradMode off(false);
+    grid.select(1, 0).select(-1, 7).fill_(1);
+  }
+  const auto x = at::tensor({0.875f, 0.f, 0.f, -0.875f, 0.f, 0.f}).reshape({2, 3});
+  const auto density = g->density(x);
+  EXPECT_NEAR(density[0].item<float>(), 1, 1e-5);
+  EXPECT_NEAR(density[1].item<float>(), 0, 1e-5);
+}
+
+TEST(VolumeGrid, LearnsTheScaleOnlyBesideANumber) {
+  EXPECT_EQ(make("volume-grid", "grid_size: [4, 4, 4]\n")->parameters().count("density_scale"), 0u);
+  EXPECT_EQ(
+      make("volume-grid", "grid_size: [4, 4, 4]\ndensity_bias: -4.0\n")->parameters().count("density_scale"),
+      1u);
+}
+
+TEST(Geometries, SayThatWeightsAreNotBuiltYet) {
+  EXPECT_THROW(make("volume-grid", "weights: a.ckpt:geometry\n"), UserError);
+}
+
+TEST(Geometries, SuggestTheNearestName) {
+  try {
+    make("implicit-volum", "");
+    FAIL();
+  } catch (const UserError& e) {
+    EXPECT_THAT(e.what(), HasSubstr("did you mean implicit-volume?"));
+  }
+}
+
+}  // namespace
+}  // namespace t3d::field
