@@ -1,0 +1,95 @@
+#include "t3d/diffusion/unicode.h"
+
+#include <utf8proc.h>
+
+#include <cstdlib>
+
+#include "t3d/core/error.h"
+
+namespace t3d::diffusion {
+namespace {
+
+std::u32string normalised(std::u32string_view text, int options, const char* name) {
+  const std::string bytes = encode_utf8(text);
+  utf8proc_uint8_t* out = nullptr;
+  const auto n = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(bytes.data()),
+                              static_cast<utf8proc_ssize_t>(bytes.size()), &out,
+                              static_cast<utf8proc_option_t>(options));
+  T3D_CHECK(n >= 0, "utf8proc: ", utf8proc_errmsg(n));
+  const std::string mapped(reinterpret_cast<const char*>(out), static_cast<size_t>(n));
+  std::free(out);
+  return decode_utf8(mapped, name);
+}
+
+}  // namespace
+
+std::u32string decode_utf8(std::string_view text, const std::string& name) {
+  std::u32string points;
+  points.reserve(text.size());
+  const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
+  for (size_t i = 0; i < text.size();) {
+    utf8proc_int32_t c = 0;
+    const auto n = utf8proc_iterate(bytes + i, static_cast<utf8proc_ssize_t>(text.size() - i), &c);
+    if (n <= 0) {
+      constexpr char kHex[] = "0123456789abcdef";
+      throw UserError(cat(name, " is not valid UTF-8: byte ", i + 1, " (0x", kHex[bytes[i] >> 4],
+                          kHex[bytes[i] & 15], ") begins no character. Save or type it as UTF-8."));
+    }
+    points.push_back(static_cast<char32_t>(c));
+    i += static_cast<size_t>(n);
+  }
+  return points;
+}
+
+void append_utf8(std::string& out, char32_t c) {
+  utf8proc_uint8_t bytes[4];
+  const auto n = utf8proc_encode_char(static_cast<utf8proc_int32_t>(c), bytes);
+  out.append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(n));
+}
+
+std::string encode_utf8(std::u32string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (const char32_t c : text) append_utf8(out, c);
+  return out;
+}
+
+std::u32string nfc(std::u32string_view text) {
+  return normalised(text, UTF8PROC_STABLE | UTF8PROC_COMPOSE, "NFC");
+}
+
+std::u32string nfkc(std::u32string_view text) {
+  return normalised(text, UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT, "NFKC");
+}
+
+void append_lower(std::u32string& out, char32_t c) {
+  if (c == 0x130) {  // the one code point whose lower case has two
+    out += U"i\u0307";
+    return;
+  }
+  out.push_back(static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
+}
+
+CharClass char_class(char32_t c) {
+  if ((c >= 0x9 && c <= 0xd) || c == 0x85) return CharClass::Space;
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
+    case UTF8PROC_CATEGORY_ZS:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+      return CharClass::Space;
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+      return CharClass::Letter;
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_NO:
+      return CharClass::Number;
+    default:
+      return CharClass::Other;
+  }
+}
+
+}  // namespace t3d::diffusion

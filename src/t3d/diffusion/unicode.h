@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+/// The little of Unicode that prompts need, over utf8proc.
+namespace t3d::diffusion {
+
+/// Code points of a UTF-8 text. Throws UserError "`name` is not valid UTF-8: ..." at the first byte that
+/// breaks a rule; overlong forms and surrogates do.
+std::u32string decode_utf8(std::string_view text, const std::string& name);
+std::string encode_utf8(std::u32string_view text);
+void append_utf8(std::string& out, char32_t c);
+
+/// Canonical composition, and compatibility composition (full width to normal width).
+std::u32string nfc(std::u32string_view text);
+std::u32string nfkc(std::u32string_view text);
+
+/// Full lower case without context: one code point may become two, and a sigma at a word's end stays sigma.
+void append_lower(std::u32string& out, char32_t c);
+
+enum class CharClass { Space, Letter, Number, Other };
+/// The property White_Space, the general categories L* and N*, and all else.
+CharClass char_class(char32_t c);
+
+}  // namespace t3d::diffusion
