@@ -2,19 +2,12 @@
 
 #include "t3d/core/error.h"
 #include "t3d/core/text.h"
+#include "t3d/diffusion/tensor_copy.h"
 #include "t3d/diffusion/weights.h"
 #include "t3d/io/safetensors.h"
 
 namespace t3d::diffusion {
 namespace {
-
-at::Tensor converted(const at::Tensor& t, at::ScalarType dtype, c10::Device device) {
-  const bool keep = !t.is_floating_point();  // token positions and the like stay whole numbers
-  return t
-      .to(at::TensorOptions().dtype(keep ? t.scalar_type() : dtype).device(device),
-          /*non_blocking=*/false, /*copy=*/true)
-      .contiguous();
-}
 
 class SafetensorsSource : public TensorSource {
  public:
@@ -24,7 +17,9 @@ class SafetensorsSource : public TensorSource {
   bool has(const std::string& name) const override { return file_.contains(name); }
   std::vector<int64_t> shape(const std::string& name) const override { return file_.entry(name).shape; }
   at::Tensor load(const std::string& name, at::ScalarType dtype, c10::Device device) const override {
-    return converted(file_.tensor(name), dtype, device);
+    auto copy = converted_copy(file_.tensor(name), dtype, device);
+    file_.release(name);
+    return copy;
   }
 
  private:
@@ -46,7 +41,7 @@ class MemorySource : public TensorSource {
     return tensors_.at(name).sizes().vec();
   }
   at::Tensor load(const std::string& name, at::ScalarType dtype, c10::Device device) const override {
-    return converted(tensors_.at(name), dtype, device);
+    return converted_copy(tensors_.at(name), dtype, device);
   }
 
  private:
