@@ -1,8 +1,8 @@
 #include "t3d/ops/composite.h"
 
 #include <ATen/ATen.h>
-#include <c10/core/GradMode.h>
 #include <ATen/Parallel.h>
+#include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
@@ -10,6 +10,11 @@
 
 #include "t3d/core/error.h"
 #include "t3d/ops/composite_recurrence.h"
+#include "t3d/ops/device.h"
+
+#ifdef T3D_HAS_CUDA
+#include "t3d/ops/composite_cuda.h"
+#endif
 
 namespace t3d::ops {
 namespace {
@@ -39,6 +44,7 @@ void with_type(const at::Tensor& tensor, const Body& body) {
 at::Tensor starts_of(const at::Tensor& ray_start, int64_t n_samples) {
   T3D_CHECK(ray_start.dim() == 1 && ray_start.scalar_type() == at::kInt, "ray_start must be [R+1] int32");
   const at::Tensor start = ray_start.contiguous();
+  if (runs_on_cuda(start)) return start;  // looking at the last entry would wait for the device
   T3D_CHECK(start[-1].item<int32_t>() == n_samples, "ray_start ends at ", start[-1].item<int32_t>(), " but ",
             n_samples, " samples came");
   return start;
@@ -56,6 +62,12 @@ struct WeightsFromAlpha : public Function<WeightsFromAlpha> {
     at::Tensor weights = at::empty_like(alpha), transmittance = at::empty_like(alpha);
     with_type(alpha, [&](auto zero) {
       using T = decltype(zero);
+#ifdef T3D_HAS_CUDA
+      if (runs_on_cuda(alpha))
+        return cuda::ray_weights<T>(ray_start.data_ptr<int32_t>(), ray_start.size(0) - 1, alpha.data_ptr<T>(),
+                                    keep.data_ptr<T>(), weights.data_ptr<T>(), transmittance.data_ptr<T>(),
+                                    current_stream());
+#endif
       for_each_ray(ray_start, [&](int64_t, int64_t s, int64_t n) {
         recurrence::weights(alpha.data_ptr<T>() + s, keep.data_ptr<T>() + s, n, weights.data_ptr<T>() + s,
                             transmittance.data_ptr<T>() + s);
@@ -73,6 +85,13 @@ struct WeightsFromAlpha : public Function<WeightsFromAlpha> {
     at::Tensor d_alpha = at::empty_like(alpha);  // [S]
     with_type(alpha, [&](auto zero) {
       using T = decltype(zero);
+#ifdef T3D_HAS_CUDA
+      if (runs_on_cuda(alpha))
+        return cuda::ray_weights_adjoint<T>(saved[3].data_ptr<int32_t>(), saved[3].size(0) - 1,
+                                            alpha.data_ptr<T>(), keep.data_ptr<T>(),
+                                            transmittance.data_ptr<T>(), d_w.data_ptr<T>(), d_t.data_ptr<T>(),
+                                            d_alpha.data_ptr<T>(), current_stream());
+#endif
       for_each_ray(saved[3], [&](int64_t, int64_t s, int64_t n) {
         recurrence::weights_adjoint(alpha.data_ptr<T>() + s, keep.data_ptr<T>() + s,
                                     transmittance.data_ptr<T>() + s, d_w.data_ptr<T>() + s,
@@ -92,6 +111,11 @@ struct Accumulate : public Function<Accumulate> {
     with_type(weights, [&](auto zero) {
       using T = decltype(zero);
       const T *w = weights.data_ptr<T>(), *v = values.data_ptr<T>();
+#ifdef T3D_HAS_CUDA
+      if (runs_on_cuda(weights))
+        return cuda::ray_sums<T>(ray_start.data_ptr<int32_t>(), ray_start.size(0) - 1, w, v, n_channels,
+                                 sums.data_ptr<T>(), current_stream());
+#endif
       for_each_ray(ray_start, [&](int64_t r, int64_t s, int64_t n) {
         T* sum = sums.data_ptr<T>() + r * n_channels;
         for (int64_t i = s; i < s + n; ++i)
@@ -119,7 +143,9 @@ at::Tensor stop_mask(const at::Tensor& transmittance, double min_transmittance) 
 
 at::Tensor ray_start_from_indices(const at::Tensor& ray_indices, int64_t n_rays) {
   const at::Tensor indices = ray_indices.to(at::kLong).contiguous();  // [S]
-  at::Tensor start = at::zeros({n_rays + 1}, at::kInt);               // [R+1]
+  if (runs_on_cuda(indices))
+    return at::searchsorted(indices, at::arange(n_rays + 1, indices.options())).to(at::kInt);
+  at::Tensor start = at::zeros({n_rays + 1}, at::kInt);  // [R+1]
   int32_t* count = start.data_ptr<int32_t>();
   const int64_t* index = indices.data_ptr<int64_t>();
   for (int64_t i = 0; i < indices.numel(); ++i) {
@@ -132,6 +158,10 @@ at::Tensor ray_start_from_indices(const at::Tensor& ray_indices, int64_t n_rays)
 }
 
 at::Tensor ray_indices_from_start(const at::Tensor& ray_start) {
+  if (runs_on_cuda(ray_start)) {
+    const at::Tensor counts = ray_start.slice(0, 1) - ray_start.slice(0, 0, -1);  // [R]
+    return at::repeat_interleave(counts.to(at::kLong));
+  }
   const int32_t* start = ray_start.data_ptr<int32_t>();
   const int64_t n_rays = ray_start.size(0) - 1;
   at::Tensor indices = at::empty({start[n_rays]}, at::kLong);  // [S]
@@ -158,7 +188,8 @@ RayWeights weights_from_alpha(const at::Tensor& alpha, const at::Tensor& ray_sta
 RayWeights weights_from_density_batched(const at::Tensor& sigma, const at::Tensor& dt) {
   T3D_CHECK(sigma.dim() == 2 && sigma.sizes() == dt.sizes(), "sigma ", sigma.sizes(), " and dt ", dt.sizes(),
             " must both be [R,N]");
-  const at::Tensor start = (at::arange(sigma.size(0) + 1, at::kInt) * sigma.size(1)).to(at::kInt);  // [R+1]
+  const at::Tensor start =
+      (at::arange(sigma.size(0) + 1, sigma.options().dtype(at::kInt)) * sigma.size(1)).to(at::kInt);  // [R+1]
   const RayWeights flat = weights_from_density(sigma.reshape({-1}), dt.reshape({-1}), start);
   return {flat.weights.view(sigma.sizes()), flat.transmittance.view(sigma.sizes()),
           flat.alphas.view(sigma.sizes())};

@@ -8,7 +8,12 @@
 
 #include "t3d/core/error.h"
 #include "t3d/core/rng.h"
+#include "t3d/ops/device.h"
 #include "t3d/ops/hash_grid_reference.h"
+
+#ifdef T3D_HAS_CUDA
+#include "t3d/ops/hash_grid_float_cuda.h"
+#endif
 
 namespace t3d::ops {
 namespace {
@@ -41,11 +46,34 @@ bool is_fast(const at::Tensor& t) {
   return t.scalar_type() == at::kFloat;
 }
 
-// The four maps on plain tensors. All arguments contiguous, on the CPU, of one type.
+#ifdef T3D_HAS_CUDA
+/// Calls body(T{}) with T float or double.
+template <class Body>
+void with_type(const at::Tensor& t, const Body& body) {
+  if (is_fast(t)) return body(float{});
+  body(double{});
+}
+template <class T>
+T* pointer_or_null(const at::Tensor& t) {
+  return t.defined() ? t.data_ptr<T>() : nullptr;
+}
+#endif
+
+// The four maps on plain tensors. All arguments contiguous, on one device, of one type.
 
 at::Tensor encode(const HashGridLayout& layout, int n_active, const at::Tensor& x, const at::Tensor& params) {
   const int64_t n = x.size(0);
   at::Tensor y = at::empty({n, layout.n_outputs()}, x.options());  // [N,L*F]
+#ifdef T3D_HAS_CUDA
+  if (runs_on_cuda(x)) {
+    with_type(x, [&](auto zero) {
+      using T = decltype(zero);
+      cuda::grid_forward<T>(layout, params.data_ptr<T>(), x.data_ptr<T>(), n, y.data_ptr<T>(), n_active,
+                            current_stream());
+    });
+    return y;
+  }
+#endif
   if (is_fast(x)) {
     cpu::hash_grid_forward(layout, params.data_ptr<float>(), x.data_ptr<float>(), layout.config.n_dims, n,
                            rows(y.data_ptr<float>(), layout.n_outputs()), n_active);
@@ -59,6 +87,16 @@ at::Tensor encode(const HashGridLayout& layout, int n_active, const at::Tensor& 
 at::Tensor gradient_of_params(const HashGridLayout& layout, int n_active, const at::Tensor& x,
                               const at::Tensor& dy) {
   at::Tensor dparams = at::zeros({layout.n_params()}, x.options());  // [P]
+#ifdef T3D_HAS_CUDA
+  if (runs_on_cuda(x)) {
+    with_type(x, [&](auto zero) {
+      using T = decltype(zero);
+      cuda::grid_backward_params<T>(layout, x.data_ptr<T>(), x.size(0), dy.data_ptr<T>(),
+                                    dparams.data_ptr<T>(), n_active, current_stream());
+    });
+    return dparams;
+  }
+#endif
   if (is_fast(x)) {
     cpu::hash_grid_backward_params(layout, x.data_ptr<float>(), layout.config.n_dims, x.size(0),
                                    rows<const float>(dy.data_ptr<float>(), layout.n_outputs()),
@@ -74,6 +112,16 @@ at::Tensor gradient_of_input(const HashGridLayout& layout, int n_active, const a
                              const at::Tensor& params, const at::Tensor& dy) {
   const int64_t n_dims = layout.config.n_dims;
   at::Tensor dx = at::empty_like(x);  // [N,D]
+#ifdef T3D_HAS_CUDA
+  if (runs_on_cuda(x)) {
+    with_type(x, [&](auto zero) {
+      using T = decltype(zero);
+      cuda::grid_backward_input<T>(layout, params.data_ptr<T>(), x.data_ptr<T>(), x.size(0), dy.data_ptr<T>(),
+                                   dx.data_ptr<T>(), n_active, current_stream());
+    });
+    return dx;
+  }
+#endif
   if (is_fast(x)) {
     cpu::hash_grid_backward_input(layout, params.data_ptr<float>(), x.data_ptr<float>(), n_dims, x.size(0),
                                   rows<const float>(dy.data_ptr<float>(), layout.n_outputs()),
@@ -90,6 +138,18 @@ void gradient_of_gradient(const HashGridLayout& layout, int n_active, const at::
                           const at::Tensor& params, const at::Tensor& dy, const at::Tensor& v,
                           const at::Tensor& ddy, const at::Tensor& dparams, const at::Tensor& dx2) {
   const int64_t n_dims = layout.config.n_dims;
+#ifdef T3D_HAS_CUDA
+  if (runs_on_cuda(x)) {
+    with_type(x, [&](auto zero) {
+      using T = decltype(zero);
+      cuda::grid_backward_backward_input<T>(layout, params.data_ptr<T>(), x.data_ptr<T>(), x.size(0),
+                                            dy.data_ptr<T>(), v.data_ptr<T>(), pointer_or_null<T>(ddy),
+                                            pointer_or_null<T>(dparams), pointer_or_null<T>(dx2), n_active,
+                                            current_stream());
+    });
+    return;
+  }
+#endif
   if (is_fast(x)) {
     const auto pointer = [](const at::Tensor& t) { return t.defined() ? t.data_ptr<float>() : nullptr; };
     cpu::hash_grid_backward_backward_input(
@@ -177,8 +237,9 @@ at::Tensor hash_grid_encode(const at::Tensor& x, const at::Tensor& params, const
   T3D_CHECK(x.scalar_type() == params.scalar_type() && (is_fast(x) || x.scalar_type() == at::kDouble),
             "x is ", x.scalar_type(), " and params ", params.scalar_type(),
             ", expected both float or both double");
-  T3D_CHECK(x.device().is_cpu() && params.device().is_cpu(), "x is on ", x.device(), " and params on ",
-            params.device(), ", expected the CPU");
+  T3D_CHECK(x.device() == params.device(), "x is on ", x.device().str(), " and params on ",
+            params.device().str(), ", expected one device");
+  runs_on_cuda(x);  // refuses devices without kernels
   const int n_levels = layout.config.n_levels;
   const int n_active = n_active_levels < 0 ? n_levels : std::min(n_active_levels, n_levels);
   return Encode::apply(x.contiguous(), params.contiguous(), layout, int64_t{n_active});

@@ -39,6 +39,11 @@ Resampled importance_resample(const at::Tensor& edges, const at::Tensor& cdf, in
                               const at::Tensor& jitter) {
   T3D_CHECK(edges.dim() == 2 && edges.size(1) >= 2 && edges.sizes() == cdf.sizes(), "edges ", edges.sizes(),
             " and cdf ", cdf.sizes(), " must both be [R,E] with E >= 2");
+  if (!edges.device().is_cpu()) {
+    const Resampled on_cpu =
+        importance_resample(edges.cpu(), cdf.cpu(), n_samples, jitter.defined() ? jitter.cpu() : jitter);
+    return {on_cpu.intervals.to(edges.device()), on_cpu.samples.to(edges.device())};
+  }
   T3D_CHECK(n_samples > 0, "resampling to ", n_samples, " intervals");
   const at::Tensor t = edges.detach().to(at::kFloat).contiguous();  // [R,E]
   const at::Tensor c = cdf.detach().to(at::kFloat).contiguous();    // [R,E]

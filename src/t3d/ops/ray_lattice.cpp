@@ -105,6 +105,14 @@ RaySamples sample_lattice(const at::Tensor& origins, const at::Tensor& direction
                           const LatticeConfig& config, const at::Tensor& jitter) {
   T3D_CHECK(config.step > 0.0f, "the lattice needs a positive step, not ", config.step);
   T3D_CHECK(grid.n_levels <= kMaxCascades, "at most ", kMaxCascades, " levels, not ", grid.n_levels);
+  if (!origins.device().is_cpu()) {
+    // The walk runs on the CPU whatever the device: rays go there and samples come back.
+    OccupancyGrid on_cpu = grid;
+    on_cpu.binary = grid.binary.cpu();
+    return sample_lattice(origins.cpu(), directions.cpu(), on_cpu, config,
+                          jitter.defined() ? jitter.cpu() : jitter)
+        .to(origins.device());
+  }
   const Rays rays(origins, directions, jitter);
   const at::Tensor binary = grid.binary.to(at::kByte).contiguous();  // [L,X,Y,Z]
   const int64_t n = grid.resolution;

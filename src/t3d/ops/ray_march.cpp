@@ -20,8 +20,19 @@ at::Tensor RaySamples::t_ends() const {
   return t + 0.5 * dt;
 }
 
+RaySamples RaySamples::to(c10::Device device) const {
+  return {ray_start.to(device), ray_indices.to(device), t.to(device), dt.to(device)};
+}
+
 RaySamples march(const at::Tensor& origins, const at::Tensor& directions, const DensityGrid& grid,
                  const MarchConfig& config, const at::Tensor& jitter) {
+  if (!origins.device().is_cpu()) {
+    // Rays go to the CPU and samples come back; training on CUDA has its own march (train/ngp_rays_cuda.h).
+    DensityGrid on_cpu = grid;
+    on_cpu.bits = grid.bits.cpu();
+    return march(origins.cpu(), directions.cpu(), on_cpu, config, jitter.defined() ? jitter.cpu() : jitter)
+        .to(origins.device());
+  }
   const Rays rays(origins, directions, jitter);
   const uint8_t* bits = grid.bits.data_ptr<uint8_t>();
   at::Tensor counts = at::empty({rays.size()}, at::kInt);  // [R]

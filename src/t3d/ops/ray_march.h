@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <functional>
 
@@ -20,6 +21,7 @@ struct RaySamples {
   int64_t n_samples() const { return t.size(0); }
   at::Tensor t_starts() const;  ///< [S] t - dt/2
   at::Tensor t_ends() const;    ///< [S] t + dt/2
+  RaySamples to(c10::Device device) const;
 };
 
 namespace cpu {
