@@ -2,8 +2,12 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 namespace t3d::diffusion {
 namespace {
+
+constexpr int64_t kFewValues = 1024;
 
 at::Tensor as_type_of(const at::Tensor& parameter, const at::Tensor& x) {
   return parameter.defined() ? parameter.to(x.scalar_type()) : parameter;
@@ -33,8 +37,15 @@ Linear::Linear(const Weights& w, int64_t n_in, int64_t n_out, bool has_bias, Ini
   if (has_bias) bias = w.take("bias", {n_out}, init);
 }
 
+Linear Linear::pointwise(const Weights& w, int64_t n_in, int64_t n_out, Init init) {
+  Linear layer;
+  layer.weight = w.take("weight", {n_out, n_in, 1, 1}, init);
+  layer.bias = w.take("bias", {n_out}, init == Init::Zero ? Init::Zero : Init::FanIn);
+  return layer;
+}
+
 at::Tensor Linear::operator()(const at::Tensor& x) const {
-  return at::linear(x, as_type_of(weight, x), as_type_of(bias, x));
+  return at::linear(x, as_type_of(weight.dim() == 2 ? weight : weight.flatten(1), x), as_type_of(bias, x));
 }
 
 Conv2d::Conv2d(const Weights& w, int64_t n_in, int64_t n_out, Shape the_shape, bool has_bias, Init init)
@@ -54,8 +65,12 @@ GroupNorm::GroupNorm(const Weights& w, int64_t n_channels, int64_t groups, doubl
       eps(epsilon) {}
 
 at::Tensor GroupNorm::operator()(const at::Tensor& x) const {
-  // LibTorch 1.13 refuses or rounds bfloat16 statistics on the CPU.
-  const at::Tensor y = needs_single(x) ? x.to(at::kFloat) : x;
+  // LibTorch 1.13 refuses or rounds bfloat16 statistics on the CPU. Over few values the deviation can be far
+  // below the mean, and single precision's rounding is then blown up; double costs nothing at that size.
+  const int64_t group_values = x.numel() / std::max<int64_t>(1, x.size(0) * n_groups);
+  const at::Tensor y = x.is_cpu() && group_values <= kFewValues ? x.to(at::kDouble)
+                       : needs_single(x)                        ? x.to(at::kFloat)
+                                                                : x;
   return at::group_norm(y, n_groups, as_type_of(weight, y), as_type_of(bias, y), eps).to(x.scalar_type());
 }
 

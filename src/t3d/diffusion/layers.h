@@ -19,10 +19,15 @@ at::ScalarType arithmetic_type(at::ScalarType stored, c10::Device device);
 /// y = x W^T + b on the last dimension.
 struct Linear {
   Linear(const Weights& w, int64_t n_in, int64_t n_out, bool has_bias = true, Init init = Init::FanIn);
+  /// The same sum stored as a 1x1 convolution, [out,in,1,1].
+  static Linear pointwise(const Weights& w, int64_t n_in, int64_t n_out, Init init = Init::FanIn);
   at::Tensor operator()(const at::Tensor& x) const;
 
-  at::Tensor weight;  // [out,in]
+  at::Tensor weight;  // [out,in] or [out,in,1,1]
   at::Tensor bias;    // [out], undefined without bias
+
+ private:
+  Linear() = default;
 };
 
 struct Conv2d {

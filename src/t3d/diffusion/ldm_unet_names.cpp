@@ -1,0 +1,87 @@
+#include "t3d/diffusion/ldm_unet_names.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include "t3d/core/text.h"
+
+namespace t3d::diffusion {
+namespace {
+
+bool starts_with(const std::string& text, const std::string& start) {
+  return text.compare(0, start.size(), start) == 0;
+}
+
+/// The number before the next dot, which is taken off `text` with it; -1 when there is none.
+int64_t take_number(std::string& text) {
+  const size_t dot = text.find('.');
+  if (dot == std::string::npos || dot == 0 || dot > 4) return -1;
+  for (size_t i = 0; i < dot; ++i)
+    if (text[i] < '0' || text[i] > '9') return -1;
+  const int64_t number = std::strtoll(text.c_str(), nullptr, 10);
+  text = text.substr(dot + 1);
+  return number;
+}
+
+constexpr std::pair<const char*, const char*> kWhole[] = {{"time_embed.0.", "time_embedding.linear_1."},
+                                                          {"time_embed.2.", "time_embedding.linear_2."},
+                                                          {"camera_embed.0.", "camera_embedding.linear_1."},
+                                                          {"camera_embed.2.", "camera_embedding.linear_2."},
+                                                          {"input_blocks.0.0.", "conv_in."},
+                                                          {"out.0.", "conv_norm_out."},
+                                                          {"out.2.", "conv_out."}};
+
+constexpr std::pair<const char*, const char*> kResnet[] = {
+    {"in_layers.0.", "norm1."},  {"in_layers.2.", "conv1."},  {"emb_layers.1.", "time_emb_proj."},
+    {"out_layers.0.", "norm2."}, {"out_layers.3.", "conv2."}, {"skip_connection.", "conv_shortcut."}};
+
+/// A residual block's tensor, or an empty string.
+std::string resnet_name(const std::string& place, const std::string& rest) {
+  for (const auto& [from, to] : kResnet)
+    if (starts_with(rest, from)) return place + to + rest.substr(std::string(from).size());
+  return "";
+}
+
+}  // namespace
+
+int64_t ldm_unet_layers(const std::vector<std::string>& names, const std::string& prefix) {
+  int64_t first = 0;
+  for (const std::string& name : names) {
+    if (!starts_with(name, prefix + "input_blocks.")) continue;
+    std::string rest = name.substr(prefix.size() + std::string("input_blocks.").size());
+    const int64_t i = take_number(rest);
+    if (starts_with(rest, "0.op.") && i > 1 && (first == 0 || i < first)) first = i;
+  }
+  return std::max<int64_t>(0, first - 1);
+}
+
+std::string ldm_unet_name(const std::string& name, int64_t layers) {
+  for (const auto& [from, to] : kWhole)
+    if (starts_with(name, from)) return to + name.substr(std::string(from).size());
+  if (layers < 1) return "";
+  const bool is_input = starts_with(name, "input_blocks."), is_output = starts_with(name, "output_blocks.");
+  if (is_input || is_output) {
+    std::string rest = name.substr(std::string(is_input ? "input_blocks." : "output_blocks.").size());
+    const int64_t i = take_number(rest), part = take_number(rest);
+    if (i < (is_input ? 1 : 0) || part < 0 || part > 2) return "";
+    const int64_t block = (is_input ? i - 1 : i) / (layers + 1);
+    const int64_t layer = (is_input ? i - 1 : i) % (layers + 1);
+    const std::string base = cat(is_input ? "down_blocks." : "up_blocks.", block, ".");
+    if (is_input && part == 0 && starts_with(rest, "op."))
+      return layer == layers ? cat(base, "downsamplers.0.conv.", rest.substr(3)) : "";
+    if (is_output && part > 0 && starts_with(rest, "conv."))
+      return cat(base, "upsamplers.0.conv.", rest.substr(5));
+    if (part == 0) return resnet_name(cat(base, "resnets.", layer, "."), rest);
+    return part == 1 ? cat(base, "attentions.", layer, ".", rest) : "";
+  }
+  if (starts_with(name, "middle_block.")) {
+    std::string rest = name.substr(std::string("middle_block.").size());
+    const int64_t part = take_number(rest);
+    if (part == 1) return "mid_block.attentions.0." + rest;
+    if (part == 0 || part == 2) return resnet_name(cat("mid_block.resnets.", part / 2, "."), rest);
+  }
+  return "";
+}
+
+}  // namespace t3d::diffusion
