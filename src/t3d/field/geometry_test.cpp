@@ -1,6 +1,7 @@
 #include "t3d/field/geometry.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

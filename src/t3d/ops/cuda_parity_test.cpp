@@ -48,10 +48,14 @@ Inputs results(const Op& op, const Inputs& inputs, int second_by) {
   auto first = torch::autograd::grad({(y * weights).sum()}, learned(inputs), {}, true, again, true);
   Inputs all{y.detach()};
   for (const at::Tensor& g : first) all.push_back(g.detach());
-  if (again)
-    for (const at::Tensor& g : torch::autograd::grad({first[static_cast<size_t>(second_by)].square().sum()},
-                                                     learned(inputs), {}, false, false, true))
-      if (g.defined()) all.push_back(g);
+  if (again) {
+    const Inputs by = learned(inputs);
+    const auto second = torch::autograd::grad({first[static_cast<size_t>(second_by)].square().sum()}, by, {},
+                                              false, false, true);
+    // What does not depend on an input may come back as nothing or as zeros.
+    for (size_t i = 0; i < by.size(); ++i)
+      all.push_back(second[i].defined() ? second[i] : at::zeros_like(by[i]));
+  }
   return all;
 }
 
