@@ -40,6 +40,8 @@ bool JsonReader::has(const std::string& key) const {
 }
 
 int64_t JsonReader::whole(const std::string& key, int64_t otherwise, int64_t low, int64_t high) const {
+  const auto* value = find(key);
+  if (value != nullptr && value->is_array()) fail(key, cat("a whole number from ", low, " to ", high));
   return whole_list(key, {otherwise}, 1, low, high).front();
 }
 
@@ -78,7 +80,6 @@ std::vector<int64_t> JsonReader::whole_list(const std::string& key, const std::v
     return number;
   };
   if (!value->is_array()) return std::vector<int64_t>(n, one(*value));
-  if (n == 1 && otherwise.size() == 1) fail(key, expected);
   if (value->empty() || value->size() > kMostEntries) fail(key, expected);
   std::vector<int64_t> list;
   for (const auto& entry : *value) list.push_back(one(entry));

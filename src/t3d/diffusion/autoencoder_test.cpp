@@ -1,0 +1,145 @@
+#include "t3d/diffusion/autoencoder.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/types.h>
+
+#include <nlohmann/json.hpp>
+
+#include "t3d/core/error.h"
+#include "tests/support/golden_cases.h"
+
+namespace t3d::diffusion {
+namespace {
+
+using testing::golden_path;
+using testing::GoldenCases;
+using ::testing::HasSubstr;
+using testing::max_relative_error;
+using testing::record_golden;
+
+Autoencoder read(const std::string& model, at::ScalarType type = at::kFloat) {
+  const std::string folder = golden_path(model + "/vae/");
+  const auto weights =
+      Weights::from(safetensors_source(folder + "diffusion_pytorch_model.safetensors"), type);
+  Autoencoder vae(read_autoencoder_config(folder + "config.json"), weights);
+  weights.check();
+  return vae;
+}
+
+void expect_close(const std::string& name, const at::Tensor& found, const at::Tensor& expected) {
+  const double error = max_relative_error(found, expected);
+  record_golden(name, error);
+  EXPECT_LT(error, 1e-4) << name;
+}
+
+class GoldenAutoencoder : public ::testing::TestWithParam<std::tuple<const char*, bool>> {};
+
+TEST_P(GoldenAutoencoder, EncodesDecodesAndDifferentiates) {
+  const std::string model = std::get<0>(GetParam());
+  T3D_NEED_FILE(golden_path(model + "/cases_vae.safetensors"));
+  const GoldenCases cases(model + "/cases_vae.safetensors");
+  Autoencoder vae = read(model);
+  vae.recompute = vae.slicing = std::get<1>(GetParam());
+  const std::string name = model + "/vae.";
+  const auto grad = [](const at::Tensor& y, const at::Tensor& x) {
+    return torch::autograd::grad({y}, {x}, {}, /*retain_graph=*/true)[0];
+  };
+
+  const auto image = cases.tensor("image").clone().set_requires_grad(true);
+  const Posterior posterior = vae.encode(image);
+  expect_close(name + "mean", posterior.mean, cases.tensor("mean"));
+  expect_close(name + "logvar", posterior.logvar, cases.tensor("logvar"));
+  const auto sum = (posterior.mean * cases.tensor("R1") + posterior.logvar * cases.tensor("R2")).sum();
+  expect_close(name + "grad.image", grad(sum, image), cases.tensor("grad.image"));
+  const auto latents = vae.to_latents(image, cases.tensor("noise"));
+  expect_close(name + "latents", latents, cases.tensor("latents"));
+  expect_close(name + "grad.image.latents", grad((latents * cases.tensor("R1")).sum(), image),
+               cases.tensor("grad.image.latents"));
+
+  const auto z = cases.tensor("z").clone().set_requires_grad(true);
+  const auto decoded = vae.decode(z);
+  expect_close(name + "decoded", decoded, cases.tensor("decoded"));
+  expect_close(name + "grad.z", grad((decoded * cases.tensor("R3")).sum(), z), cases.tensor("grad.z"));
+
+  const Posterior nonsquare = vae.encode(cases.tensor("nonsquare.image"));
+  expect_close(name + "nonsquare.mean", nonsquare.mean, cases.tensor("nonsquare.mean"));
+  expect_close(name + "nonsquare.logvar", nonsquare.logvar, cases.tensor("nonsquare.logvar"));
+  expect_close(name + "nonsquare.decoded", vae.decode(cases.tensor("nonsquare.mean")),
+               cases.tensor("nonsquare.decoded"));
+  expect_close(name + "odd.mean", vae.encode(cases.tensor("odd.image")).mean, cases.tensor("odd.mean"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, GoldenAutoencoder,
+                         ::testing::Combine(::testing::Values("sd1-tiny", "sd2-tiny"),
+                                            ::testing::Values(false, true)));
+
+TEST(GoldenAutoencoderTypes, LowPrecisionStaysNear) {
+  T3D_NEED_FILE(golden_path("sd1-tiny/cases_vae.safetensors"));
+  for (const std::string model : {"sd1-tiny", "sd2-tiny"}) {
+    const GoldenCases cases(model + "/cases_vae.safetensors");
+    for (const auto type : {at::kHalf, at::kBFloat16}) {
+      Autoencoder vae = read(model, type);
+      vae.compute_type = type == at::kHalf ? at::kFloat : type;
+      // bfloat16 activations keep 8 bits: with 8 random channels the roundings hardly average out.
+      const double bar = type == at::kHalf ? 2e-2 : 8e-2;
+      const auto off = [&](const at::Tensor& found, const std::string& expected) {
+        const auto e = cases.tensor(expected);
+        return ((found - e).norm() / e.norm()).item<double>();
+      };
+      const at::NoGradGuard no_grad;
+      const std::string label = model + (type == at::kHalf ? "/vae.half" : "/vae.bfloat16");
+      const double mean = off(vae.encode(cases.tensor("image")).mean, "mean");
+      const double decoded = off(vae.decode(cases.tensor("z")), "decoded");
+      record_golden(label + " mean (norm)", mean);
+      record_golden(label + " decoded (norm)", decoded);
+      EXPECT_LT(mean, bar) << label;
+      EXPECT_LT(decoded, bar) << label;
+    }
+  }
+}
+
+TEST(Autoencoder, TilesBlendToTheWholeWhereTheBodyIsLocal) {
+  const auto x = at::randn({2, 3, 40, 72}).set_requires_grad(true);
+  const auto halved = [](const at::Tensor& t) { return at::avg_pool2d(t, {4, 4}); };
+  const auto tiled = in_tiles(x, 16, 8, 1, 4, halved);
+  EXPECT_LT((tiled - halved(x)).abs().max().item<float>(), 1e-6);
+  const auto grad = torch::autograd::grad({tiled.sum()}, {x})[0];
+  EXPECT_LT((grad - 1.0 / 16).abs().max().item<float>(), 1e-6);
+  const auto grown = in_tiles(x, 16, 4, 2, 1, doubled);
+  EXPECT_LT((grown - doubled(x)).abs().max().item<float>(), 1e-6);
+}
+
+TEST(Autoencoder, TilingKeepsTheShape) {
+  AutoencoderConfig c;
+  c.block_channels = {8, 8};
+  c.layers_per_block = 1;
+  c.norm_groups = 4;
+  Autoencoder vae(c, Weights::random(1));
+  const at::NoGradGuard no_grad;
+  const auto image = at::rand({1, 3, 50, 33});
+  const auto whole = vae.encode(image).mean;
+  vae.tiling = true;
+  vae.tile_pixels = 16;
+  vae.tile_overlap_pixels = 8;
+  EXPECT_EQ(vae.encode(image).mean.sizes(), whole.sizes());
+  EXPECT_EQ(vae.decode(whole).sizes(), (at::IntArrayRef{1, 3, 50, 32}));
+  EXPECT_THROW(vae.encode(at::rand({1, 4, 50, 33})), UserError);
+  EXPECT_THROW(vae.encode(at::rand({1, 3, 1, 33})), UserError);
+}
+
+TEST(AutoencoderConfig, WritesWhatItReadsAndRefusesTheRest) {
+  const auto once = autoencoder_config_json(AutoencoderConfig{});
+  EXPECT_EQ(autoencoder_config_json(autoencoder_config_from_json(once, "x")), once);
+  try {
+    autoencoder_config_from_json({{"_class_name", "VQModel"}}, "vae/config.json");
+    FAIL();
+  } catch (const UserError& e) {
+    EXPECT_THAT(e.what(), HasSubstr("vae/config.json: _class_name is \"VQModel\""));
+  }
+}
+
+}  // namespace
+}  // namespace t3d::diffusion
