@@ -22,10 +22,10 @@ constexpr TypeName kTensorTypes[] = {{"F32", at::kFloat},  {"F16", at::kHalf},  
                                      {"I16", at::kShort},  {"I8", at::kChar},         {"U8", at::kByte},
                                      {"BOOL", at::kBool},  {"C64", at::kComplexFloat}};
 
-const char* format_name(const at::Tensor& tensor, const std::string& name) {
+const char* format_name(at::ScalarType dtype, const std::string& name) {
   for (const auto& type : kTensorTypes)
-    if (type.type == tensor.scalar_type()) return type.name;
-  throw UserError(cat("tensor \"", name, "\" is of type ", tensor.scalar_type(),
+    if (type.type == dtype) return type.name;
+  throw UserError(cat("tensor \"", name, "\" is of type ", dtype,
                       ", which the safetensors format does not have. Convert it first."));
 }
 
@@ -111,27 +111,35 @@ void SafetensorsFile::release(const std::string& name) const {
 SafetensorsReceipt write_safetensors(const std::string& path,
                                      const std::map<std::string, at::Tensor>& tensors,
                                      const std::map<std::string, std::string>& metadata) {
-  std::vector<const std::pair<const std::string, at::Tensor>*> order;
-  for (const auto& item : tensors) {
-    T3D_CHECK(item.second.defined(), "tensor \"", item.first, "\" for ", path, " is not defined");
-    if (item.first == "__metadata__")
+  std::vector<PlannedTensor> plan;
+  for (const auto& [name, tensor] : tensors) {
+    T3D_CHECK(tensor.defined(), "tensor \"", name, "\" for ", path, " is not defined");
+    plan.push_back({name, tensor.scalar_type(), tensor.sizes().vec(), [&tensor = tensor] { return tensor; }});
+  }
+  return write_safetensors(path, std::move(plan), metadata);
+}
+
+SafetensorsReceipt write_safetensors(const std::string& path, std::vector<PlannedTensor> tensors,
+                                     const std::map<std::string, std::string>& metadata) {
+  for (const auto& tensor : tensors)
+    if (tensor.name == "__metadata__")
       throw UserError(
           "a tensor cannot be named \"__metadata__\" in a safetensors file. Choose another name.");
-    format_name(item.second, item.first);
-    order.push_back(&item);
-  }
-  // Larger elements first keep every tensor aligned; std::map gave the order of names within one size.
-  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
-    return a->second.element_size() > b->second.element_size();
+  // Larger elements first keep every tensor aligned; then by name.
+  std::sort(tensors.begin(), tensors.end(), [](const PlannedTensor& a, const PlannedTensor& b) {
+    const auto size_a = at::elementSize(a.dtype), size_b = at::elementSize(b.dtype);
+    return size_a != size_b ? size_a > size_b : a.name < b.name;
   });
 
   nlohmann::json header = nlohmann::json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   uint64_t offset = 0;
-  for (const auto* item : order) {
-    const uint64_t n_bytes = static_cast<uint64_t>(item->second.numel()) * item->second.element_size();
-    header[item->first] = {{"dtype", format_name(item->second, item->first)},
-                           {"shape", item->second.sizes().vec()},
+  for (const auto& tensor : tensors) {
+    uint64_t n_bytes = at::elementSize(tensor.dtype);
+    for (const int64_t size : tensor.shape) n_bytes *= static_cast<uint64_t>(size);
+    T3D_CHECK(!header.contains(tensor.name), "tensor \"", tensor.name, "\" for ", path, " is planned twice");
+    header[tensor.name] = {{"dtype", format_name(tensor.dtype, tensor.name)},
+                           {"shape", tensor.shape},
                            {"data_offsets", {offset, offset + n_bytes}}};
     offset += n_bytes;
   }
@@ -151,10 +159,12 @@ SafetensorsReceipt write_safetensors(const std::string& path,
   for (int i = 0; i < 8; ++i) length[i] = static_cast<char>(text.size() >> (8 * i));
   put(length, sizeof length);
   put(text.data(), text.size());
-  for (const auto* item : order) {
-    const auto values = item->second.detach().to(at::kCPU).contiguous().resolve_conj().resolve_neg();
+  for (const auto& tensor : tensors) {
+    const auto values = tensor.make().detach().to(at::kCPU).contiguous().resolve_conj().resolve_neg();
+    T3D_CHECK(values.scalar_type() == tensor.dtype && values.sizes() == at::IntArrayRef(tensor.shape),
+              "tensor \"", tensor.name, "\" for ", path, " is not as planned");
     const size_t n_bytes = static_cast<size_t>(values.numel()) * values.element_size();
-    receipt.tensor_crc32c[item->first] = crc32c(values.data_ptr(), n_bytes);
+    receipt.tensor_crc32c[tensor.name] = crc32c(values.data_ptr(), n_bytes);
     put(values.data_ptr(), n_bytes);
   }
   receipt.n_bytes = file.n_bytes();

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -61,6 +62,18 @@ struct SafetensorsReceipt {
 /// format does not have, SystemError when the disk says no.
 SafetensorsReceipt write_safetensors(const std::string& path,
                                      const std::map<std::string, at::Tensor>& tensors,
+                                     const std::map<std::string, std::string>& metadata = {});
+
+/// A tensor that is made only when its turn to be written comes, and freed afterwards.
+struct PlannedTensor {
+  std::string name;
+  at::ScalarType dtype = at::ScalarType::Float;
+  std::vector<int64_t> shape;
+  std::function<at::Tensor()> make;  ///< gives a tensor of this type and shape
+};
+
+/// The same file for models larger than memory: at most one tensor exists at a time.
+SafetensorsReceipt write_safetensors(const std::string& path, std::vector<PlannedTensor> tensors,
                                      const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace t3d::io
