@@ -1,0 +1,169 @@
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <thread>
+
+#include "t3d/core/memory_usage.h"
+#include "t3d/diffusion/unet.h"
+
+// One call of a UNet of a published shape with random weights: time, floating-point operations, the share of
+// what convolutions and matrix products of the same type reach on this machine, and peak memory.
+namespace {
+
+using namespace t3d;
+using namespace t3d::diffusion;
+
+void wait(const c10::Device& device) {
+  // Reading one number back waits for everything before it.
+  if (!device.is_cpu()) at::ones({1}, at::TensorOptions().device(device)).item<float>();
+}
+
+double best_seconds(int repeats, const c10::Device& device, const std::function<void()>& body) {
+  using clock = std::chrono::steady_clock;
+  body();
+  wait(device);
+  double best = 1e30;
+  for (int i = 0; i < repeats; ++i) {
+    const auto before = clock::now();
+    body();
+    wait(device);
+    best = std::min(best, std::chrono::duration<double>(clock::now() - before).count());
+  }
+  return best;
+}
+
+/// Floating-point operations of one call, a multiply-add counted as two; norms and activations left out.
+struct Operations {
+  double convolution = 0, matrix = 0, attention = 0;
+  double total() const { return convolution + matrix + attention; }
+};
+
+void add_resnet(Operations& ops, double n, double pixels, double in, double out, double time) {
+  ops.convolution += 2 * n * pixels * 9 * (in * out + out * out);
+  if (in != out) ops.convolution += 2 * n * pixels * in * out;
+  ops.matrix += 2 * n * time * out;
+}
+
+void add_transformer(Operations& ops, double n, double pixels, double c, double text, double tokens,
+                     double depth, double views) {
+  ops.matrix += 2 * n * pixels * 2 * c * c;
+  ops.matrix += depth * 2 * n * (pixels * (4 + 2 + 12) * c * c + 2 * tokens * text * c);
+  ops.attention += depth * 4 * n * pixels * c * (views * pixels + tokens);
+}
+
+Operations count(const UNetConfig& c, double n, double side, double tokens, double views) {
+  Operations ops;
+  const auto& w = c.block_channels;
+  const double time = static_cast<double>(c.time_channels()), text = static_cast<double>(c.text_channels);
+  std::vector<double> skips{static_cast<double>(w[0])};
+  double pixels = side * side, in = static_cast<double>(w[0]);
+  ops.convolution += 2 * n * pixels * 9 * static_cast<double>(c.in_channels + c.out_channels) * in;
+  for (size_t level = 0; level < w.size(); ++level) {
+    const auto out = static_cast<double>(w[level]);
+    for (int64_t i = 0; i < c.layers_per_block; ++i, in = out) {
+      add_resnet(ops, n, pixels, in, out, time);
+      if (c.has_attention[level])
+        add_transformer(ops, n, pixels, out, text, tokens, static_cast<double>(c.transformer_depth[level]),
+                        views);
+      skips.push_back(out);
+    }
+    if (level + 1 == w.size()) break;
+    pixels /= 4;
+    ops.convolution += 2 * n * pixels * 9 * out * out;
+    skips.push_back(out);
+  }
+  add_resnet(ops, n, pixels, in, in, time);
+  add_transformer(ops, n, pixels, in, text, tokens, 1, views);
+  add_resnet(ops, n, pixels, in, in, time);
+  for (size_t level = w.size(); level-- > 0;) {
+    const auto out = static_cast<double>(w[level]);
+    for (int64_t i = 0; i <= c.layers_per_block; ++i, in = out) {
+      add_resnet(ops, n, pixels, in + skips.back(), out, time);
+      skips.pop_back();
+      if (c.has_attention[level])
+        add_transformer(ops, n, pixels, out, text, tokens, static_cast<double>(c.transformer_depth[level]),
+                        views);
+    }
+    if (level == 0) break;
+    pixels *= 4;
+    ops.convolution += 2 * n * pixels * 9 * out * out;
+  }
+  return ops;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string shape = "sd21", dtype = "fp32", device_name = "cpu", peer;
+  int64_t batch = 2, side = 64, tokens = 77, views = 1;
+  int repeats = 3, n_threads = static_cast<int>(std::thread::hardware_concurrency());
+  CLI::App app("Times one call of a UNet of a published shape with random weights.");
+  app.add_option("--shape", shape, "sd15, sd21 or mvdream")
+      ->check(CLI::IsMember({"sd15", "sd21", "mvdream"}));
+  app.add_option("--batch", batch, "items")->check(CLI::Range(1, 64));
+  app.add_option("--size", side, "latent height and width")->check(CLI::Range(8, 256));
+  app.add_option("--tokens", tokens, "text tokens")->check(CLI::Range(1, 1024));
+  app.add_option("--views", views, "views per object")->check(CLI::Range(1, 16));
+  app.add_option("--dtype", dtype, "fp32, fp16 or bf16")->check(CLI::IsMember({"fp32", "fp16", "bf16"}));
+  app.add_option("--device", device_name, "cpu or cuda");
+  app.add_option("--repeats", repeats, "timed calls after one that is not")->check(CLI::Range(1, 1000));
+  app.add_option("--threads", n_threads, "threads")->check(CLI::Range(1, 1024));
+  app.add_option("--peer", peer, "command to run afterwards on the same machine, its output printed");
+  CLI11_PARSE(app, argc, argv);
+  at::set_num_threads(n_threads);
+
+  const c10::Device device(device_name);
+  const at::ScalarType type = dtype == "fp16" ? at::kHalf : dtype == "bf16" ? at::kBFloat16 : at::kFloat;
+  const UNetConfig config = shape == "sd15"   ? sd15_unet_config()
+                            : shape == "sd21" ? sd21_unet_config()
+                                              : mvdream_unet_config();
+  const at::NoGradGuard no_grad;
+  const UNet unet(config, Weights::random(1, type, device));
+  double n_parameters = 0;
+  for (const auto& [name, tensor] : unet.parameters()) n_parameters += static_cast<double>(tensor.numel());
+  const auto options = at::TensorOptions().device(device);
+  const auto sample = at::randn({batch, config.in_channels, side, side}, options);
+  const auto text = at::randn({batch, tokens, config.text_channels}, options);
+  const auto t = at::full({batch}, 500, options.dtype(at::kLong));
+  UNetExtra extra;
+  extra.n_views = views;
+  if (config.camera_inputs > 0) extra.camera = at::randn({batch, config.camera_inputs}, options);
+
+  const double seconds = best_seconds(repeats, device, [&] { unet(sample, t, text, extra); });
+  const size_t peak = peak_rss_bytes();
+
+  const auto computed = options.dtype(unet.compute_type);
+  const auto x = at::randn({batch, 320, side, side}, computed), k = at::randn({320, 320, 3, 3}, computed);
+  const auto a = at::randn({4096, 1280}, computed), b = at::randn({1280, 1280}, computed);
+  const double pixels = static_cast<double>(batch * side * side);
+  const double convolution_rate =
+      2 * pixels * 9 * 320 * 320 / best_seconds(5, device, [&] { at::conv2d(x, k, {}, 1, 1); });
+  const double matrix_rate = 2.0 * 4096 * 1280 * 1280 / best_seconds(5, device, [&] { at::linear(a, b); });
+
+  const Operations ops = count(config, static_cast<double>(batch), static_cast<double>(side),
+                               static_cast<double>(tokens), static_cast<double>(views));
+  const double ideal = ops.convolution / convolution_rate + (ops.matrix + ops.attention) / matrix_rate;
+  std::printf("%s, %.0f M parameters as %s, computing in %s, %s, batch %lld, %lld x %lld, %d threads\n",
+              shape.c_str(), n_parameters / 1e6, dtype.c_str(), c10::toString(unet.compute_type),
+              device_name.c_str(), static_cast<long long>(batch), static_cast<long long>(side),
+              static_cast<long long>(side), n_threads);
+  std::printf("time per call            %10.4f s\n", seconds);
+  std::printf("operations               %10.1f GFLOP (convolutions %.1f, matrices %.1f, attention %.1f)\n",
+              ops.total() / 1e9, ops.convolution / 1e9, ops.matrix / 1e9, ops.attention / 1e9);
+  std::printf("rate                     %10.1f GFLOP/s\n", ops.total() / seconds / 1e9);
+  std::printf("measured convolutions    %10.1f GFLOP/s, matrix products %.1f GFLOP/s\n",
+              convolution_rate / 1e9, matrix_rate / 1e9);
+  std::printf("share of the measured    %10.1f %%\n", 100 * ideal / seconds);
+  std::printf("peak resident memory     %10.2f GB\n", static_cast<double>(peak) / 1e9);
+  std::fflush(stdout);
+  if (peer.empty()) return 0;
+  std::printf("peer: %s\n", peer.c_str());
+  std::fflush(stdout);
+  return std::system(peer.c_str()) == 0 ? 0 : 1;
+}

@@ -1,0 +1,155 @@
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <filesystem>
+
+#include "t3d/cli/command.h"
+#include "t3d/core/error.h"
+#include "t3d/core/log.h"
+#include "t3d/diffusion/autoencoder.h"
+#include "t3d/diffusion/lora.h"
+#include "t3d/diffusion/text_encoder.h"
+#include "t3d/diffusion/unet.h"
+#include "t3d/io/safetensors.h"
+
+namespace t3d::cli {
+namespace {
+
+using namespace diffusion;
+using Tensors = std::map<std::string, at::Tensor>;
+
+struct ForwardOptions {
+  std::string module, model, inputs, output, grad, lora, dtype = "fp32", device = "cpu";
+  double lora_scale = 1;
+  int64_t n_views = 1;
+  bool recompute = false, tiling = false;
+};
+
+at::ScalarType scalar_type(const std::string& name) {
+  return name == "fp16" ? at::kHalf : name == "bf16" ? at::kBFloat16 : at::kFloat;
+}
+
+/// The folder of one part: DIR itself, or DIR/unet and so on where DIR is a whole model.
+std::string part_folder(const std::string& model, const std::string& part) {
+  const std::string inside = model + "/" + part;
+  return std::filesystem::is_regular_file(inside + "/config.json") ? inside : model;
+}
+
+Weights open_weights(const std::string& folder, const ForwardOptions& o) {
+  return Weights::from(safetensors_source(folder + "/diffusion_pytorch_model.safetensors"),
+                       scalar_type(o.dtype), c10::Device(o.device));
+}
+
+class Inputs {
+ public:
+  Inputs(const ForwardOptions& o) : file_(o.inputs), device_(o.device) {
+    if (o.grad.empty()) return;
+    at::Tensor wanted = get(o.grad);
+    if (!wanted.is_floating_point())
+      throw UserError(cat("--grad ", o.grad, ": whole numbers have no gradient. Name another input."));
+    tensors_[o.grad] = wanted.to(at::kFloat).clone().set_requires_grad(true);
+  }
+  bool has(const std::string& name) const { return file_.contains(name); }
+  at::Tensor get(const std::string& name) {
+    auto& t = tensors_[name];
+    if (!t.defined()) {
+      t = file_.copy(name).to(device_);
+      if (t.is_floating_point()) t = t.to(at::kFloat);
+    }
+    return t;
+  }
+
+ private:
+  io::SafetensorsFile file_;
+  c10::Device device_;
+  Tensors tensors_;
+};
+
+Tensors run_unet(const ForwardOptions& o, Inputs& in) {
+  const std::string folder = part_folder(o.model, "unet");
+  const UNetConfig config = read_unet_config(folder + "/config.json");
+  const Weights weights = open_weights(folder, o);
+  UNet unet(config, weights);
+  weights.check();
+  unet.recompute = o.recompute;
+  UNetExtra extra;
+  extra.n_views = o.n_views;
+  if (in.has("class_labels")) extra.class_labels = in.get("class_labels");
+  if (in.has("camera")) extra.camera = in.get("camera");
+  std::optional<Lora> lora;
+  if (!o.lora.empty()) {
+    lora = Lora::load(*safetensors_source(o.lora), attention_sites(unet.parameters()), weights.device());
+    extra.lora = &*lora;
+    extra.lora_scale = o.lora_scale;
+  }
+  return {{"out", unet(in.get("sample"), in.get("timesteps"), in.get("encoder_hidden_states"), extra)}};
+}
+
+Tensors run_autoencoder(const ForwardOptions& o, Inputs& in) {
+  const std::string folder = part_folder(o.model, "vae");
+  const AutoencoderConfig config = read_autoencoder_config(folder + "/config.json");
+  const Weights weights = open_weights(folder, o);
+  Autoencoder vae(config, weights);
+  weights.check();
+  vae.recompute = o.recompute;
+  vae.tiling = o.tiling;
+  if (o.module == "vae-decode") return {{"out", vae.decode(in.get("z"))}};
+  const Posterior posterior = vae.encode(in.get("image"));
+  return {{"out", posterior.mean}, {"logvar", posterior.logvar}};
+}
+
+Tensors run_text(const ForwardOptions& o, Inputs& in) {
+  const ClipTextModel model =
+      load_clip_text_model(part_folder(o.model, "text_encoder"), scalar_type(o.dtype), c10::Device(o.device));
+  const auto output = model(in.get("input_ids"));
+  return {{"out", output.last_hidden_state}, {"pooled", output.pooled}};
+}
+
+int forward(const ForwardOptions& o) {
+  Inputs in(o);
+  const at::AutoGradMode grad_mode(!o.grad.empty());
+  Tensors out = o.module == "unet"   ? run_unet(o, in)
+                : o.module == "text" ? run_text(o, in)
+                                     : run_autoencoder(o, in);
+  if (!o.grad.empty()) {
+    const at::Tensor result = out.at("out");
+    if (!result.requires_grad())
+      throw UserError(cat("--grad ", o.grad, ": the output does not depend on it. Name another input."));
+    const at::Tensor weights = in.has("R") ? in.get("R") : at::ones_like(result);
+    if (weights.sizes() != result.sizes())
+      throw UserError(
+          cat(o.inputs, ": R is ", weights.sizes(), " instead of ", result.sizes(), ", the output's shape."));
+    out["grad." + o.grad] =
+        torch::autograd::grad({result}, {in.get(o.grad)}, {weights.to(result.scalar_type())})[0];
+  }
+  for (auto& [name, tensor] : out) tensor = tensor.detach();
+  io::write_safetensors(o.output, out);
+  const io::SafetensorsFile written(o.output);
+  for (const auto& entry : written.entries())
+    log::info(cat(o.output, ": ", entry.name, " ", at::IntArrayRef(entry.shape)));
+  return 0;
+}
+
+}  // namespace
+
+void add_forward_command(CLI::App& app, Run& run) {
+  auto o = std::make_shared<ForwardOptions>();
+  auto* command = app.add_subcommand("forward", "Run one module of a diffusion model on tensors of a file");
+  command->add_option("module", o->module, "unet, vae-encode, vae-decode or text")
+      ->required()
+      ->check(CLI::IsMember({"unet", "vae-encode", "vae-decode", "text"}));
+  command->add_option("--model", o->model, "folder of the module or of the whole model")->required();
+  command->add_option("--inputs", o->inputs, "safetensors: see docs/forward.md for the names")->required();
+  command->add_option("--output", o->output, "safetensors to write")->required();
+  command->add_option("--grad", o->grad, "also the gradient of sum(out * R) with respect to this input");
+  command->add_option("--lora", o->lora, "LoRA weights for the UNet, any naming");
+  command->add_option("--lora-scale", o->lora_scale, "their factor");
+  command->add_option("--views", o->n_views, "views per object (MVDream)")->check(CLI::Range(1, 64));
+  command->add_option("--dtype", o->dtype, "of the weights")->check(CLI::IsMember({"fp32", "fp16", "bf16"}));
+  command->add_option("--device", o->device, "cpu or cuda")->check(CLI::IsMember({"cpu", "cuda"}));
+  command->add_flag("--recompute", o->recompute, "less memory for gradients, one more forward pass");
+  command->add_flag("--tiling", o->tiling, "large pictures in tiles");
+  command->callback([o, &run] { run = [o] { return forward(*o); }; });
+}
+
+}  // namespace t3d::cli
