@@ -23,6 +23,8 @@ using Run = std::function<int()>;
 void add_reconstruct_command(CLI::App& app, Run& run);
 void add_render_command(CLI::App& app, Run& run);
 void add_list_command(CLI::App& app, Run& run);
+void add_models_command(CLI::App& app, Run& run);
+void add_convert_command(CLI::App& app, Run& run);
 void add_forward_command(CLI::App& app, Run& run);
 void add_doctor_command(CLI::App& app, Run& run);
 void add_test_command(CLI::App& app, Run& run);

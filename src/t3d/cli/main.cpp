@@ -20,6 +20,8 @@ void add_commands(CLI::App& app, Run& run) {
   add_render_command(app, run);
   add_reconstruct_command(app, run);
   add_list_command(app, run);
+  add_models_command(app, run);
+  add_convert_command(app, run);
   add_forward_command(app, run);
   add_doctor_command(app, run);
   add_test_command(app, run);

@@ -1,0 +1,117 @@
+#include <ATen/ATen.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "t3d/cli/command.h"
+#include "t3d/cli/convert_model.h"
+#include "t3d/core/atomic_file.h"
+#include "t3d/core/error.h"
+#include "t3d/diffusion/ldm_config.h"
+#include "t3d/diffusion/ldm_names.h"
+#include "t3d/diffusion/model_store.h"
+#include "t3d/diffusion/torch_source.h"
+#include "t3d/io/json_file.h"
+#include "t3d/io/safetensors.h"
+
+namespace t3d::cli {
+
+at::ScalarType dtype_named(const std::string& name) {
+  if (name == "fp16") return at::kHalf;
+  if (name == "bf16") return at::kBFloat16;
+  if (name == "fp32") return at::kFloat;
+  throw UserError(cat("--dtype ", name, " is not known; choose fp16, bf16 or fp32."));
+}
+
+void copy_tokenizer(const std::string& from, const std::string& folder) {
+  namespace fs = std::filesystem;
+  const bool is_inside = !fs::exists(fs::path(from) / "vocab.json");
+  const fs::path source = is_inside ? fs::path(from) / "tokenizer" : fs::path(from);
+  for (const char* name : {"vocab.json", "merges.txt"}) {
+    if (!fs::exists(source / name))
+      throw UserError(cat((source / name).string(),
+                          ": is missing. Name a folder that holds the CLIP "
+                          "tokenizer's vocab.json and merges.txt."));
+    write_file_atomically((fs::path(folder) / "tokenizer" / name).string(),
+                          read_whole_file((source / name).string()));
+  }
+  for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"})
+    if (fs::exists(source / name))
+      write_file_atomically((fs::path(folder) / "tokenizer" / name).string(),
+                            read_whole_file((source / name).string()));
+}
+
+namespace {
+
+namespace ds = t3d::diffusion;
+
+struct ConvertOptions {
+  std::string model, folder, dtype = "fp16", tokenizer;
+};
+
+/// One part, tensor by tensor; read back and held against what was written.
+void convert_part(const std::string& model, const std::string& part, at::ScalarType dtype,
+                  const std::string& folder) {
+  const auto source = ds::open_part(model, part);
+  std::vector<io::PlannedTensor> plan;
+  for (const auto& name : source->names())
+    plan.push_back({name, dtype, source->shape(name),
+                    [source, name, dtype] { return source->load(name, dtype, c10::kCPU).to(dtype); }});
+  const std::string file =
+      cat(folder, "/", part, part == "text_encoder" ? "/model" : "/diffusion_pytorch_model", ".safetensors");
+  const size_t n = plan.size();
+  const auto receipt = io::write_safetensors(file, std::move(plan), {{"format", "pt"}});
+  io::write_json_file(cat(folder, "/", part, "/config.json"), ds::part_config(model, part));
+  if (io::SafetensorsFile(file).entries().size() != n)
+    throw SystemError(cat(file, ": does not read back as it was written. Check the disk."));
+  std::printf("%-13s %4zu tensors  %s\n", part.c_str(), n,
+              human_bytes(static_cast<double>(receipt.n_bytes)).c_str());
+}
+
+int convert(const ConvertOptions& options) {
+  const auto dtype = dtype_named(options.dtype);
+  const std::string model = ds::find_model(options.model);
+  if (ds::inspect_model(model).is_single_file) {
+    const auto kind = ds::ldm_kind(*ds::open_source(model));
+    if (!kind.has_unet || !kind.has_vae || !kind.has_text)
+      throw UserError(cat(model, ": has ", kind.has_unet ? "" : "no UNet ", kind.has_vae ? "" : "no VAE ",
+                          kind.has_text ? "" : "no text encoder ",
+                          "in the naming of single-file checkpoints. Name the file of a whole model."));
+  }
+  // Every config is made before the first large file is written.
+  for (const char* part : {"unet", "vae", "text_encoder"}) ds::part_config(model, part);
+  for (const char* part : {"unet", "vae", "text_encoder"}) convert_part(model, part, dtype, options.folder);
+  const auto scheduler = ds::part_config(model, "scheduler");
+  io::write_json_file(options.folder + "/scheduler/scheduler_config.json", scheduler);
+  io::write_json_file(options.folder + "/model_index.json",
+                      ds::model_index(scheduler.value("_class_name", "DDIMScheduler")));
+  const auto info = ds::inspect_model(model);
+  if (!options.tokenizer.empty()) {
+    copy_tokenizer(options.tokenizer, options.folder);
+  } else if (info.is_complete()) {
+    const std::string beside = std::filesystem::path(model).parent_path().string();
+    copy_tokenizer(info.is_single_file ? beside : model, options.folder);
+  } else {
+    std::printf("no tokenizer: put CLIP's vocab.json and merges.txt into %s/tokenizer, or pass --tokenizer\n",
+                options.folder.c_str());
+  }
+  std::printf("%s\n", options.folder.c_str());
+  return 0;
+}
+
+}  // namespace
+
+void add_convert_command(CLI::App& app, Run& run) {
+  auto options = std::make_shared<ConvertOptions>();
+  auto* command = app.add_subcommand("convert", "Convert a diffusion model to diffusers' layout");
+  command
+      ->add_option("model", options->model, "Checkpoint file (.safetensors, .ckpt, .pt), or a model's name")
+      ->required();
+  command->add_option("-o,--output", options->folder, "Folder to write")->required();
+  command->add_option("--dtype", options->dtype, "fp16, bf16 or fp32")->capture_default_str();
+  command->add_option("--tokenizer", options->tokenizer, "Folder with CLIP's vocab.json and merges.txt");
+  command->callback([options, &run] { run = [options] { return convert(*options); }; });
+}
+
+}  // namespace t3d::cli
