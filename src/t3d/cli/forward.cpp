@@ -1,4 +1,5 @@
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <filesystem>
@@ -107,7 +108,7 @@ Tensors run_text(const ForwardOptions& o, Inputs& in) {
 
 int forward(const ForwardOptions& o) {
   Inputs in(o);
-  const at::AutoGradMode grad_mode(!o.grad.empty());
+  const c10::AutoGradMode grad_mode(!o.grad.empty());
   Tensors out = o.module == "unet"   ? run_unet(o, in)
                 : o.module == "text" ? run_text(o, in)
                                      : run_autoencoder(o, in);

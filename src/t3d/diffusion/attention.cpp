@@ -1,6 +1,7 @@
 #include "t3d/diffusion/attention.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
@@ -63,7 +64,7 @@ struct BlockedAttention : torch::autograd::Function<BlockedAttention> {
     const bool causal = ctx->saved_data["causal"].toBool();
     const at::ScalarType type = score_type(q);
     const double scale = 1 / std::sqrt(static_cast<double>(q.size(2)));
-    const at::NoGradGuard no_grad;
+    const c10::NoGradGuard no_grad;
     const at::Tensor grad_out = grads[0].contiguous();
     at::Tensor grad_q = at::empty(q.sizes(), q.options());
     at::Tensor grad_k = at::zeros(k.sizes(), k.options().dtype(type));

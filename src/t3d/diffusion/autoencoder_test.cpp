@@ -1,6 +1,7 @@
 #include "t3d/diffusion/autoencoder.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -89,7 +90,7 @@ TEST(GoldenAutoencoderTypes, LowPrecisionStaysNear) {
         const auto e = cases.tensor(expected);
         return ((found - e).norm() / e.norm()).item<double>();
       };
-      const at::NoGradGuard no_grad;
+      const c10::NoGradGuard no_grad;
       const std::string label = model + (type == at::kHalf ? "/vae.half" : "/vae.bfloat16");
       const double mean = off(vae.encode(cases.tensor("image")).mean, "mean");
       const double decoded = off(vae.decode(cases.tensor("z")), "decoded");
@@ -118,7 +119,7 @@ TEST(Autoencoder, TilingKeepsTheShape) {
   c.layers_per_block = 1;
   c.norm_groups = 4;
   Autoencoder vae(c, Weights::random(1));
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   const auto image = at::rand({1, 3, 50, 33});
   const auto whole = vae.encode(image).mean;
   vae.tiling = true;

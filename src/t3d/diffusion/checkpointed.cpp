@@ -1,6 +1,7 @@
 #include "t3d/diffusion/checkpointed.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/custom_class.h>
@@ -32,7 +33,7 @@ struct Checkpointed : torch::autograd::Function<Checkpointed> {
     const auto saved = ctx->get_saved_variables();
     const auto n_inputs = static_cast<size_t>(ctx->saved_data["n_inputs"].toInt());
     const auto recipe = c10::static_intrusive_pointer_cast<Recipe>(ctx->saved_data["f"].toCapsule());
-    const at::AutoGradMode with_grad(true);
+    const c10::AutoGradMode with_grad(true);
     std::vector<at::Tensor> inputs, wanted;
     std::vector<size_t> places;  // of the wanted ones among the saved
     for (size_t i = 0; i < saved.size(); ++i) {

@@ -1,5 +1,6 @@
 #include "t3d/diffusion/prompt_text.h"
 
+#include <cstdint>
 #include <utility>
 
 #include "t3d/diffusion/unicode.h"

@@ -1,4 +1,5 @@
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/types.h>
@@ -15,8 +16,9 @@
 namespace t3d::diffusion {
 namespace {
 
-/// What the golden data's notes call ample for gradients; see DoublePrecisionIsNearerToTheReference.
-constexpr double kGradientTolerance = 1e-3;
+/// What the golden data's notes call ample for gradients. One case needs it: the reference's own rounding
+/// already takes it past 1e-4, see DoublePrecisionIsNearerToTheReference.
+constexpr double kRoundingBound = 1e-3;
 
 using testing::golden_path;
 using testing::GoldenCases;
@@ -51,10 +53,7 @@ UNet read_mvdream(const GoldenCases&) {
 void expect_close(const std::string& name, const at::Tensor& found, const at::Tensor& expected) {
   const double error = max_relative_error(found, expected);
   record_golden(name, error);
-  EXPECT_LT(error, name.find(".grad") == std::string::npos && name.find("/grad") == std::string::npos
-                       ? 1e-4
-                       : kGradientTolerance)
-      << name << " " << error;
+  EXPECT_LT(error, name == "sd2-tiny/unet.grad.sample" ? kRoundingBound : 1e-4) << name << " " << error;
 }
 
 /// Outputs and gradients of one cases_unet.safetensors.
@@ -68,7 +67,7 @@ void check_cases(const std::string& model, const std::string& folder, bool recom
   for (const int t : {1, 20, 500, 981, 999}) {
     const std::string name = cat("out.t", t);
     if (!cases.contains(name)) continue;
-    const at::NoGradGuard no_grad;
+    const c10::NoGradGuard no_grad;
     expect_close(model + "/unet." + name,
                  unet(cases.tensor("sample"), at::full({1}, t, at::kLong), text, extra), cases.tensor(name));
   }
@@ -93,7 +92,7 @@ void check_cases(const std::string& model, const std::string& folder, bool recom
   }
   UNetExtra one = extra;
   if (one.class_labels.defined()) one.class_labels = one.class_labels.narrow(0, 0, 1);
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   if (cases.contains("nonmultiple.class_labels")) one.class_labels = cases.tensor("nonmultiple.class_labels");
   expect_close(model + "/unet.nonmultiple",
                unet(cases.tensor("nonmultiple.sample"), at::full({1}, 321, at::kLong),
@@ -181,7 +180,7 @@ TEST(GoldenUNet, DoublePrecisionIsNearerToTheReference) {
 /// bfloat16 and half activations where the CPU has the operations, weights alone otherwise.
 TEST(GoldenUNet, LowPrecisionStaysNear) {
   T3D_NEED_FILE(golden_path("sd2-tiny/cases_unet.safetensors"));
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   for (const std::string model : {"sd1-tiny", "sd2-tiny"}) {
     const GoldenCases cases(model + "/cases_unet.safetensors");
     const auto run = [&](const UNet& unet) {

@@ -1,0 +1,110 @@
+#include <ATen/ATen.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "t3d/cli/command.h"
+#include "t3d/core/error.h"
+#include "t3d/core/interrupt.h"
+#include "t3d/core/log.h"
+#include "t3d/core/progress.h"
+#include "t3d/diffusion/model_store.h"
+#include "t3d/diffusion/pipeline.h"
+#include "t3d/diffusion/view_cameras.h"
+#include "t3d/io/image.h"
+
+namespace t3d::cli {
+namespace {
+
+namespace ds = t3d::diffusion;
+
+struct SampleCommand {
+  std::string model, prompt, negative, output, sampler, dtype = "float32", device = "cpu";
+  int64_t steps = 50, size = 0, views = 0;
+  double guidance = 7.5, elevation_deg = 15;
+  uint64_t seed = 0;
+};
+
+at::ScalarType type_named(const std::string& name) {
+  return name == "float16" ? at::kHalf : name == "bfloat16" ? at::kBFloat16 : at::kFloat;
+}
+
+/// [V,3,H,W] in [0,1] -> one picture, the views side by side.
+io::Image8 side_by_side(const at::Tensor& pictures) {
+  const auto strip = pictures.permute({2, 0, 3, 1}).contiguous();  // [H,V,W,3]
+  io::ImageF image(static_cast<int>(strip.size(1) * strip.size(2)), static_cast<int>(strip.size(0)), 3);
+  std::copy_n(strip.data_ptr<float>(), image.pixels.size(), image.pixels.begin());
+  return io::to_8bit(image);
+}
+
+int sample(const SampleCommand& o) {
+  const std::filesystem::path folder = std::filesystem::path(o.output).parent_path();
+  if (!folder.empty()) std::filesystem::create_directories(folder);
+  const std::string path = ds::find_model(o.model);
+  const c10::Device device(o.device);
+  const InterruptScope interrupts;
+  const auto text = ds::embed_prompts(path, {o.prompt, o.negative}, type_named(o.dtype), device);
+  const auto model = ds::load_model(path, o.sampler, type_named(o.dtype), device);
+
+  const int64_t views = o.views > 0 ? o.views : model.takes_cameras ? 4 : 1;
+  if (views > 1 && !model.takes_cameras)
+    throw UserError(cat("--views ", views, ": ", path,
+                        " takes no cameras. Use an MVDream model, or other seeds for other pictures."));
+  const int64_t size = o.size > 0 ? o.size : model.latent_size * model.reduction;
+  if (size % model.reduction != 0)
+    throw UserError(cat("--size ", size, ": expected a multiple of ", model.reduction, " pixels."));
+  ds::SampleOptions options;
+  options.n_steps = o.steps;
+  options.guidance = o.guidance;
+  options.seed = o.seed;
+  options.latent_height = options.latent_width = size / model.reduction;
+  if (model.takes_cameras) options.camera = ds::orbit_cameras(views, o.elevation_deg);
+
+  const ds::TextToImage pipeline(model.denoiser, model.scheduler, model.decode, device);
+  Progress progress("sample", 0);
+  const auto pictures =
+      pipeline(text.slice(0, 0, 1), text.slice(0, 1, 2), options,
+               [&](int64_t done, int64_t total) { progress.update(done, cat("of ", total)); });
+  progress.finish();
+  io::write_png(o.output, side_by_side(pictures), io::ReadBack::Yes);
+  log::info(cat(o.output, ": ", views, views == 1 ? " picture of " : " views of ", size, "x", size,
+                " pixels, seed ", o.seed));
+  return 0;
+}
+
+}  // namespace
+
+void add_sample_command(CLI::App& app, Run& run) {
+  auto o = std::make_shared<SampleCommand>();
+  auto* command = app.add_subcommand("sample", "Make a picture from a prompt with a diffusion model");
+  command->add_option("prompt", o->prompt, "What to show; may be empty")->required();
+  command->add_option("--model", o->model, "Folder, file or name of the model; see t3d models")->required();
+  command->add_option("-o,--output", o->output, "PNG to write; views stand side by side")->required();
+  command->add_option("--negative", o->negative, "What to move away from");
+  command->add_option("--steps", o->steps, "Steps of the sampler")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->add_option("--guidance", o->guidance, "Weight of the prompt; 1 switches guidance off")
+      ->check(CLI::Range(0.0, 1000.0))
+      ->capture_default_str();
+  command->add_option("--seed", o->seed, "The same seed gives the same noise on every device")
+      ->capture_default_str();
+  command->add_option("--scheduler", o->sampler, "Sampler instead of the model's own")
+      ->check(CLI::IsMember({"ddpm", "ddim", "euler", "dpm", "pndm"}));
+  command->add_option("--size", o->size, "Edge in pixels [the model's own]")->check(CLI::Range(8, 8192));
+  command->add_option("--views", o->views, "Views around the object, MVDream only [4]")
+      ->check(CLI::Range(1, 64));
+  command->add_option("--elevation", o->elevation_deg, "Of the views, degrees")
+      ->check(CLI::Range(-90.0, 90.0))
+      ->capture_default_str();
+  command->add_option("--dtype", o->dtype, "Type of the weights")
+      ->check(CLI::IsMember({"float32", "float16", "bfloat16"}))
+      ->capture_default_str();
+  command->add_option("--device", o->device, "cpu, or cuda where LibTorch has it")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
+  command->callback([o, &run] { run = [o] { return sample(*o); }; });
+}
+
+}  // namespace t3d::cli

@@ -1,0 +1,81 @@
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "t3d/core/error.h"
+#include "t3d/core/log.h"
+#include "t3d/diffusion/autoencoder.h"
+#include "t3d/diffusion/model_store.h"
+#include "t3d/diffusion/pipeline.h"
+#include "t3d/diffusion/text_encoder.h"
+#include "t3d/diffusion/tokenizer.h"
+#include "t3d/diffusion/unet_denoiser.h"
+
+namespace t3d::diffusion {
+namespace {
+
+std::string place(const std::string& path, const char* part) {
+  return cat(path, ": ", part, " config");
+}
+
+ClipTokenizer tokenizer_of(const std::string& path) {
+  namespace fs = std::filesystem;
+  const fs::path model(path);
+  const auto folder = (fs::is_directory(model) ? model : model.parent_path()) / "tokenizer";
+  if (!fs::is_directory(folder))
+    throw UserError(cat(path, ": has no tokenizer. Put a CLIP tokenizer's vocab.json and merges.txt into ",
+                        folder.string(), "."));
+  return ClipTokenizer::from_folder(folder.string());
+}
+
+}  // namespace
+
+at::Tensor embed_prompts(const std::string& path, const std::vector<std::string>& prompts,
+                         at::ScalarType dtype, c10::Device device) {
+  auto tokenizer = tokenizer_of(path);
+  const auto unet = unet_config_from_json(part_config(path, "unet"), place(path, "unet"));
+  if (unet.camera_inputs > 0) tokenizer.set_cleaning(PromptCleaning::OpenClip);
+  auto ids = at::empty({static_cast<int64_t>(prompts.size()), tokenizer.max_length()}, at::kLong);
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    const auto tokens = tokenizer.encode_padded(prompts[i]);
+    if (!tokens.cut.empty())
+      log::warning(cat("the prompt is longer than ", tokenizer.max_length() - 2, " tokens; left out: \"",
+                       tokens.cut, "\""));
+    std::copy(tokens.ids.begin(), tokens.ids.end(), ids[static_cast<int64_t>(i)].data_ptr<int64_t>());
+  }
+  const auto config =
+      ClipTextConfig::from_json(part_config(path, "text_encoder"), place(path, "text encoder"));
+  const auto weights = Weights::from(open_part(path, "text_encoder"), dtype, device);
+  const ClipTextModel encoder(config, weights.at("text_model"));
+  weights.check();
+  const c10::NoGradGuard no_grad;
+  return encoder(ids.to(device)).last_hidden_state;
+}
+
+LoadedModel load_model(const std::string& path, const std::string& sampler, at::ScalarType dtype,
+                       c10::Device device) {
+  LoadedModel out;
+  out.scheduler =
+      SchedulerConfig::from_json(part_config(path, "scheduler"), place(path, "scheduler"), sampler);
+
+  const auto unet_config = unet_config_from_json(part_config(path, "unet"), place(path, "unet"));
+  const auto unet_weights = Weights::from(open_part(path, "unet"), dtype, device);
+  const auto unet = std::make_shared<UNet>(unet_config, unet_weights);
+  unet_weights.check();
+  out.denoiser = std::make_shared<UNetDenoiser>(unet, out.scheduler.prediction);
+  out.latent_size = unet_config.sample_size;
+  out.takes_cameras = unet_config.camera_inputs > 0;
+
+  const auto vae_config = autoencoder_config_from_json(part_config(path, "vae"), place(path, "vae"));
+  const auto vae_weights = Weights::from(open_part(path, "vae"), dtype, device);
+  const auto vae = std::make_shared<Autoencoder>(vae_config, vae_weights);
+  vae_weights.check();
+  vae->slicing = true;
+  out.reduction = vae_config.reduction();
+  out.decode = [vae](const at::Tensor& latents) { return vae->from_latents(latents); };
+  return out;
+}
+
+}  // namespace t3d::diffusion

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace t3d::diffusion {
+
+/// Cameras as MVDream takes them (Shi et al. 2023, arXiv:2308.16512, section 3.1): camera_to_world matrices
+/// on the unit sphere, looking at the origin, OpenGL axes, z up, row-major: [n,16] float. View k stands at
+/// azimuth `azimuth_deg + k * span_deg / n`, azimuth 0 on -y, 90 on +x.
+at::Tensor orbit_cameras(int64_t n, double elevation_deg = 15, double azimuth_deg = 0, double span_deg = 360);
+
+}  // namespace t3d::diffusion

@@ -1,0 +1,138 @@
+#include "t3d/render/nerf_volume_renderer.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "t3d/core/config/read_yaml.h"
+#include "t3d/core/error.h"
+
+namespace t3d::render {
+namespace {
+
+config::Node parse(const std::string& text) {
+  return config::read_yaml(text, "test.yaml");
+}
+
+/// A learned blob in a box of radius 1 with plain colours before a white background.
+struct BlobScene {
+  field::BuildContext context{7};
+  std::unique_ptr<field::Geometry> geometry = field::geometries().make(
+      "volume-grid", parse("{grid_size: [12, 12, 12], normal_type: finite_difference}"), "test", context);
+  std::unique_ptr<shading::Material> material =
+      shading::materials().make("no-material", parse("{requires_normal: true}"), "test", context);
+  std::unique_ptr<shading::Background> background =
+      shading::backgrounds().make("solid-color-background", parse("{}"), "test", context);
+
+  std::unique_ptr<Renderer> renderer(const std::string& yaml) {
+    const Scene scene{geometry.get(), material.get(), background.get()};
+    return renderers().make("nerf-volume-renderer", parse(yaml), "system.renderer", scene, context);
+  }
+};
+
+/// Rays along -x from x = 3 on a square of edge 2.
+RenderRays parallel_rays(int64_t side) {
+  const auto at_edge = at::linspace(-1, 1, side);
+  RenderRays rays;
+  rays.origins = at::zeros({1, side, side, 3});
+  rays.origins.select(3, 0).fill_(3);
+  rays.origins.select(3, 1).copy_(at_edge.view({1, 1, side}));
+  rays.origins.select(3, 2).copy_(at_edge.view({1, side, 1}));
+  rays.directions = at::tensor({-1.f, 0.f, 0.f}).expand({1, side, side, 3}).contiguous();
+  rays.light_positions = at::tensor({3.f, 0.f, 0.f}).unsqueeze(0);
+  return rays;
+}
+
+TEST(NerfVolumeRenderer, ShowsTheBlobBeforeTheBackground) {
+  BlobScene scene;
+  const auto renderer = scene.renderer("{num_samples_per_ray: 128}");
+  renderer->update_step(0, 0);
+  Rng rng(1);
+  const auto out = (*renderer)(parallel_rays(9), false, rng);
+  EXPECT_EQ(out.comp_rgb.sizes(), (std::vector<int64_t>{1, 9, 9, 3}));
+  EXPECT_GT(out.opacity[0][4][4][0].item<float>(), 0.9f);
+  EXPECT_LT(out.opacity[0][0][0][0].item<float>(), 0.1f);
+  EXPECT_NEAR(out.comp_rgb[0][0][0][0].item<float>(), 1, 0.1);
+  EXPECT_TRUE(at::allclose(out.comp_rgb, out.comp_rgb_fg + out.comp_rgb_bg * (1 - out.opacity)));
+  const float depth = (out.depth / out.opacity)[0][4][4][0].item<float>();
+  EXPECT_GT(depth, 2);
+  EXPECT_LT(depth, 3);
+  EXPECT_TRUE(out.comp_normal.defined());
+}
+
+TEST(NerfVolumeRenderer, GradientsReachTheField) {
+  for (const char* yaml :
+       {"{num_samples_per_ray: 64}",
+        "{num_samples_per_ray: 16, num_samples_per_ray_importance: 16, estimator: importance,"
+        " near_plane: 2, far_plane: 4}"}) {
+    SCOPED_TRACE(yaml);
+    BlobScene scene;
+    const auto renderer = scene.renderer(yaml);
+    renderer->update_step(0, 0);
+    Rng rng(1);
+    const auto out = (*renderer)(parallel_rays(5), true, rng);
+    (out.comp_rgb.sum() + out.opacity.square().sum()).backward();
+    double total = 0;
+    for (const auto& [name, tensor] : scene.geometry->parameters())
+      if (tensor.grad().defined()) total += tensor.grad().abs().sum().item<double>();
+    EXPECT_GT(total, 1e-3);
+    EXPECT_EQ(out.weights.size(0), out.ray_indices.size(0));
+  }
+}
+
+TEST(NerfVolumeRenderer, TwoEstimatorsAgree) {
+  BlobScene scene;
+  const auto grid = scene.renderer("{num_samples_per_ray: 512, grid_prune: false}");
+  const auto importance = scene.renderer(
+      "{num_samples_per_ray: 256, num_samples_per_ray_importance: 256, estimator: importance, near_plane: "
+      "1.5,"
+      " far_plane: 4}");
+  grid->update_step(0, 0);
+  Rng rng(1);
+  const auto a = (*grid)(parallel_rays(7), false, rng), b = (*importance)(parallel_rays(7), false, rng);
+  // Both see the box alone, between 2 and 4, and thin places too.
+  EXPECT_LT((a.opacity - b.opacity).abs().max().item<float>(), 0.05f);
+  EXPECT_LT((a.comp_rgb - b.comp_rgb).abs().max().item<float>(), 0.05f);
+}
+
+TEST(NerfVolumeRenderer, ChunksChangeNothing) {
+  BlobScene scene;
+  const auto whole = scene.renderer("{num_samples_per_ray: 64, eval_chunk_size: 0}");
+  const auto chunks = scene.renderer("{num_samples_per_ray: 64, eval_chunk_size: 37}");
+  whole->update_step(0, 0);
+  chunks->update_step(0, 0);
+  Rng rng(1);
+  const auto a = (*whole)(parallel_rays(6), false, rng), b = (*chunks)(parallel_rays(6), false, rng);
+  EXPECT_TRUE(at::allclose(a.comp_rgb, b.comp_rgb, 1e-5, 1e-6));
+  EXPECT_TRUE(at::allclose(a.comp_normal, b.comp_normal, 1e-5, 1e-6));
+}
+
+TEST(NerfVolumeRenderer, EmptyGridShowsTheBackground) {
+  BlobScene scene;
+  const auto renderer = scene.renderer("{num_samples_per_ray: 64}");  // no update yet
+  Rng rng(1);
+  auto rays = parallel_rays(3);
+  rays.background = at::tensor({0.2f, 0.4f, 0.6f}).unsqueeze(0);
+  const auto out = (*renderer)(rays, true, rng);
+  EXPECT_EQ(out.opacity.max().item<float>(), 0);
+  EXPECT_NEAR(out.comp_rgb[0][1][1][2].item<float>(), 0.6, 1e-6);
+  EXPECT_EQ(out.weights.size(0), 1);
+}
+
+TEST(NerfVolumeRenderer, JitterRepeatsItself) {
+  BlobScene scene;
+  const auto renderer = scene.renderer("{num_samples_per_ray: 16}");
+  renderer->update_step(0, 0);
+  Rng first(5), same(5), other(6);
+  const auto a = (*renderer)(parallel_rays(5), true, first).comp_rgb;
+  EXPECT_TRUE(a.equal((*renderer)(parallel_rays(5), true, same).comp_rgb));
+  EXPECT_FALSE(a.equal((*renderer)(parallel_rays(5), true, other).comp_rgb));
+}
+
+TEST(NerfVolumeRenderer, SaysWhatItCannotDo) {
+  BlobScene scene;
+  EXPECT_THROW(scene.renderer("{estimator: proposal}"), UserError);
+  EXPECT_THROW(scene.renderer("{estimator: importance}"), UserError);
+}
+
+}  // namespace
+}  // namespace t3d::render

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "t3d/core/registry.h"
+#include "t3d/core/rng.h"
+#include "t3d/field/geometry.h"
+#include "t3d/shading/background.h"
+#include "t3d/shading/material.h"
+
+namespace t3d::render {
+
+/// What a renderer looks at; the parts outlive it.
+struct Scene {
+  field::Geometry* geometry;
+  shading::Material* material;
+  shading::Background* background;
+};
+
+/// B views of H x W rays.
+struct RenderRays {
+  at::Tensor origins;                  ///< [B,H,W,3]
+  at::Tensor directions;               ///< [B,H,W,3], unit
+  at::Tensor light_positions;          ///< [B,3]
+  at::Tensor background;               ///< undefined: the scene's; [B,C]; or [B,H,W,C]
+  std::optional<float> ambient_ratio;  ///< in training, handed to the material
+  std::optional<std::string> shading;
+};
+
+/// Images [B,H,W,C]; and in training, what each of the N samples gave, for losses.
+struct RenderOutput {
+  at::Tensor comp_rgb, comp_rgb_fg, comp_rgb_bg;  ///< C channels of the material
+  at::Tensor opacity, depth, z_variance;          ///< 1 channel; depth is not divided by opacity
+  at::Tensor comp_normal;                         ///< in [0,1], times opacity; undefined without normals
+  at::Tensor weights, t_points, t_intervals;      ///< [N,1]
+  at::Tensor points, t_dirs;                      ///< [N,3]
+  at::Tensor ray_indices;                         ///< [N] int64
+  at::Tensor normal_perturb;                      ///< [N,3] on request
+  field::GeometryOutput geometry;                 ///< [N,.]
+};
+
+/// From rays to images: threestudio's system.renderer.
+class Renderer : public field::Component {
+ public:
+  /// In training gradients flow to the scene's parameters and random draws come from `rng`.
+  virtual RenderOutput operator()(const RenderRays& rays, bool is_training, Rng& rng) = 0;
+};
+
+/// The table of renderers by `system.renderer_type`.
+using RendererRegistry = Registry<Renderer, const Scene&, const field::BuildContext&>;
+const RendererRegistry& renderers();
+
+}  // namespace t3d::render
