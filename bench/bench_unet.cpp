@@ -1,4 +1,5 @@
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <ATen/Parallel.h>
 
 #include <CLI/CLI.hpp>
@@ -123,7 +124,7 @@ int main(int argc, char** argv) {
   const UNetConfig config = shape == "sd15"   ? sd15_unet_config()
                             : shape == "sd21" ? sd21_unet_config()
                                               : mvdream_unet_config();
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   const UNet unet(config, Weights::random(1, type, device));
   double n_parameters = 0;
   for (const auto& [name, tensor] : unet.parameters()) n_parameters += static_cast<double>(tensor.numel());

@@ -28,6 +28,7 @@ void add_convert_command(CLI::App& app, Run& run);
 void add_forward_command(CLI::App& app, Run& run);
 void add_sample_command(CLI::App& app, Run& run);
 void add_toybox_command(CLI::App& app, Run& run);
+void add_prior_command(CLI::App& app, Run& run);
 void add_doctor_command(CLI::App& app, Run& run);
 void add_test_command(CLI::App& app, Run& run);
 

@@ -1,0 +1,83 @@
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "t3d/cli/command.h"
+#include "t3d/core/atomic_file.h"
+#include "t3d/core/config/load_config.h"
+#include "t3d/core/config/read_yaml.h"
+#include "t3d/core/config/struct_io.h"
+#include "t3d/core/error.h"
+#include "t3d/core/interrupt.h"
+#include "t3d/core/log.h"
+#include "t3d/io/json_file.h"
+#include "t3d/prior/autoencoder_trainer.h"
+
+namespace t3d::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct PriorCommand {
+  std::string config_file, device = "cpu";
+  std::vector<std::string> overrides;
+  prior::TrainingRun run;
+  bool overwrite = false;
+};
+
+/// An empty folder, or one that this run may go on in.
+void check_folder(const PriorCommand& o) {
+  const fs::path folder = o.run.folder;
+  const bool used = fs::exists(folder) && !fs::is_empty(folder);
+  if (o.run.resume && !fs::is_directory(folder / "ckpts"))
+    throw UserError(cat(o.run.folder, ": holds no checkpoints to resume from. Leave --resume out."));
+  if (o.run.resume || !used) return;
+  if (!o.overwrite)
+    throw UserError(cat(o.run.folder, ": the folder exists and is not empty. Pass --resume or --overwrite."));
+  for (const char* name :
+       {"ckpts", "configs", "csv_logs", "tb_logs", "vae", "report.json", "reconstructions.png"})
+    fs::remove_all(folder / name);
+}
+
+int train_prior(PriorCommand o) {
+  const auto root = config::load_config(o.config_file, o.overrides);
+  const auto training = config::read_struct<prior::AutoencoderTraining>(root, "");
+  check_folder(o);
+  o.run.device = c10::Device(o.device);
+  make_folders((fs::path(o.run.folder) / "configs").string());
+  if (!o.run.resume)
+    write_file_atomically((fs::path(o.run.folder) / "configs" / "parsed.yaml").string(),
+                          config::write_yaml(config::write_struct(training)));
+  const InterruptScope interrupts;
+  const auto report = prior::train_autoencoder(training, o.run);
+  if (!report.finished) {
+    log::info(cat(o.run.folder, ": ", report.steps, " of ", training.steps, " steps done; --resume goes on"));
+    return 0;
+  }
+  io::write_json_file((fs::path(o.run.folder) / "report.json").string(),
+                      {{"part", "autoencoder"}, {"steps", report.steps}, {"val", {{"psnr", report.psnr}}}});
+  log::info(cat(o.run.folder, "/vae: ", report.psnr, " dB after ", report.steps, " steps"));
+  return 0;
+}
+
+}  // namespace
+
+void add_prior_command(CLI::App& app, Run& run) {
+  auto* group = app.add_subcommand("prior", "Train the parts of a text-to-image prior");
+  group->require_subcommand(1);
+  auto o = std::make_shared<PriorCommand>();
+  auto* c = group->add_subcommand("train", "Train one part; see docs/prior.md");
+  c->add_option("overrides", o->overrides, "key=value");
+  c->add_option("--config", o->config_file, "YAML file, such as configs/toybox/autoencoder.yaml")->required();
+  c->add_option("-o,--output", o->run.folder, "Run folder")->required();
+  c->add_flag("--resume", o->run.resume, "Go on from the newest checkpoint of the run folder");
+  c->add_flag("--overwrite", o->overwrite, "Replace an earlier run");
+  c->add_option("--time-limit", o->run.time_limit, "Seconds, after which the run is saved and left")
+      ->check(CLI::NonNegativeNumber);
+  c->add_option("--device", o->device, "cpu, or cuda where LibTorch has it")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
+  c->callback([o, &run] { run = [o] { return train_prior(*o); }; });
+}
+
+}  // namespace t3d::cli

@@ -1,0 +1,63 @@
+#include "t3d/prior/adam.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "t3d/core/error.h"
+
+namespace t3d::prior {
+namespace {
+
+TEST(Adam, FollowsTheFormula) {
+  auto w = at::tensor({1.0, -2.0});
+  Adam::Options options;
+  options.max_grad_norm = 1e9;
+  options.weight_decay = 0.1;
+  Adam adam({{"w", w}}, options);
+  double x = 1, m = 0, v = 0, average = 1;
+  for (int t = 1; t <= 5; ++t) {
+    (w.square().sum() * 1.5).backward();
+    adam.step(0.01);
+    const double g = 3 * x;
+    m = 0.9 * m + 0.1 * g;
+    v = 0.99 * v + 0.01 * g * g;
+    x = x * (1 - 0.01 * 0.1) -
+        0.01 * (m / (1 - std::pow(0.9, t))) / (std::sqrt(v / (1 - std::pow(0.99, t))) + 1e-8);
+    const double d = std::min(0.999, (1.0 + t) / (10.0 + t));
+    average = d * average + (1 - d) * x;
+    EXPECT_NEAR(w[0].item<double>(), x, 1e-12);
+    EXPECT_NEAR(adam.averaged().at("w")[0].item<double>(), average, 1e-12);
+    EXPECT_FALSE(w.grad().defined());
+  }
+}
+
+TEST(Adam, SkipsGradientsThatAreNotFinite) {
+  auto w = at::tensor({1.0});
+  Adam adam({{"w", w}}, {});
+  (w * NAN).sum().backward();
+  EXPECT_FALSE(std::isfinite(adam.step(0.1)));
+  EXPECT_EQ(w.item<double>(), 1);
+  EXPECT_EQ(adam.n_steps(), 0);
+}
+
+TEST(Adam, RestoresItsState) {
+  const auto run = [](Adam& adam, const at::Tensor& w, int n) {
+    for (int i = 0; i < n; ++i) {
+      w.pow(4).sum().backward();
+      adam.step(0.05);
+    }
+  };
+  auto whole = at::tensor({1.5, 2.0}), first = whole.clone(), second = at::zeros({2}, at::kDouble);
+  Adam a({{"w", whole}}, {}), b({{"w", first}}, {}), c({{"w", second}}, {});
+  run(a, whole, 7);
+  run(b, first, 3);
+  c.restore(b.state(), b.n_steps());
+  run(c, second, 4);
+  EXPECT_TRUE(whole.equal(second));
+  EXPECT_THROW(c.restore({}, 0), UserError);
+}
+
+}  // namespace
+}  // namespace t3d::prior

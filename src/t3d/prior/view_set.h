@@ -1,0 +1,33 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+
+#include <string>
+#include <vector>
+
+namespace t3d::prior {
+
+/// A whole folder of captioned views in memory, as 8-bit pictures on the device.
+class ViewSet {
+ public:
+  /// Throws UserError when shards differ in views or resolution.
+  ViewSet(const std::string& folder, c10::Device device);
+
+  int64_t n_objects() const { return rgba_.size(0); }
+  int64_t n_views() const { return rgba_.size(1); }
+  int64_t resolution() const { return rgba_.size(2); }
+  const std::vector<std::string>& captions() const { return captions_; }
+  const at::Tensor& camera_to_world() const { return camera_to_world_; }  ///< [N,V,4,4] on the CPU
+
+  /// Pictures of views by flat index (object * n_views + view), [B] int64, before backgrounds of one grey
+  /// each, [B] in [0,1]. Returns [B,3,R,R] float in [-1,1].
+  at::Tensor pictures(const at::Tensor& index, const at::Tensor& grey) const;
+
+ private:
+  at::Tensor rgba_;  // [N,V,R,R,4]
+  at::Tensor camera_to_world_;
+  std::vector<std::string> captions_;
+};
+
+}  // namespace t3d::prior
