@@ -12,6 +12,7 @@
 #include "t3d/core/log.h"
 #include "t3d/io/json_file.h"
 #include "t3d/prior/autoencoder_trainer.h"
+#include "t3d/prior/unet_trainer.h"
 
 namespace t3d::cli {
 namespace {
@@ -35,13 +36,42 @@ void check_folder(const PriorCommand& o) {
   if (!o.overwrite)
     throw UserError(cat(o.run.folder, ": the folder exists and is not empty. Pass --resume or --overwrite."));
   for (const char* name :
-       {"ckpts", "configs", "csv_logs", "tb_logs", "vae", "report.json", "reconstructions.png"})
+       {"ckpts", "configs", "csv_logs", "tb_logs", "vae", "unet", "text_encoder", "tokenizer", "scheduler",
+        "model_index.json", "report.json", "reconstructions.png", "samples.png"})
     fs::remove_all(folder / name);
 }
 
-int train_prior(PriorCommand o) {
-  const auto root = config::load_config(o.config_file, o.overrides);
-  const auto training = config::read_struct<prior::AutoencoderTraining>(root, "");
+std::string report_path(const PriorCommand& o) {
+  return (fs::path(o.run.folder) / "report.json").string();
+}
+
+int train_part(const PriorCommand& o, const prior::AutoencoderTraining& training) {
+  const auto report = prior::train_autoencoder(training, o.run);
+  if (!report.finished) {
+    log::info(cat(o.run.folder, ": ", report.steps, " of ", training.steps, " steps done; --resume goes on"));
+    return 0;
+  }
+  io::write_json_file(report_path(o),
+                      {{"part", "autoencoder"}, {"steps", report.steps}, {"val", {{"psnr", report.psnr}}}});
+  log::info(cat(o.run.folder, "/vae: ", report.psnr, " dB after ", report.steps, " steps"));
+  return 0;
+}
+
+int train_part(const PriorCommand& o, const prior::UNetTraining& training) {
+  const auto report = prior::train_unet(training, o.run);
+  io::write_json_file(report_path(o), {{"part", "unet"},
+                                       {"finished", report.finished},
+                                       {"steps", report.steps},
+                                       {"val", {{"loss", report.val_loss}}}});
+  log::info(cat(o.run.folder, ": ", report.steps, " of ", training.steps, " steps, loss ", report.val_loss,
+                report.finished ? "" : "; --resume goes on"));
+  return 0;
+}
+
+/// Reads the configuration of one part, keeps a copy, and trains.
+template <class Training>
+int train(PriorCommand& o, const config::Node& root) {
+  const auto training = config::read_struct<Training>(root, "");
   check_folder(o);
   o.run.device = c10::Device(o.device);
   make_folders((fs::path(o.run.folder) / "configs").string());
@@ -49,15 +79,17 @@ int train_prior(PriorCommand o) {
     write_file_atomically((fs::path(o.run.folder) / "configs" / "parsed.yaml").string(),
                           config::write_yaml(config::write_struct(training)));
   const InterruptScope interrupts;
-  const auto report = prior::train_autoencoder(training, o.run);
-  if (!report.finished) {
-    log::info(cat(o.run.folder, ": ", report.steps, " of ", training.steps, " steps done; --resume goes on"));
-    return 0;
-  }
-  io::write_json_file((fs::path(o.run.folder) / "report.json").string(),
-                      {{"part", "autoencoder"}, {"steps", report.steps}, {"val", {{"psnr", report.psnr}}}});
-  log::info(cat(o.run.folder, "/vae: ", report.psnr, " dB after ", report.steps, " steps"));
-  return 0;
+  return train_part(o, training);
+}
+
+int train_prior(PriorCommand o) {
+  const auto root = config::load_config(o.config_file, o.overrides);
+  const config::Node* part = root.find("part");
+  const std::string name = part != nullptr && part->is_string() ? std::get<std::string>(part->value) : "";
+  if (name == "autoencoder") return train<prior::AutoencoderTraining>(o, root);
+  if (name == "unet") return train<prior::UNetTraining>(o, root);
+  throw UserError(cat(o.config_file, ": part is \"", name,
+                      "\", expected autoencoder or unet. The judge cannot be trained yet."));
 }
 
 }  // namespace

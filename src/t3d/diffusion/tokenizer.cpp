@@ -19,18 +19,7 @@ constexpr const char* kStart = "<|startoftext|>";
 constexpr const char* kEnd = "<|endoftext|>";
 constexpr const char* kWordEnd = "</w>";
 constexpr size_t kMaxBytes = size_t{1} << 20;
-constexpr int64_t kMaxTokens = 1 << 24;
-
-/// The printable character that stands for each byte in the vocabulary.
-std::array<char32_t, 256> byte_characters() {
-  std::array<char32_t, 256> out{};
-  char32_t next = 256;
-  for (int b = 0; b < 256; ++b) {
-    const bool printable = (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
-    out[b] = printable ? static_cast<char32_t>(b) : next++;
-  }
-  return out;
-}
+constexpr int64_t kMaxTokens = 1 << 24, kFewestTokens = 3, kMostPositions = 4096;
 
 uint64_t pair_key(int32_t left, int32_t right) {
   return (static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32) | static_cast<uint32_t>(right);
@@ -70,6 +59,16 @@ std::string token_text(const json& config, const char* key, const std::string& f
 
 }  // namespace
 
+std::array<char32_t, 256> byte_characters() {
+  std::array<char32_t, 256> out{};
+  char32_t next = 256;
+  for (int b = 0; b < 256; ++b) {
+    const bool printable = (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
+    out[b] = printable ? static_cast<char32_t>(b) : next++;
+  }
+  return out;
+}
+
 ClipTokenizer ClipTokenizer::from_folder(const std::string& folder) {
   const auto at = [&folder](const char* name) { return (std::filesystem::path(folder) / name).string(); };
   const std::string merges = read_text(link_target(at("merges.txt")));
@@ -80,6 +79,11 @@ ClipTokenizer ClipTokenizer::from_folder(const std::string& folder) {
     const json config = io::read_json_file(at(name));
     const std::string pad = token_text(config, "pad_token", at(name));
     if (!pad.empty()) out.set_padding(pad, at(name));
+    // Some files hold 1e30 for "no bound": the text encoder's bound is then CLIP's own.
+    const json length = config.is_object() ? config.value("model_max_length", json()) : json();
+    if (length.is_number_integer() && length.get<int64_t>() >= kFewestTokens &&
+        length.get<int64_t>() <= kMostPositions)
+      out.max_length_ = length.get<int64_t>();
   }
   return out;
 }

@@ -12,6 +12,9 @@
 
 namespace t3d::diffusion {
 
+/// The printable character that stands for each byte in CLIP's vocabularies.
+std::array<char32_t, 256> byte_characters();
+
 /// One prompt as the text encoder takes it.
 struct PromptTokens {
   std::vector<int64_t> ids;  ///< max_length of them: start, words, end, padding

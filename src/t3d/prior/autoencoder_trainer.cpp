@@ -4,7 +4,6 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -12,17 +11,12 @@
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/config/struct_io.h"
 #include "t3d/core/error.h"
-#include "t3d/core/interrupt.h"
-#include "t3d/core/log.h"
-#include "t3d/core/progress.h"
 #include "t3d/core/rng.h"
+#include "t3d/diffusion/autoencoder.h"
 #include "t3d/io/image.h"
 #include "t3d/io/json_file.h"
 #include "t3d/io/safetensors.h"
-#include "t3d/prior/adam.h"
 #include "t3d/prior/view_set.h"
-#include "t3d/train/checkpoint.h"
-#include "t3d/train/metrics.h"
 
 namespace t3d::prior {
 namespace {
@@ -61,12 +55,6 @@ std::pair<at::Tensor, at::Tensor> draw_batch(const ViewSet& views, int64_t n, ui
   return {index, grey};
 }
 
-double rate_at(const AutoencoderTraining& c, int64_t step) {
-  const double warm = c.warmup > 0 ? std::min(1.0, static_cast<double>(step + 1) / c.warmup) : 1;
-  const double done = static_cast<double>(step) / c.steps;
-  return c.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + std::cos(M_PI * done)));
-}
-
 /// [B,3,R,R] in [-1,1] -> one row of pictures.
 at::Tensor strip(const at::Tensor& x) {
   return (x * 0.5 + 0.5).clamp(0, 1).permute({2, 0, 3, 1}).reshape({x.size(2), -1, 3}).cpu();  // [R,B R,3]
@@ -88,53 +76,18 @@ class Trainer {
         views_(config.data, run.device),
         weights_(ds::Weights::random(config.seed, at::kFloat, run.device)),
         model_(model_config_, weights_),
-        adam_(weights_.parameters(), {0.9, 0.99, 1e-8, 0, 1, config.ema_decay}) {
+        adam_(weights_.parameters(), {0.9, 0.99, 1e-8, config.weight_decay, 1, config.ema_decay}) {
     if (views_.resolution() % model_config_.reduction() != 0)
       throw UserError(cat("the pictures are ", views_.resolution(), " pixels wide, expected a multiple of ",
                           model_config_.reduction(), "."));
   }
 
   AutoencoderReport operator()() {
-    if (run_.resume) restore();
-    train::Metrics metrics(run_.folder, run_.resume ? std::optional<int64_t>(adam_.n_steps()) : std::nullopt);
-    const auto begin = std::chrono::steady_clock::now();
-    const auto seconds = [&] {
-      return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    };
-    Progress progress("train", config_.steps);
-    double loss = 0;
-    int64_t n_skipped = 0;
-    while (adam_.n_steps() < config_.steps) {
-      if (run_.time_limit > 0 && seconds() > run_.time_limit) break;
-      if (interrupt_requested()) {
-        save();
-        throw_if_interrupted("the checkpoint is saved; --resume goes on");
-      }
-      const int64_t step = adam_.n_steps();
-      const auto [value, norm] = one_step(step);
-      loss = value;
-      if (!std::isfinite(norm)) {
-        constexpr int64_t kMostSkips = 20;
-        if (++n_skipped > kMostSkips)
-          throw UserError(cat("step ", step, ": the gradient is not finite. Lower learning_rate."));
-        skip_ += 1;
-        continue;
-      }
-      n_skipped = 0;
-      if (step % 50 == 0) {
-        metrics.log(step, {{"train/loss", loss},
-                           {"train/gradient_norm", norm},
-                           {"train/learning_rate", rate_at(config_, step)}});
-        progress.update(step + 1, cat("loss ", loss));
-      }
-      if ((step + 1) % config_.checkpoint_every == 0) save();
-    }
-    progress.finish();
-    save();
-    metrics.flush();
+    const auto loop = run_training("autoencoder", config::write_yaml(config::write_struct(config_)), config_,
+                                   run_, adam_, [this](int64_t draw) { return loss_of(draw); });
     AutoencoderReport report;
-    report.steps = adam_.n_steps();
-    report.finished = report.steps >= config_.steps;
+    report.steps = loop.steps;
+    report.finished = loop.finished;
     if (report.finished) {
       write_model();
       report.psnr = measure();
@@ -143,45 +96,17 @@ class Trainer {
   }
 
  private:
-  std::string ckpts() const { return run_.folder + "/ckpts"; }
-
-  std::pair<double, double> one_step(int64_t step) {
-    const c10::AutoGradMode with_grad(true);
-    const auto [index, grey] = draw_batch(views_, config_.batch, config_.seed, step + (skip_ << 40));
+  at::Tensor loss_of(int64_t draw) const {
+    const auto [index, grey] = draw_batch(views_, config_.batch, config_.seed, draw);
     const auto truth = views_.pictures(index, grey);
-    at::manual_seed(config_.seed * 1000003 + static_cast<uint64_t>(step));
+    at::manual_seed(config_.seed * 1000003 + static_cast<uint64_t>(draw));
     const auto posterior = model_.encode(truth);
     const auto made = model_.decode(posterior.sample(at::randn_like(posterior.mean)));
     const auto difference = made - truth;
     const auto divergence =
         0.5 * (posterior.mean.square() + posterior.logvar.exp() - 1 - posterior.logvar).sum() / truth.numel();
-    const auto loss = difference.abs().mean() + config_.mse_weight * difference.square().mean() +
-                      config_.kl_weight * divergence;
-    loss.backward();
-    const double norm = adam_.step(rate_at(config_, step));
-    return {step % 50 == 0 ? loss.item<double>() : 0, norm};
-  }
-
-  std::string settings() const { return config::write_yaml(config::write_struct(config_)); }
-
-  void save() const {
-    train::Checkpoint checkpoint;
-    checkpoint.step = adam_.n_steps();
-    checkpoint.tensors = adam_.state();
-    checkpoint.state = {{"kind", "autoencoder"}, {"step", adam_.n_steps()}, {"config", settings()}};
-    train::save_checkpoint(ckpts(), checkpoint.step, checkpoint, {2});
-  }
-
-  void restore() {
-    const auto found = train::find_checkpoint(ckpts());
-    const auto checkpoint = train::load_checkpoint(found.path);
-    if (checkpoint.state.value("kind", "") != "autoencoder")
-      throw UserError(cat(found.path, ": is not the checkpoint of an autoencoder. Name another run folder."));
-    if (checkpoint.state.at("config") != settings())
-      throw UserError(cat(found.path, ": was written with another configuration. Repeat it: see ",
-                          run_.folder, "/configs/parsed.yaml."));
-    adam_.restore(checkpoint.tensors, checkpoint.step);
-    log::info(cat("going on from ", found.path));
+    return difference.abs().mean() + config_.mse_weight * difference.square().mean() +
+           config_.kl_weight * divergence;
   }
 
   /// The averaged weights, with latents scaled to a standard deviation of one.
@@ -243,7 +168,6 @@ class Trainer {
   ds::Weights weights_;
   ds::Autoencoder model_;
   Adam adam_;
-  int64_t skip_ = 0;
 };
 
 }  // namespace

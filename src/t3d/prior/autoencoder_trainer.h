@@ -1,13 +1,10 @@
 #pragma once
 
-#include <c10/core/Device.h>
-
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "t3d/core/config/fields.h"
-#include "t3d/diffusion/autoencoder.h"
+#include "t3d/prior/training_loop.h"
 
 namespace t3d::prior {
 
@@ -15,44 +12,29 @@ namespace t3d::prior {
 /// arXiv:2112.10752, section 3.1, without adversary and perceptual term:
 ///
 ///   loss = mean |D(z) - x| + mse_weight mean (D(z) - x)^2 + kl_weight KL(q(z|x) || N(0,1)) / pixels
-struct AutoencoderTraining {
+struct AutoencoderTraining : LoopConfig {
   std::string part = "autoencoder";
   std::string data, val_data;
   std::vector<int> block_channels = {32, 64, 128};
   int layers_per_block = 1, norm_groups = 8, latent_channels = 4;
-  int batch = 32, steps = 12000, warmup = 200, val_images = 200, checkpoint_every = 1000;
-  float learning_rate = 1e-3f, mse_weight = 1, kl_weight = 1e-5f, ema_decay = 0.999f;
-  uint64_t seed = 0;
+  int val_images = 200;
+  float mse_weight = 1, kl_weight = 1e-5f;
 
   template <class V>
   void visit(V& v) {
     using namespace config;
-    v("part", part, one_of({"autoencoder"}), "what is trained; so far the autoencoder alone");
+    v("part", part, one_of({"autoencoder"}), "what is trained");
     v("data", data, required(), "folder of captioned views");
     v("val_data", val_data, any(), "folder to measure on; empty: the training data's last objects");
     v("block_channels", block_channels, any(), "width of each resolution; each but the first halves it");
     v("layers_per_block", layers_per_block, in_range(1, 8), "residual blocks of each");
     v("norm_groups", norm_groups, in_range(1, 64), "groups of normalisation; divides every width");
     v("latent_channels", latent_channels, in_range(1, 64), "channels of the latents");
-    v("batch", batch, in_range(1, 65536), "pictures a step");
-    v("steps", steps, in_range(1, 100000000), "optimizer steps in all");
-    v("warmup", warmup, in_range(0, 1000000),
-      "steps until the full learning rate, which then falls by a cosine");
+    visit_loop(v);
     v("val_images", val_images, in_range(1, 100000), "pictures that are measured in the end");
-    v("checkpoint_every", checkpoint_every, in_range(1, 1000000), "steps");
-    v("learning_rate", learning_rate, positive(), "largest");
     v("mse_weight", mse_weight, non_negative(), "of squares beside absolute differences");
     v("kl_weight", kl_weight, non_negative(), "of the divergence from the normal distribution");
-    v("ema_decay", ema_decay, in_range(0.0, 1.0), "of the average that is written");
-    v("seed", seed, any(), "of weights, order and noise");
   }
-};
-
-struct TrainingRun {
-  std::string folder;
-  bool resume = false;
-  double time_limit = 0;  ///< seconds, after which the run is saved and left; 0: none
-  c10::Device device = c10::kCPU;
 };
 
 struct AutoencoderReport {

@@ -7,6 +7,7 @@
 
 #include "t3d/core/error.h"
 #include "t3d/data/captioned_views.h"
+#include "t3d/diffusion/autoencoder.h"
 #include "t3d/io/safetensors.h"
 #include "t3d/train/checkpoint.h"
 

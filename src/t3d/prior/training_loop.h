@@ -1,0 +1,62 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "t3d/core/config/fields.h"
+#include "t3d/prior/adam.h"
+
+namespace t3d::prior {
+
+/// The options that the training of every part has.
+struct LoopConfig {
+  int batch = 32, steps = 12000, warmup = 200, checkpoint_every = 1000;
+  float learning_rate = 1e-3f, final_rate_share = 0.02f, weight_decay = 0, ema_decay = 0.999f;
+  uint64_t seed = 0;
+
+  template <class V>
+  void visit_loop(V& v) {
+    using namespace config;
+    v("batch", batch, in_range(1, 65536), "pictures a step");
+    v("steps", steps, in_range(1, 100000000), "optimizer steps in all");
+    v("warmup", warmup, in_range(0, 1000000), "steps until the full learning rate");
+    v("learning_rate", learning_rate, positive(), "largest");
+    v("final_rate_share", final_rate_share, in_range(0.0, 1.0),
+      "of the learning rate, to which it falls by a cosine; 1: it stays");
+    v("weight_decay", weight_decay, non_negative(), "AdamW's");
+    v("ema_decay", ema_decay, in_range(0.0, 1.0), "of the average that is written");
+    v("checkpoint_every", checkpoint_every, in_range(1, 1000000), "steps");
+    v("seed", seed, any(), "of weights, order and noise");
+  }
+};
+
+struct TrainingRun {
+  std::string folder;
+  bool resume = false;
+  double time_limit = 0;  ///< seconds, after which the run is saved and left; 0: none
+  c10::Device device = c10::kCPU;
+};
+
+struct LoopReport {
+  bool finished = false;  ///< all steps done; otherwise resume goes on
+  int64_t steps = 0;
+};
+
+/// Learning rate at a step: linear warm-up, then a cosine.
+double learning_rate_at(const LoopConfig& config, int64_t step);
+
+/// The loss of one batch, a scalar. `draw` is a different number at every call of a run, from which
+/// everything random has to come: also a step that is tried again after a gradient that was not finite.
+using LossOf = std::function<at::Tensor(int64_t draw)>;
+
+/// Optimizes until all steps are done or the time is up. Checkpoints under FOLDER/ckpts, metrics in FOLDER.
+/// Ctrl-C saves and throws Interrupted, within an InterruptScope. `kind` and `settings` are kept in the
+/// checkpoint: resuming with others throws UserError. On the CPU a resumed run gives the same bits.
+LoopReport run_training(const std::string& kind, const std::string& settings, const LoopConfig& config,
+                        const TrainingRun& run, Adam& adam, const LossOf& loss_of);
+
+}  // namespace t3d::prior
