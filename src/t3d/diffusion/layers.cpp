@@ -89,6 +89,12 @@ Embedding::Embedding(const Weights& w, int64_t n_rows, int64_t n_columns)
     : weight(w.take("weight", {n_rows, n_columns}, Init::Normal)) {}
 
 at::Tensor Embedding::operator()(const at::Tensor& ids) const {
+  // at::embedding's gradient waits for the device on CUDA; that of a selection does not.
+  if (!ids.is_cpu()) {
+    std::vector<int64_t> shape = ids.sizes().vec();
+    shape.push_back(weight.size(1));
+    return weight.index_select(0, ids.reshape({-1})).view(shape);
+  }
   return at::embedding(weight, ids);
 }
 

@@ -50,6 +50,7 @@ at::Tensor embed_prompts(const std::string& path, const std::vector<std::string>
   const auto weights = Weights::from(open_part(path, "text_encoder"), dtype, device);
   const ClipTextModel encoder(config, weights.at("text_model"));
   weights.check();
+  encoder.check_ids(ids);
   const c10::NoGradGuard no_grad;
   return encoder(ids.to(device)).last_hidden_state;
 }

@@ -39,15 +39,19 @@ ClipTextModel::ClipTextModel(const ClipTextConfig& c, const Weights& w)
   w.ignore("embeddings.position_ids");  // old files hold 0, 1, 2, ...
 }
 
+void ClipTextModel::check_ids(const at::Tensor& ids) const {
+  const int64_t low = ids.min().item<int64_t>(), high = ids.max().item<int64_t>();
+  if (low < 0 || high >= config_.n_words)
+    throw UserError(cat("token ", low < 0 ? low : high, " is not in the text encoder's vocabulary of ",
+                        config_.n_words, ". Use the tokenizer of the same model."));
+}
+
 ClipTextModel::Output ClipTextModel::operator()(const at::Tensor& ids, bool keep_hidden_states) const {
   T3D_CHECK(ids.dim() == 2 && ids.scalar_type() == at::kLong && ids.numel() > 0, "ids ", ids.sizes());
   const int64_t n = ids.size(1);
   if (n > config_.n_positions)
     throw UserError(cat("the text encoder takes ", config_.n_positions, " tokens, found ", n, "."));
-  const int64_t low = ids.min().item<int64_t>(), high = ids.max().item<int64_t>();
-  if (low < 0 || high >= config_.n_words)
-    throw UserError(cat("token ", low < 0 ? low : high, " is not in the text encoder's vocabulary of ",
-                        config_.n_words, ". Use the tokenizer of the same model."));
+  if (ids.is_cpu()) check_ids(ids);
   auto x = (words_(ids) + positions_.weight.slice(0, 0, n)).to(compute_type_);  // [B,N,C]
   Output out;
   for (const auto& layer : layers_) {

@@ -35,8 +35,11 @@ class ClipTextModel {
 
   /// Does not call weights.check().
   ClipTextModel(const ClipTextConfig& config, const Weights& weights);
-  /// ids [B,N] int64, N of at most n_positions. Throws UserError for ids that are not in the vocabulary.
+  /// ids [B,N] int64, N of at most n_positions. Ids on the CPU are checked; on a device that would make the
+  /// host wait for it, so check_ids is the caller's to call.
   Output operator()(const at::Tensor& ids, bool keep_hidden_states = false) const;
+  /// Throws UserError for ids that are not in the vocabulary.
+  void check_ids(const at::Tensor& ids) const;
   const ClipTextConfig& config() const { return config_; }
 
  private:

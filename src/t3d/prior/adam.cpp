@@ -12,74 +12,97 @@ namespace t3d::prior {
 namespace {
 
 const char* const kSets[4] = {"weight.", "first.", "second.", "average."};
+constexpr int64_t kAlignment = 64;  // numbers: vector loads of every type stay aligned
+
+int64_t volume(const std::vector<int64_t>& shape) {
+  int64_t n = 1;
+  for (const int64_t size : shape) n *= size;
+  return n;
+}
 
 }  // namespace
 
+at::Tensor Adam::Place::in(const at::Tensor& buffer) const {
+  return buffer.narrow(0, first, volume(shape)).view(shape);
+}
+
 Adam::Adam(const std::map<std::string, at::Tensor>& parameters, const Options& options) : options_(options) {
+  T3D_CHECK(!parameters.empty(), "nothing to learn");
+  const c10::NoGradGuard no_grad;
+  int64_t n = 0;
   for (const auto& [name, tensor] : parameters) {
-    names_.push_back(name);
-    weights_.push_back(tensor);
-    first_.push_back(at::zeros_like(tensor));
-    second_.push_back(at::zeros_like(tensor));
-    average_.push_back(tensor.detach().clone());
-    weights_.back().set_requires_grad(true);
+    places_.push_back({name, n, tensor.sizes().vec()});
+    n += (tensor.numel() + kAlignment - 1) / kAlignment * kAlignment;
+  }
+  weights_ = at::zeros({n}, parameters.begin()->second.options().dtype(at::kFloat));
+  size_t i = 0;
+  for (const auto& entry : parameters) places_[i++].in(weights_).copy_(entry.second);
+  first_ = at::zeros_like(weights_);
+  second_ = at::zeros_like(weights_);
+  average_ = weights_.clone();
+  const at::ScalarType type = options.compute_type;
+  seen_ = type == at::kFloat ? weights_ : weights_.to(type);
+  gradients_ = at::zeros_like(seen_);
+  i = 0;
+  for (const auto& entry : parameters) {
+    at::Tensor tensor = entry.second;  // the same object as the network's
+    tensor.set_requires_grad(false);
+    tensor.set_data(places_[i].in(seen_));
+    tensor.set_requires_grad(true);
+    tensor.mutable_grad() = places_[i++].in(gradients_);
   }
 }
 
 double Adam::step(double learning_rate) {
   const c10::NoGradGuard no_grad;
-  std::vector<at::Tensor> grads;
-  for (const at::Tensor& w : weights_) grads.push_back(w.grad().defined() ? w.grad() : at::zeros_like(w));
-  std::vector<at::Tensor> squares;
-  for (const at::Tensor& norm : at::_foreach_norm(grads)) squares.push_back(norm.reshape({}));
-  const double norm = at::stack(squares).to(at::kDouble).norm().item<double>();
-  for (at::Tensor& w : weights_) w.mutable_grad() = at::Tensor();
-  if (!std::isfinite(norm)) return norm;
-
+  at::Tensor g = gradients_.to(at::kFloat);
+  const double norm = at::norm(g, 2, at::kDouble).item<double>();
+  if (!std::isfinite(norm)) {
+    gradients_.zero_();
+    return norm;
+  }
   ++n_steps_;
-  if (norm > options_.max_grad_norm) at::_foreach_mul_(grads, options_.max_grad_norm / norm);
+  if (norm > options_.max_grad_norm) g.mul_(options_.max_grad_norm / norm);
   const double t = static_cast<double>(n_steps_);
-  at::_foreach_mul_(first_, options_.beta1);
-  at::_foreach_add_(first_, grads, 1 - options_.beta1);
-  at::_foreach_mul_(second_, options_.beta2);
-  at::_foreach_addcmul_(second_, grads, grads, 1 - options_.beta2);
-  auto scale = at::_foreach_sqrt(second_);
-  at::_foreach_mul_(scale, 1 / std::sqrt(1 - std::pow(options_.beta2, t)));
-  at::_foreach_add_(scale, options_.epsilon);
-  if (options_.weight_decay > 0) at::_foreach_mul_(weights_, 1 - learning_rate * options_.weight_decay);
-  at::_foreach_addcdiv_(weights_, first_, scale, -learning_rate / (1 - std::pow(options_.beta1, t)));
-  const double decay = std::min(options_.ema_decay, (1 + t) / (10 + t));
-  at::_foreach_mul_(average_, decay);
-  at::_foreach_add_(average_, weights_, 1 - decay);
+  first_.mul_(options_.beta1).add_(g, 1 - options_.beta1);
+  second_.mul_(options_.beta2).addcmul_(g, g, 1 - options_.beta2);
+  const auto scale =
+      second_.sqrt().mul_(1 / std::sqrt(1 - std::pow(options_.beta2, t))).add_(options_.epsilon);
+  if (options_.weight_decay > 0) weights_.mul_(1 - learning_rate * options_.weight_decay);
+  weights_.addcdiv_(first_, scale, -learning_rate / (1 - std::pow(options_.beta1, t)));
+  average_.lerp_(weights_, 1 - std::min(options_.ema_decay, (1 + t) / (10 + t)));
+  if (!seen_.is_same(weights_)) seen_.copy_(weights_);
+  gradients_.zero_();
   return norm;
 }
 
 std::map<std::string, at::Tensor> Adam::averaged() const {
   std::map<std::string, at::Tensor> out;
-  for (size_t i = 0; i < names_.size(); ++i) out.emplace(names_[i], average_[i]);
+  for (const Place& place : places_) out.emplace(place.name, place.in(average_));
   return out;
 }
 
 std::map<std::string, at::Tensor> Adam::state() const {
   std::map<std::string, at::Tensor> out;
-  const std::vector<at::Tensor>* sets[4] = {&weights_, &first_, &second_, &average_};
+  const at::Tensor* sets[4] = {&weights_, &first_, &second_, &average_};
   for (int s = 0; s < 4; ++s)
-    for (size_t i = 0; i < names_.size(); ++i) out.emplace(kSets[s] + names_[i], (*sets[s])[i].detach());
+    for (const Place& place : places_) out.emplace(kSets[s] + place.name, place.in(*sets[s]));
   return out;
 }
 
 void Adam::restore(const std::map<std::string, at::Tensor>& state, int64_t n_steps) {
   const c10::NoGradGuard no_grad;
-  std::vector<at::Tensor>* sets[4] = {&weights_, &first_, &second_, &average_};
+  const at::Tensor* sets[4] = {&weights_, &first_, &second_, &average_};
   for (int s = 0; s < 4; ++s)
-    for (size_t i = 0; i < names_.size(); ++i) {
-      const auto entry = state.find(kSets[s] + names_[i]);
-      at::Tensor& to = (*sets[s])[i];
-      if (entry == state.end() || entry->second.sizes() != to.sizes())
-        throw UserError(cat("the checkpoint has no tensor ", kSets[s], names_[i], " of shape ", to.sizes(),
+    for (const Place& place : places_) {
+      const auto entry = state.find(kSets[s] + place.name);
+      if (entry == state.end() || entry->second.sizes() != at::IntArrayRef(place.shape))
+        throw UserError(cat("the checkpoint has no tensor ", kSets[s], place.name, " of shape ",
+                            at::IntArrayRef(place.shape),
                             ". Resume with the configuration of the run that wrote it."));
-      to.copy_(entry->second);
+      place.in(*sets[s]).copy_(entry->second);
     }
+  if (!seen_.is_same(weights_)) seen_.copy_(weights_);
   n_steps_ = n_steps;
 }
 

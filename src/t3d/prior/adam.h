@@ -14,13 +14,19 @@ namespace t3d::prior {
 ///   m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2
 ///   w = (1 - lr decay) w - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
 ///   average = d average + (1 - d) w,  d = min(ema_decay, (1 + t) / (10 + t))
+///
+/// All tensors lie in one buffer, so a step is a dozen kernels however many there are, and processes that
+/// train together exchange one gradient. Weights, moments and average are in single precision; with
+/// `compute_type` bfloat16 the networks see rounded copies of the weights, and leave gradients of that type.
 class Adam {
  public:
   struct Options {
     double beta1 = 0.9, beta2 = 0.99, epsilon = 1e-8, weight_decay = 0, max_grad_norm = 1, ema_decay = 0.999;
+    at::ScalarType compute_type = at::kFloat;
   };
 
-  /// Leaf tensors of one type and device, by name; they are marked as learned.
+  /// Leaf tensors of single precision on one device, by name. Each stays the object that it is, but its
+  /// values move into this optimizer's buffer in the compute type, and it is marked as learned.
   Adam(const std::map<std::string, at::Tensor>& parameters, const Options& options);
 
   /// One step with the gradients that backward() left, which are cleared. Returns their norm before clipping.
@@ -28,6 +34,9 @@ class Adam {
   double step(double learning_rate);
 
   int64_t n_steps() const { return n_steps_; }
+  /// What backward() adds to, of all parameters in a row: [n] of the compute type. Those without a gradient
+  /// have zeros.
+  const at::Tensor& gradients() const { return gradients_; }
   /// The averaged weights by name.
   std::map<std::string, at::Tensor> averaged() const;
   /// Weights, moments and average: what a checkpoint keeps. restore() checks names and shapes.
@@ -35,9 +44,18 @@ class Adam {
   void restore(const std::map<std::string, at::Tensor>& state, int64_t n_steps);
 
  private:
+  struct Place {
+    std::string name;
+    int64_t first;
+    std::vector<int64_t> shape;
+    at::Tensor in(const at::Tensor& buffer) const;
+  };
+
   Options options_;
-  std::vector<std::string> names_;
-  std::vector<at::Tensor> weights_, first_, second_, average_;
+  std::vector<Place> places_;
+  at::Tensor weights_, first_, second_, average_;  // [n] float
+  at::Tensor seen_;                                // [n] of the compute type; weights_ itself for float
+  at::Tensor gradients_;                           // [n] of the compute type
   int64_t n_steps_ = 0;
 };
 

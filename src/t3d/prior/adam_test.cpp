@@ -11,7 +11,7 @@ namespace t3d::prior {
 namespace {
 
 TEST(Adam, FollowsTheFormula) {
-  auto w = at::tensor({1.0, -2.0});
+  auto w = at::tensor({1.0f, -2.0f});
   Adam::Options options;
   options.max_grad_norm = 1e9;
   options.weight_decay = 0.1;
@@ -27,19 +27,38 @@ TEST(Adam, FollowsTheFormula) {
         0.01 * (m / (1 - std::pow(0.9, t))) / (std::sqrt(v / (1 - std::pow(0.99, t))) + 1e-8);
     const double d = std::min(0.999, (1.0 + t) / (10.0 + t));
     average = d * average + (1 - d) * x;
-    EXPECT_NEAR(w[0].item<double>(), x, 1e-12);
-    EXPECT_NEAR(adam.averaged().at("w")[0].item<double>(), average, 1e-12);
-    EXPECT_FALSE(w.grad().defined());
+    EXPECT_NEAR(w[0].item<double>(), x, 1e-6);
+    EXPECT_NEAR(adam.averaged().at("w")[0].item<double>(), average, 1e-6);
+    EXPECT_EQ(w.grad().norm().item<double>(), 0);
   }
 }
 
 TEST(Adam, SkipsGradientsThatAreNotFinite) {
-  auto w = at::tensor({1.0});
+  auto w = at::tensor({1.0f});
   Adam adam({{"w", w}}, {});
   (w * NAN).sum().backward();
   EXPECT_FALSE(std::isfinite(adam.step(0.1)));
   EXPECT_EQ(w.item<double>(), 1);
   EXPECT_EQ(adam.n_steps(), 0);
+}
+
+TEST(Adam, NetworksSeeWeightsOfTheComputeType) {
+  auto w = at::tensor({1.0f, 3.0f}), unused = at::ones({3});
+  const auto same_object = w;
+  Adam::Options options;
+  options.compute_type = at::kBFloat16;
+  Adam adam({{"w", w}, {"unused", unused}}, options);
+  EXPECT_EQ(same_object.scalar_type(), at::kBFloat16);
+  w.sum().backward();
+  EXPECT_EQ(adam.gradients().sum().item<double>(), 2);
+  adam.step(1e-4);  // below bfloat16's resolution, so only the weights that are kept move
+  EXPECT_EQ(same_object[0].item<double>(), 1);
+  EXPECT_NEAR(adam.state().at("weight.w")[0].item<double>(), 1 - 1e-4, 1e-6);
+  for (int i = 0; i < 99; ++i) {
+    w.sum().backward();
+    adam.step(1e-4);
+  }
+  EXPECT_NEAR(same_object[0].item<double>(), 0.99, 4e-3);
 }
 
 TEST(Adam, RestoresItsState) {
@@ -49,7 +68,7 @@ TEST(Adam, RestoresItsState) {
       adam.step(0.05);
     }
   };
-  auto whole = at::tensor({1.5, 2.0}), first = whole.clone(), second = at::zeros({2}, at::kDouble);
+  auto whole = at::tensor({1.5f, 2.0f}), first = whole.clone(), second = at::zeros({2});
   Adam a({{"w", whole}}, {}), b({{"w", first}}, {}), c({{"w", second}}, {});
   run(a, whole, 7);
   run(b, first, 3);

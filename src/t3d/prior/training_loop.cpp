@@ -83,7 +83,7 @@ LoopReport run_training(const std::string& kind, const std::string& settings, co
     const int64_t step = adam.n_steps();
     const c10::AutoGradMode with_grad(true);
     const at::Tensor loss = loss_of(step + (n_skipped << 40));
-    loss.backward();
+    if (loss.requires_grad()) loss.backward();
     const double rate = learning_rate_at(config, step), norm = adam.step(rate);
     if (!std::isfinite(norm)) {
       if (++n_in_a_row > kMostSkips)

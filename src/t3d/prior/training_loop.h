@@ -49,8 +49,9 @@ struct LoopReport {
 /// Learning rate at a step: linear warm-up, then a cosine.
 double learning_rate_at(const LoopConfig& config, int64_t step);
 
-/// The loss of one batch, a scalar. `draw` is a different number at every call of a run, from which
-/// everything random has to come: also a step that is tried again after a gradient that was not finite.
+/// The loss of one batch, a scalar; one that needs no gradient has run backward() already. `draw` is a
+/// different number at every call of a run, from which everything random has to come: also a step that is
+/// tried again after a gradient that was not finite.
 using LossOf = std::function<at::Tensor(int64_t draw)>;
 
 /// Optimizes until all steps are done or the time is up. Checkpoints under FOLDER/ckpts, metrics in FOLDER.

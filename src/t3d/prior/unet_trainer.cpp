@@ -9,7 +9,6 @@
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/config/struct_io.h"
 #include "t3d/core/error.h"
-#include "t3d/core/rng.h"
 #include "t3d/diffusion/autoencoder.h"
 #include "t3d/diffusion/model_store.h"
 #include "t3d/diffusion/pipeline.h"
@@ -20,6 +19,8 @@
 #include "t3d/io/image.h"
 #include "t3d/io/json_file.h"
 #include "t3d/io/safetensors.h"
+#include "t3d/prior/device_graph.h"
+#include "t3d/prior/latent_set.h"
 #include "t3d/prior/text_tokens.h"
 #include "t3d/prior/view_set.h"
 
@@ -30,8 +31,6 @@ namespace fs = std::filesystem;
 namespace ds = t3d::diffusion;
 using nlohmann::json;
 
-constexpr uint64_t kBatchStream = 0x07e7;
-constexpr float kDarkestGrey = 0.35f;
 const char* const kUNetPrefix = "unet.";
 const char* const kTextPrefix = "text_encoder.";
 
@@ -85,14 +84,6 @@ json scheduler_json() {
           {"steps_offset", 0}};
 }
 
-/// [N,V,4,4] camera to world -> [N V,16], the distance to the origin made one, as MVDream takes cameras.
-at::Tensor unit_cameras(const at::Tensor& camera_to_world) {
-  auto out = camera_to_world.reshape({-1, 4, 4}).clone();
-  auto place = out.slice(1, 0, 3).select(2, 3);  // [N V,3]
-  place.div_(place.norm(2, 1, true).clamp_min(1e-8));
-  return out.reshape({-1, 16});
-}
-
 ds::Autoencoder open_vae(const std::string& folder, at::ScalarType dtype, c10::Device device) {
   const auto weights = ds::Weights::from(ds::safetensors_source(ds::find_weights(folder)), dtype, device);
   ds::Autoencoder vae(ds::read_autoencoder_config(folder + "/config.json"), weights);
@@ -100,58 +91,32 @@ ds::Autoencoder open_vae(const std::string& folder, at::ScalarType dtype, c10::D
   return vae;
 }
 
-/// What the networks see of one batch, on the device.
-struct Batch {
-  at::Tensor latents;    // [B,C,h,w]
-  at::Tensor camera;     // [B,16], or undefined
-  at::Tensor text_rows;  // [objects,L]
-  int64_t n_views = 1;   // rows of each object
-  at::Tensor timesteps;  // [B]
-};
-
-/// Captioned views with their tokens and cameras.
-class Source {
- public:
-  Source(const std::string& folder, const std::string& tokenizer, c10::Device device)
-      : views(folder, device),
-        table(tokenize(tokenizer, views.captions())),
-        cameras(unit_cameras(views.camera_to_world()).to(device)) {
-    table.ids = table.ids.to(device);
-  }
-  ViewSet views;
-  TokenTable table;
-  at::Tensor cameras;  // [N V,16]
-};
-
 class Trainer {
  public:
   Trainer(const UNetTraining& config, const TrainingRun& run)
-      : config_(config),
+      : config_(checked(config)),
         run_(run),
         dtype_(config.bf16 && run.device.is_cuda() ? at::kBFloat16 : at::kFloat),
         vae_(open_vae(config.vae, dtype_, run.device)),
-        source_(config.data, prepared_tokenizer(), run.device),
+        source_(config.data, prepared_tokenizer(), vae_, config.n_views, config.backgrounds, config.seed,
+                run.device),
         unet_weights_(weights_of("unet")),
         text_weights_(weights_of("text_encoder")),
         unet_(checked_config(), unet_weights_),
         text_(ds::ClipTextConfig::from_json(text_json(), "the configuration"),
               text_weights_.at("text_model")),
         schedule_(schedule().to(run.device)),
-        adam_(parameters(), {0.9, 0.99, 1e-8, config.weight_decay, 1, config.ema_decay}) {
+        adam_(parameters(), {0.9, config.beta2, 1e-8, config.weight_decay, 1, config.ema_decay, dtype_}),
+        step_([this](const std::vector<at::Tensor>& in) { return step_on(in); },
+              config.cuda_graphs ? run.device : c10::Device(c10::kCPU)) {
     unet_weights_.check();
     text_weights_.check();
     unet_.compute_type = dtype_;
-    if (config.batch % config.n_views != 0)
-      throw UserError(
-          cat("batch is ", config.batch, ", expected a multiple of n_views (", config.n_views, ")."));
-    if (source_.views.n_views() < config.n_views)
-      throw UserError(cat(config.data, ": has ", source_.views.n_views(),
-                          " views of an object, expected at least ", config.n_views, " (n_views)."));
   }
 
   UNetReport operator()() {
     const auto loop = run_training("unet", config::write_yaml(config::write_struct(config_)), config_, run_,
-                                   adam_, [this](int64_t draw) { return loss_of(draw); });
+                                   adam_, [this](int64_t draw) { return step(draw); });
     write_model();
     UNetReport report{loop.finished, loop.steps, 0};
     if (!config_.val_data.empty()) report.val_loss = measure();
@@ -160,6 +125,12 @@ class Trainer {
   }
 
  private:
+  static const UNetTraining& checked(const UNetTraining& c) {
+    if (c.batch % c.n_views != 0)
+      throw UserError(cat("batch is ", c.batch, ", expected a multiple of n_views (", c.n_views, ")."));
+    return c;
+  }
+
   std::string tokenizer_folder() const { return run_.folder + "/tokenizer"; }
 
   std::string prepared_tokenizer() const {
@@ -188,11 +159,11 @@ class Trainer {
   }
 
   ds::UNetConfig checked_config() const {
-    const int64_t reduction = vae_.config().reduction(), side = source_.views.resolution();
-    if (side % (reduction << (config_.block_channels.size() - 1)) != 0)
-      throw UserError(cat("the pictures are ", side, " pixels wide, expected a multiple of ",
-                          reduction << (config_.block_channels.size() - 1), "."));
-    return unet_config(config_, vae_.config().latent_channels, side / reduction);
+    const int64_t side = source_.latent_size(), halvings = config_.block_channels.size() - 1;
+    if (side % (int64_t{1} << halvings) != 0)
+      throw UserError(cat("the latents are ", side, " wide, expected a multiple of ", int64_t{1} << halvings,
+                          " for ", halvings + 1, " block_channels."));
+    return unet_config(config_, vae_.config().latent_channels, side);
   }
 
   json text_json() const {
@@ -210,58 +181,31 @@ class Trainer {
     return all;
   }
 
-  /// A function of source, seed and draw.
-  Batch draw_batch(const Source& source, int64_t n_pictures, uint64_t seed, int64_t draw,
-                   bool learning) const {
-    Rng rng(seed, kBatchStream + (static_cast<uint64_t>(draw) << 16));
-    const bool single = learning && rng.uniform() < config_.single_view_share;
-    const bool has_camera = !(single && rng.uniform() < config_.camera_dropout);
-    Batch batch;
-    batch.n_views = single ? 1 : config_.n_views;
-    const int64_t n_objects = n_pictures / batch.n_views, stored = source.views.n_views();
-    auto index = at::empty({n_pictures}, at::kLong), rows = at::empty({n_objects}, at::kLong),
-         t = at::empty({n_pictures}, at::kLong);
-    auto grey = at::empty({n_pictures}, at::kFloat);
-    for (int64_t i = 0; i < n_objects; ++i) {
-      const int64_t object = rng.below(static_cast<uint32_t>(source.views.n_objects()));
-      const auto& first = source.table.first_row;
-      const int64_t row = first[static_cast<size_t>(object)],
-                    n_rows = first[static_cast<size_t>(object) + 1] - row;
-      const bool empty = n_rows == 0 || (learning && rng.uniform() < config_.caption_dropout);
-      rows.data_ptr<int64_t>()[i] =
-          empty ? source.table.empty_row() : row + rng.below(static_cast<uint32_t>(n_rows));
-      const float shade = rng.uniform(kDarkestGrey, 1);
-      const int64_t time = rng.below(static_cast<uint32_t>(schedule_.n_steps()));
-      const int64_t view = single ? rng.below(static_cast<uint32_t>(stored)) : 0;
-      for (int64_t k = 0; k < batch.n_views; ++k) {
-        const int64_t to = i * batch.n_views + k;
-        index.data_ptr<int64_t>()[to] = object * stored + view + k;
-        grey.data_ptr<float>()[to] = shade;
-        t.data_ptr<int64_t>()[to] = time;
-      }
-    }
-    batch.text_rows = source.table.ids.index_select(0, rows.to(run_.device));
-    batch.timesteps = t.to(run_.device);
-    if (has_camera) batch.camera = source.cameras.index_select(0, index.to(run_.device));
-    at::manual_seed(seed * 1000003 + static_cast<uint64_t>(draw));
-    const c10::NoGradGuard no_grad;
-    const auto posterior = vae_.encode(source.views.pictures(index, grey));
-    batch.latents = posterior.sample(at::randn_like(posterior.mean)) * vae_.config().scaling_factor;
-    return batch;
+  BatchMix mix() const {
+    return {config_.batch,          config_.n_views,        schedule_.n_steps(), config_.single_view_share,
+            config_.camera_dropout, config_.caption_dropout};
   }
 
-  at::Tensor loss_on(const Batch& b, const ds::UNet& unet, const ds::ClipTextModel& text) const {
-    const auto words = text(b.text_rows).last_hidden_state.repeat_interleave(b.n_views, 0);  // [B,L,C]
-    const auto noise = at::randn_like(b.latents);
+  at::Tensor loss_on(const LatentBatch& b, const ds::UNet& unet, const ds::ClipTextModel& text) const {
     ds::UNetExtra extra;
     extra.camera = b.camera;
-    extra.n_views = b.n_views;
-    const auto made = unet(schedule_.add_noise(b.latents, noise, b.timesteps), b.timesteps, words, extra);
-    return (made - schedule_.velocity(b.latents, noise, b.timesteps)).square().mean();
+    extra.n_views = b.latents.size(0) / b.text_rows.size(0);
+    const auto words = text(b.text_rows).last_hidden_state.repeat_interleave(extra.n_views, 0);  // [B,L,C]
+    const auto made = unet(schedule_.add_noise(b.latents, b.noise, b.timesteps), b.timesteps, words, extra);
+    return (made - schedule_.velocity(b.latents, b.noise, b.timesteps)).square().mean();
   }
 
-  at::Tensor loss_of(int64_t draw) const {
-    return loss_on(draw_batch(source_, config_.batch, config_.seed, draw, true), unet_, text_);
+  /// One batch's loss, detached; its gradients are in the optimizer.
+  at::Tensor step(int64_t draw) {
+    const LatentBatch b = source_.draw(mix(), config_.seed, draw);
+    return step_({b.latents, b.noise, b.timesteps, b.text_rows, b.camera});
+  }
+
+  /// What is recorded.
+  at::Tensor step_on(const std::vector<at::Tensor>& in) const {
+    const auto loss = loss_on({in[0], in[1], in[2], in[3], in[4]}, unet_, text_);
+    loss.backward();
+    return loss.detach();
   }
 
   void write_model() const {
@@ -296,13 +240,14 @@ class Trainer {
     unet_weights.check();
     unet.compute_type = dtype_;
     const auto text = ds::load_clip_text_model(run_.folder + "/text_encoder", at::kFloat, run_.device);
-    const Source other(config_.val_data, tokenizer_folder(), run_.device);
+    const LatentSet other(config_.val_data, tokenizer_folder(), vae_, config_.n_views, 1, config_.seed,
+                          run_.device);
     constexpr int64_t kObjects = 8;
+    const BatchMix whole{kObjects * config_.n_views, config_.n_views, schedule_.n_steps()};
     const int64_t n = (config_.val_objects + kObjects - 1) / kObjects;
     double sum = 0;
     for (int64_t i = 0; i < n; ++i)
-      sum += loss_on(draw_batch(other, kObjects * config_.n_views, config_.seed + 1, i, false), unet, text)
-                 .item<double>();
+      sum += loss_on(other.draw(whole, config_.seed + 1, i), unet, text).item<double>();
     return sum / static_cast<double>(n);
   }
 
@@ -338,12 +283,13 @@ class Trainer {
   TrainingRun run_;
   at::ScalarType dtype_;
   ds::Autoencoder vae_;
-  Source source_;
+  LatentSet source_;
   ds::Weights unet_weights_, text_weights_;
   ds::UNet unet_;
   ds::ClipTextModel text_;
   ds::NoiseSchedule schedule_;
   Adam adam_;
+  DeviceGraph step_;
 };
 
 }  // namespace

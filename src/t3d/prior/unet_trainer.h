@@ -21,9 +21,10 @@ struct UNetTraining : LoopConfig {
   std::vector<int> block_channels = {64, 160, 224}, n_heads = {2, 5, 7}, attention = {0, 1, 1};
   int layers_per_block = 1, norm_groups = 32;
   int text_channels = 160, text_layers = 4, text_heads = 5, text_length = 32, most_merges = 8192;
-  int n_views = 4, val_objects = 64;
+  int n_views = 4, backgrounds = 4, val_objects = 64;
   float single_view_share = 0.3f, camera_dropout = 0.5f, caption_dropout = 0.1f;
-  bool bf16 = true;
+  float beta2 = 0.99f;
+  bool bf16 = true, cuda_graphs = true;
   std::vector<std::string> captions;
 
   template <class V>
@@ -45,11 +46,14 @@ struct UNetTraining : LoopConfig {
     v("text_length", text_length, in_range(8, 77), "tokens of a caption, with start and end");
     v("most_merges", most_merges, in_range(0, 100000), "bound of the vocabulary that is learned");
     v("n_views", n_views, in_range(1, 64), "orbit views of an object: the first of the data's views");
+    v("backgrounds", backgrounds, in_range(1, 64), "greys before which each object is encoded");
     v("single_view_share", single_view_share, in_range(0.0, 1.0), "of batches that are single views");
     v("camera_dropout", camera_dropout, in_range(0.0, 1.0), "of those that are told no camera");
     v("caption_dropout", caption_dropout, in_range(0.0, 1.0), "of objects that are told no caption");
     v("bf16", bf16, any(), "activations in bfloat16 on CUDA");
+    v("cuda_graphs", cuda_graphs, any(), "record a step once and replay it, on CUDA");
     visit_loop(v);
+    v("beta2", beta2, in_range(0.5, 0.99999), "decay of Adam's second moment");
     v("val_objects", val_objects, in_range(1, 100000), "objects that are measured in the end");
     v("captions", captions, any(), "of the contact sheet of samples");
   }

@@ -23,11 +23,15 @@ ViewSet::ViewSet(const std::string& folder, c10::Device device) {
 }
 
 at::Tensor ViewSet::pictures(const at::Tensor& index, const at::Tensor& grey) const {
+  return pictures(index, grey, rgba_.device());
+}
+
+at::Tensor ViewSet::pictures(const at::Tensor& index, const at::Tensor& grey, c10::Device device) const {
   const int64_t r = resolution();
-  const auto picked = rgba_.view({-1, r, r, 4}).index_select(0, index.to(rgba_.device()));
+  const auto picked = rgba_.view({-1, r, r, 4}).index_select(0, index.to(rgba_.device())).to(device);
   const auto x = picked.permute({0, 3, 1, 2}).to(at::kFloat) / 255;  // [B,4,R,R]
   const auto alpha = x.slice(1, 3, 4);
-  const auto behind = grey.to(rgba_.device()).view({-1, 1, 1, 1});
+  const auto behind = grey.to(device).view({-1, 1, 1, 1});
   return (x.slice(1, 0, 3) * alpha + behind * (1 - alpha)) * 2 - 1;
 }
 

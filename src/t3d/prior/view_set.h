@@ -21,8 +21,9 @@ class ViewSet {
   const at::Tensor& camera_to_world() const { return camera_to_world_; }  ///< [N,V,4,4] on the CPU
 
   /// Pictures of views by flat index (object * n_views + view), [B] int64, before backgrounds of one grey
-  /// each, [B] in [0,1]. Returns [B,3,R,R] float in [-1,1].
+  /// each, [B] in [0,1]. Returns [B,3,R,R] float in [-1,1], where the set lies, or on `device`.
   at::Tensor pictures(const at::Tensor& index, const at::Tensor& grey) const;
+  at::Tensor pictures(const at::Tensor& index, const at::Tensor& grey, c10::Device device) const;
 
  private:
   at::Tensor rgba_;  // [N,V,R,R,4]
