@@ -22,4 +22,11 @@ at::Tensor orbit_cameras(int64_t n, double elevation_deg, double azimuth_deg, do
   return out;
 }
 
+at::Tensor unit_cameras(const at::Tensor& camera_to_world) {
+  auto out = camera_to_world.detach().reshape({-1, 4, 4}).clone();
+  auto place = out.slice(1, 0, 3).select(2, 3);  // [N,3]
+  place.div_(place.norm(2, 1, true).clamp_min(1e-8));
+  return out.reshape({-1, 16});
+}
+
 }  // namespace t3d::diffusion

@@ -7,6 +7,7 @@
 #include "t3d/core/interrupt.h"
 #include "t3d/core/progress.h"
 #include "t3d/core/rng.h"
+#include "t3d/diffusion/view_cameras.h"
 #include "t3d/prior/view_set.h"
 
 namespace t3d::prior {
@@ -15,14 +16,6 @@ namespace {
 constexpr uint64_t kBatchStream = 0x07e7, kGreyStream = 0x93e7;
 constexpr float kDarkestGrey = 0.35f;
 constexpr int64_t kEncodedAtOnce = 128;
-
-/// [N,V,4,4] camera to world -> [N V,16], the distance to the origin made one, as MVDream takes cameras.
-at::Tensor unit_cameras(const at::Tensor& camera_to_world) {
-  auto out = camera_to_world.reshape({-1, 4, 4}).clone();
-  auto place = out.slice(1, 0, 3).select(2, 3);  // [N V,3]
-  place.div_(place.norm(2, 1, true).clamp_min(1e-8));
-  return out.reshape({-1, 16});
-}
 
 /// Numbers that the CPU draws for a batch, in one buffer: one copy to the device.
 struct Draws {
@@ -54,7 +47,7 @@ LatentSet::LatentSet(const std::string& folder, const std::string& tokenizer,
                         reduction, " for this autoencoder."));
   table_ = tokenize(tokenizer, views.captions());
   table_.ids = table_.ids.to(device);
-  cameras_ = unit_cameras(views.camera_to_world()).to(device);
+  cameras_ = diffusion::unit_cameras(views.camera_to_world()).to(device);
 
   const int64_t n = views.n_objects() * views.n_views(), h = side / reduction;
   latents_ = at::empty({n_backgrounds, n, vae.config().latent_channels, h, h},
