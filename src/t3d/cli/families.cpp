@@ -7,6 +7,8 @@
 #include "t3d/field/encoding.h"
 #include "t3d/field/geometry.h"
 #include "t3d/field/network.h"
+#include "t3d/guidance/guidance.h"
+#include "t3d/guidance/prompt_processor.h"
 #include "t3d/render/renderer.h"
 #include "t3d/shading/background.h"
 #include "t3d/shading/material.h"
@@ -54,8 +56,14 @@ void table(std::ostream& out, const std::vector<config::FieldInfo>& fields) {
 }  // namespace
 
 std::vector<FamilyInfo> families() {
-  return {field::encodings().describe(),   field::networks().describe(),      field::geometries().describe(),
-          shading::materials().describe(), shading::backgrounds().describe(), render::renderers().describe()};
+  return {field::encodings().describe(),
+          field::networks().describe(),
+          field::geometries().describe(),
+          shading::materials().describe(),
+          shading::backgrounds().describe(),
+          render::renderers().describe(),
+          guidance::prompt_processors().describe(),
+          guidance::guidances().describe()};
 }
 
 std::string list_text(const std::vector<FamilyInfo>& all) {

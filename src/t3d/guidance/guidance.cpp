@@ -1,18 +1,28 @@
 #include "t3d/guidance/guidance.h"
 
-#include "t3d/guidance/prompt_processor.h"
+#include "t3d/guidance/multiview_asd.h"
+#include "t3d/guidance/multiview_sds.h"
+#include "t3d/guidance/stable_diffusion_prompts.h"
 
 namespace t3d::guidance {
 
 void Guidance::collect(const std::string&, NamedTensors&, NamedTensors&) const {}
 
 const GuidanceRegistry& guidances() {
-  static const GuidanceRegistry table("guidance", "how a prompt becomes a gradient", {});
+  static const GuidanceRegistry table(
+      "guidance", "how a diffusion model's opinion of the pictures becomes a gradient",
+      {GuidanceRegistry::entry<MultiviewSds>("multiview-diffusion-guidance",
+                                             "score distillation by an MVDream-like model"),
+       GuidanceRegistry::entry<MultiviewAsd>("mvdream-asynchronous-score-distillation-guidance",
+                                             "asynchronous score distillation by an MVDream-like model")});
   return table;
 }
 
 const PromptProcessorRegistry& prompt_processors() {
-  static const PromptProcessorRegistry table("prompt-processor", "how a prompt becomes embeddings", {});
+  static const PromptProcessorRegistry table(
+      "prompt-processor", "how a prompt becomes embeddings",
+      {PromptProcessorRegistry::entry<StableDiffusionPrompts>("stable-diffusion-prompt-processor",
+                                                              "CLIP embeddings of a prompt and its views")});
   return table;
 }
 

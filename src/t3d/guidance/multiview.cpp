@@ -1,0 +1,45 @@
+#include "t3d/guidance/multiview.h"
+
+#include <ATen/ATen.h>
+
+#include "t3d/core/error.h"
+#include "t3d/diffusion/view_cameras.h"
+
+namespace t3d::guidance {
+
+MultiviewDistillation::MultiviewDistillation(std::shared_ptr<const Model> model,
+                                             const MultiviewConfig& config)
+    : ScoreDistillation(std::move(model), config, {config.min_step_percent, config.max_step_percent}),
+      guidance_scale_(config.guidance_scale),
+      n_views_(config.n_view),
+      view_dependent_(config.view_dependent_prompting) {}
+
+diffusion::Condition MultiviewDistillation::condition(const Views& views, at::Tensor text,
+                                                      int64_t n_blocks) const {
+  diffusion::Condition out;
+  out.text = std::move(text);
+  out.n_views = n_views_;
+  if (model().takes_cameras) {
+    const auto& poses = views.camera_to_world;
+    T3D_CHECK(poses.defined() && poses.dim() == 3 && poses.size(0) == views.rgb.size(0),
+              "camera_to_world must be [B,4,4]");
+    out.camera =
+        diffusion::unit_cameras(poses.to(device(), at::kFloat)).repeat({n_blocks, 1});  // [n_blocks B,16]
+  }
+  return out;
+}
+
+at::Tensor MultiviewDistillation::text_of(const Views& views, const PromptEmbeddings& prompt) const {
+  return prompt.text(views.angles, view_dependent_);
+}
+
+std::shared_ptr<const Model> open_multiview(const MultiviewConfig& config, const GuidanceContext& context) {
+  auto model = open_for(config, config.ckpt_path.value_or(config.model_name), context);
+  if (!model->takes_cameras)
+    throw UserError(cat(model->name,
+                        ": its UNet takes no cameras, expected an MVDream-like model. Name one "
+                        "in guidance.model_name, or use stable-diffusion-guidance."));
+  return model;
+}
+
+}  // namespace t3d::guidance

@@ -1,0 +1,60 @@
+#include "t3d/guidance/multiview_sds.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+namespace t3d::guidance {
+
+GuidanceOutput MultiviewSds::operator()(const Views& views, const PromptEmbeddings& prompt, Rng& rng) {
+  check_rows(views);
+  Draws draws;
+  draws.t = range().draw(1, rng, device());
+  draws.noise = draw_normal(latent_shape(views), rng, device());
+  if (!views.is_latent) draws.vae_noise = draw_normal(latent_shape(views), rng, device());
+  return distill(views, prompt, draws);
+}
+
+at::Tensor MultiviewSds::clean_target(const at::Tensor& guided, const at::Tensor& text,
+                                      const at::Tensor& noisy, const at::Tensor& t) const {
+  const auto prediction = model().denoiser->prediction();
+  const auto clean = schedule().clean_of(guided, noisy, t, prediction);
+  const double r = config_.recon_std_rescale;
+  if (r == 0) return clean;
+  // Guidance widens the range of the prediction; Lin et al. 2023, arXiv:2305.08891, section 3.4.
+  const auto spread = [this](const at::Tensor& x) {
+    return x.reshape({-1, n_views() * x[0].numel()}).std(1) + 1e-8;  // [objects]
+  };
+  const auto ratio = spread(schedule().clean_of(text, noisy, t, prediction)) / spread(clean);
+  const auto factor = (r * ratio + (1 - r)).repeat_interleave(n_views()).reshape({-1, 1, 1, 1});  // [B,1,1,1]
+  return clean * factor;
+}
+
+GuidanceOutput MultiviewSds::distill(const Views& views, const PromptEmbeddings& prompt,
+                                     const Draws& draws) const {
+  const auto x = latents_of(pictures(views), views.is_latent, draws.vae_noise);  // [B,C,s,s]
+  const auto& t = draws.t.device;
+  at::Tensor gradient;
+  {
+    const c10::NoGradGuard no_grad;
+    const auto noisy = schedule().add_noise(x.detach(), draws.noise, t);
+    const auto rows =
+        model()
+            .denoiser->predict(at::cat({noisy, noisy}), t, condition(views, text_of(views, prompt), 2))
+            .chunk(2);
+    // Guidance on the raw output: at one x_t noise, velocity and clean sample are linear in each other.
+    const auto guided = rows[1] + guidance_scale() * (rows[0] - rows[1]);
+    if (config_.recon_loss) {
+      gradient = x.detach() - clean_target(guided, rows[0], noisy, t);
+    } else {
+      const auto noise = schedule().noise_of(guided, noisy, t, model().denoiser->prediction());
+      gradient = weights_of(Weighting::Sds, schedule(), t) * (noise - draws.noise);
+    }
+    gradient = cleaned(gradient);
+  }
+  GuidanceOutput out;
+  add_loss(out, "loss_sds", x, gradient);
+  add_metrics(out, gradient);
+  return out;
+}
+
+}  // namespace t3d::guidance
