@@ -12,6 +12,7 @@
 #include "t3d/core/log.h"
 #include "t3d/io/json_file.h"
 #include "t3d/prior/autoencoder_trainer.h"
+#include "t3d/prior/judge_trainer.h"
 #include "t3d/prior/unet_trainer.h"
 
 namespace t3d::cli {
@@ -37,7 +38,7 @@ void check_folder(const PriorCommand& o) {
     throw UserError(cat(o.run.folder, ": the folder exists and is not empty. Pass --resume or --overwrite."));
   for (const char* name :
        {"ckpts", "configs", "csv_logs", "tb_logs", "vae", "unet", "text_encoder", "tokenizer", "scheduler",
-        "model_index.json", "report.json", "reconstructions.png", "samples.png"})
+        "judge", "model_index.json", "report.json", "reconstructions.png", "samples.png", "retrieval.png"})
     fs::remove_all(folder / name);
 }
 
@@ -68,6 +69,22 @@ int train_part(const PriorCommand& o, const prior::UNetTraining& training) {
   return 0;
 }
 
+int train_part(const PriorCommand& o, const prior::JudgeTraining& training) {
+  const auto report = prior::train_judge(training, o.run);
+  io::write_json_file(report_path(o), {{"part", "judge"},
+                                       {"finished", report.finished},
+                                       {"steps", report.steps},
+                                       {"val",
+                                        {{"r_at_1", report.r_at_1},
+                                         {"r_at_1_objects", report.r_at_1_objects},
+                                         {"objects", report.n_objects},
+                                         {"candidates", report.n_candidates}}}});
+  log::info(cat(o.run.folder, "/judge: ", report.steps, " of ", training.steps, " steps, ",
+                100 * report.r_at_1, " % of pictures know their caption among ", report.n_candidates,
+                report.finished ? "" : "; --resume goes on"));
+  return 0;
+}
+
 /// Reads the configuration of one part, keeps a copy, and trains.
 template <class Training>
 int train(PriorCommand& o, const config::Node& root) {
@@ -88,8 +105,8 @@ int train_prior(PriorCommand o) {
   const std::string name = part != nullptr && part->is_string() ? std::get<std::string>(part->value) : "";
   if (name == "autoencoder") return train<prior::AutoencoderTraining>(o, root);
   if (name == "unet") return train<prior::UNetTraining>(o, root);
-  throw UserError(cat(o.config_file, ": part is \"", name,
-                      "\", expected autoencoder or unet. The judge cannot be trained yet."));
+  if (name == "judge") return train<prior::JudgeTraining>(o, root);
+  throw UserError(cat(o.config_file, ": part is \"", name, "\", expected autoencoder, unet or judge."));
 }
 
 }  // namespace

@@ -11,11 +11,14 @@
 namespace t3d::diffusion {
 namespace {
 
-Conv2d::Shape patch_shape(int64_t patch_size) {
-  Conv2d::Shape shape;
-  shape.kernel = shape.stride = patch_size;
-  shape.padding = 0;
-  return shape;
+/// [B,3,H,W] -> [B,P,3 p p]: squares of p pixels, row by row, each in the order of a kernel's weights.
+at::Tensor squares_of(const at::Tensor& pixels, int64_t p) {
+  const int64_t n = pixels.size(0), rows = pixels.size(2) / p, columns = pixels.size(3) / p;
+  return pixels.slice(2, 0, rows * p)
+      .slice(3, 0, columns * p)
+      .reshape({n, -1, rows, p, columns, p})
+      .permute({0, 2, 4, 1, 3, 5})
+      .reshape({n, rows * columns, -1});
 }
 
 nlohmann::json part(const nlohmann::json& config, const char* key, const std::string& where) {
@@ -52,8 +55,9 @@ ClipModel::ClipModel(const ClipConfig& c, const Weights& w)
       text_(c.text, w.at("text_model")),
       class_embedding_(w.take("vision_model.embeddings.class_embedding", {c.vision.tower.n_channels})),
       logit_scale_(w.take("logit_scale", {}, Init::One)),
-      patches_(w.at("vision_model.embeddings.patch_embedding"), c.vision.n_colours, c.vision.tower.n_channels,
-               patch_shape(c.vision.patch_size), /*has_bias=*/false),
+      patch_weight_(
+          w.take("vision_model.embeddings.patch_embedding.weight",
+                 {c.vision.tower.n_channels, c.vision.n_colours, c.vision.patch_size, c.vision.patch_size})),
       positions_(w.at("vision_model.embeddings.position_embedding"), c.vision.n_patches() + 1,
                  c.vision.tower.n_channels),
       norm_in_(w.at("vision_model.pre_layrnorm"), c.vision.tower.n_channels, c.vision.tower.norm_eps),
@@ -65,13 +69,20 @@ ClipModel::ClipModel(const ClipConfig& c, const Weights& w)
   w.ignore("vision_model.embeddings.position_ids");
 }
 
+void ClipModel::compute_in(at::ScalarType type) {
+  compute_type_ = type;
+  text_.compute_in(type);
+}
+
 ClipModel::Image ClipModel::image(const at::Tensor& pixels) const {
   const int64_t side = config_.vision.image_size;
   T3D_CHECK(pixels.dim() == 4 && pixels.size(1) == config_.vision.n_colours && pixels.size(2) == side &&
                 pixels.size(3) == side,
             "pixels ", pixels.sizes(), ", the model takes [B,3,", side, ",", side, "]");
   const int64_t n = pixels.size(0), channels = config_.vision.tower.n_channels;
-  const auto patches = patches_(pixels.to(compute_type_)).flatten(2).transpose(1, 2);  // [B,P,C]
+  // A convolution whose stride is its kernel is a product, which needs no search for an algorithm.
+  const auto patches = at::linear(squares_of(pixels.to(compute_type_), config_.vision.patch_size),
+                                  patch_weight_.flatten(1).to(compute_type_));  // [B,P,C]
   const auto first = class_embedding_.to(compute_type_).expand({n, 1, channels});
   Image out;
   out.embeddings = at::cat({first, patches}, 1) + positions_.weight.to(compute_type_);  // [B,1+P,C]

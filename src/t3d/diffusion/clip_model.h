@@ -46,13 +46,15 @@ class ClipModel {
   const ClipTextModel& text() const { return text_; }
   /// exp(logit_scale) * cosine: [images,texts]
   at::Tensor logits_per_image(const at::Tensor& image_features, const at::Tensor& text_features) const;
+  /// Arithmetic of both towers in another type than the weights': bfloat16 over single precision, to train.
+  void compute_in(at::ScalarType type);
   const ClipConfig& config() const { return config_; }
 
  private:
   ClipConfig config_;
   ClipTextModel text_;
   at::Tensor class_embedding_, logit_scale_;
-  Conv2d patches_;
+  at::Tensor patch_weight_;  // [C,3,p,p]
   Embedding positions_;
   LayerNorm norm_in_;
   std::vector<ClipLayer> layers_;

@@ -62,7 +62,8 @@ ClipTextModel::Output ClipTextModel::operator()(const at::Tensor& ids, bool keep
   out.last_hidden_state = final_norm_(x);
   const auto is_end = config_.end_id == 2 ? ids : ids.eq(config_.end_id).to(at::kInt);
   const auto place = is_end.argmax(1);  // [B], the first of equals
-  out.pooled = out.last_hidden_state.index({at::arange(ids.size(0), place.options()), place});
+  const auto columns = place.view({-1, 1, 1}).expand({-1, 1, out.last_hidden_state.size(2)});
+  out.pooled = out.last_hidden_state.gather(1, columns).squeeze(1);  // [B,C]
   return out;
 }
 

@@ -40,6 +40,8 @@ class ClipTextModel {
   Output operator()(const at::Tensor& ids, bool keep_hidden_states = false) const;
   /// Throws UserError for ids that are not in the vocabulary.
   void check_ids(const at::Tensor& ids) const;
+  /// Arithmetic in another type than the weights'.
+  void compute_in(at::ScalarType type) { compute_type_ = type; }
   const ClipTextConfig& config() const { return config_; }
 
  private:

@@ -11,8 +11,9 @@ namespace t3d::prior {
 /// A whole folder of captioned views in memory, as 8-bit pictures on the device.
 class ViewSet {
  public:
-  /// Throws UserError when shards differ in views or resolution.
-  ViewSet(const std::string& folder, c10::Device device);
+  /// `resolution`: what pictures are resized to, each colour weighted with its alpha; 0: as they are. Throws
+  /// UserError when shards differ in views or resolution.
+  ViewSet(const std::string& folder, c10::Device device, int64_t resolution = 0);
 
   int64_t n_objects() const { return rgba_.size(0); }
   int64_t n_views() const { return rgba_.size(1); }
