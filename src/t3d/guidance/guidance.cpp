@@ -2,7 +2,10 @@
 
 #include "t3d/guidance/multiview_asd.h"
 #include "t3d/guidance/multiview_sds.h"
+#include "t3d/guidance/stable_diffusion_asd.h"
 #include "t3d/guidance/stable_diffusion_prompts.h"
+#include "t3d/guidance/stable_diffusion_sds.h"
+#include "t3d/guidance/stable_diffusion_vsd.h"
 
 namespace t3d::guidance {
 
@@ -11,7 +14,14 @@ void Guidance::collect(const std::string&, NamedTensors&, NamedTensors&) const {
 const GuidanceRegistry& guidances() {
   static const GuidanceRegistry table(
       "guidance", "how a diffusion model's opinion of the pictures becomes a gradient",
-      {GuidanceRegistry::entry<MultiviewSds>("multiview-diffusion-guidance",
+      {GuidanceRegistry::entry<StableDiffusionSds>(
+           "stable-diffusion-guidance", "score distillation (SDS) and score Jacobian chaining (SJC)"),
+       GuidanceRegistry::entry<StableDiffusionVsd>(
+           "stable-diffusion-vsd-guidance", "variational score distillation, for any number of particles"),
+       GuidanceRegistry::entry<StableDiffusionAsd>(
+           "stable-diffusion-asynchronous-score-distillation-guidance",
+           "asynchronous score distillation; with plus_ratio 0 classifier score distillation"),
+       GuidanceRegistry::entry<MultiviewSds>("multiview-diffusion-guidance",
                                              "score distillation by an MVDream-like model"),
        GuidanceRegistry::entry<MultiviewAsd>("mvdream-asynchronous-score-distillation-guidance",
                                              "asynchronous score distillation by an MVDream-like model")});

@@ -34,7 +34,10 @@ std::shared_ptr<const Model> open_model(const ModelRequest& request) {
   const auto scheduler = ds::SchedulerConfig::from_json(config_of("scheduler"), place("scheduler"));
   model->schedule = ds::NoiseSchedule(scheduler.schedule).to(request.device);
 
-  const auto unet_config = ds::unet_config_from_json(config_of("unet"), place("unet"));
+  auto unet_config = ds::unet_config_from_json(config_of("unet"), place("unet"));
+  // No parameters and no effect unless labels are given: variational score distillation adds its cameras so.
+  if (unet_config.class_embedding == ds::ClassEmbedding::None)
+    unet_config.class_embedding = ds::ClassEmbedding::Identity;
   const auto unet_weights = ds::Weights::from(ds::open_part(path, "unet"), dtype, request.device);
   const auto unet = std::make_shared<ds::UNet>(unet_config, unet_weights);
   unet_weights.check();

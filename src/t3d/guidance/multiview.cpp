@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include "t3d/core/error.h"
-#include "t3d/diffusion/view_cameras.h"
 
 namespace t3d::guidance {
 
@@ -19,13 +18,8 @@ diffusion::Condition MultiviewDistillation::condition(const Views& views, at::Te
   diffusion::Condition out;
   out.text = std::move(text);
   out.n_views = n_views_;
-  if (model().takes_cameras) {
-    const auto& poses = views.camera_to_world;
-    T3D_CHECK(poses.defined() && poses.dim() == 3 && poses.size(0) == views.rgb.size(0),
-              "camera_to_world must be [B,4,4]");
-    out.camera =
-        diffusion::unit_cameras(poses.to(device(), at::kFloat)).repeat({n_blocks, 1});  // [n_blocks B,16]
-  }
+  const auto cameras = cameras_of(views);  // [B,16]
+  if (cameras.defined()) out.camera = cameras.repeat({n_blocks, 1});
   return out;
 }
 

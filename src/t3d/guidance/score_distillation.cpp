@@ -5,6 +5,7 @@
 
 #include "t3d/core/error.h"
 #include "t3d/diffusion/autoencoder.h"
+#include "t3d/diffusion/view_cameras.h"
 
 namespace t3d::guidance {
 
@@ -75,6 +76,13 @@ at::Tensor ScoreDistillation::latents_of(const at::Tensor& pictures, bool is_lat
                                          const at::Tensor& noise) const {
   if (is_latent) return pictures;
   return model_->vae->to_latents(pictures * 2 - 1, noise);
+}
+
+at::Tensor ScoreDistillation::cameras_of(const Views& views) const {
+  const auto& poses = views.camera_to_world;
+  if (!model_->takes_cameras || !poses.defined()) return {};
+  T3D_CHECK(poses.dim() == 3 && poses.size(0) == views.rgb.size(0), "camera_to_world ", poses.sizes());
+  return diffusion::unit_cameras(poses.to(device(), at::kFloat));
 }
 
 at::Tensor ScoreDistillation::cleaned(const at::Tensor& gradient) const {

@@ -67,6 +67,10 @@ class ScoreDistillation : public Guidance {
   std::vector<int64_t> latent_shape(const Views& views) const;
   void check_rows(const Views& views) const;
 
+  /// [B,16] what a model that takes cameras is told of these; undefined for any other model, and where the
+  /// caller knows no cameras.
+  at::Tensor cameras_of(const Views& views) const;
+
   /// NaN -> 0, infinities -> the largest numbers, elements clamped to +-grad_clip.
   at::Tensor cleaned(const at::Tensor& gradient) const;
   /// Adds 0.5 |x - stopgrad(x - gradient)|^2 / B under `name`: its gradient by x is gradient / B.

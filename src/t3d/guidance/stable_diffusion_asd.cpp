@@ -1,0 +1,49 @@
+#include "t3d/guidance/stable_diffusion_asd.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+namespace t3d::guidance {
+
+GuidanceOutput StableDiffusionAsd::operator()(const Views& views, const PromptEmbeddings& prompt, Rng& rng) {
+  check_rows(views);
+  const int64_t n = views.rgb.size(0);
+  Draws draws;
+  draws.t = range().draw(n, rng, device());
+  const auto uniform = config_.shift.draw(static_cast<size_t>(n), rng);
+  draws.later = Timesteps::of(config_.shift.apply(draws.t.host, uniform, range().min(), schedule().n_steps()),
+                              device());
+  draws.noise = draw_normal(latent_shape(views), rng, device());
+  if (!views.is_latent) draws.vae_noise = draw_normal(latent_shape(views), rng, device());
+  return distill(views, prompt, draws);
+}
+
+GuidanceOutput StableDiffusionAsd::distill(const Views& views, const PromptEmbeddings& prompt,
+                                           const Draws& draws) const {
+  const auto x = latents_of(pictures(views), views.is_latent, draws.vae_noise);  // [B,C,s,s]
+  const auto &t = draws.t.device, &later = draws.later.device;
+  at::Tensor gradient;
+  {
+    const c10::NoGradGuard no_grad;
+    const bool uses_perp_neg = prompt.use_perp_neg() && config_.guidance_perp_neg != 0;
+    const auto text = uses_perp_neg
+                          ? guidance_text(prompt, views.angles, config_.view_dependent_prompting)
+                          : GuidanceText{prompt.text(views.angles, config_.view_dependent_prompting), {}};
+    const auto noisy = schedule().add_noise(x.detach(), draws.noise, t);
+    const auto noisy_later = draws.later.host == draws.t.host
+                                 ? at::Tensor()
+                                 : schedule().add_noise(x.detach(), draws.noise, later);
+    const auto found = GuidedCall{model(), text, cameras_of(views), n_views()}(noisy, t, noisy_later, later);
+    const double s = config_.guidance_scale;
+    const auto guided = uses_perp_neg ? found.noise.perp_neg(s, text.weights * -config_.guidance_perp_neg)
+                                      : found.noise.guided(s);
+    const auto second = found.later.defined() ? found.later : found.noise.text;
+    gradient = cleaned(weights_of(config_.weighting_strategy, schedule(), t) * (guided - second));
+  }
+  GuidanceOutput out;
+  add_loss(out, "loss_asd", x, gradient);
+  add_metrics(out, gradient);
+  return out;
+}
+
+}  // namespace t3d::guidance

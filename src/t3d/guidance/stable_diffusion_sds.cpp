@@ -1,0 +1,95 @@
+#include "t3d/guidance/stable_diffusion_sds.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+
+#include "t3d/core/error.h"
+#include "t3d/core/log.h"
+
+namespace t3d::guidance {
+namespace {
+
+constexpr int64_t kMostLatents = 64;
+
+}  // namespace
+
+std::shared_ptr<const Model> open_stable_diffusion(const StableDiffusionConfig& config,
+                                                   const GuidanceContext& context) {
+  auto model = open_for(config, config.pretrained_model_name_or_path, context);
+  if (model->latent_size <= kMostLatents) return model;
+  auto smaller = std::make_shared<Model>(*model);
+  smaller->latent_size = kMostLatents;
+  return smaller;
+}
+
+void warn_of_token_merging(bool wanted) {
+  if (wanted) log::warning("guidance.token_merging is not built and has no effect: every token is kept.");
+}
+
+at::Tensor image_gradient(const at::Tensor& difference, const at::Tensor& w,
+                          const diffusion::NoiseSchedule& schedule, const at::Tensor& t) {
+  const auto signal = schedule.alphas_cumprod().index_select(0, t).reshape({-1, 1, 1, 1});
+  return w * difference * (signal / (1 - signal)).sqrt();
+}
+
+StableDiffusionSds::StableDiffusionSds(const Config& config, std::shared_ptr<const Model> model)
+    : ScoreDistillation(
+          std::move(model), config,
+          {config.min_step_percent, config.max_step_percent, config.sqrt_anneal, config.trainer_max_steps}),
+      config_(config) {
+  warn_of_token_merging(config.token_merging);
+  if (config.use_sjc && config.use_img_loss)
+    throw UserError(
+        "guidance.use_img_loss: score Jacobian chaining (use_sjc) has no image loss. Set one of the "
+        "two to false.");
+}
+
+GuidanceOutput StableDiffusionSds::operator()(const Views& views, const PromptEmbeddings& prompt, Rng& rng) {
+  check_rows(views);
+  Draws draws;
+  draws.t = range().draw(views.rgb.size(0), rng, device());
+  draws.noise = draw_normal(latent_shape(views), rng, device());
+  if (!views.is_latent) draws.vae_noise = draw_normal(latent_shape(views), rng, device());
+  return distill(views, prompt, draws);
+}
+
+at::Tensor StableDiffusionSds::guided(const GuidanceText& text, const GuidedNoise& noise) const {
+  const double s = config_.guidance_scale;
+  return text.has_perp_neg() ? noise.perp_neg(s, text.weights) : noise.guided(s + 1);
+}
+
+GuidanceOutput StableDiffusionSds::distill(const Views& views, const PromptEmbeddings& prompt,
+                                           const Draws& draws) const {
+  const auto images = pictures(views);                                  // [B,3,S,S]
+  const auto x = latents_of(images, views.is_latent, draws.vae_noise);  // [B,C,s,s]
+  const auto& t = draws.t.device;
+  at::Tensor gradient, of_images;
+  {
+    const c10::NoGradGuard no_grad;
+    const auto text = guidance_text(prompt, views.angles, config_.view_dependent_prompting);
+    // SJC's z / sqrt(1 + sigma^2) is the same number, whatever the schedule.
+    const auto noisy = schedule().add_noise(x.detach(), draws.noise, t);
+    const auto found = guided(text, GuidedCall{model(), text, cameras_of(views), n_views()}(noisy, t).noise);
+    if (config_.use_sjc) {
+      gradient = config_.var_red ? found - draws.noise : found;
+    } else {
+      const auto w = weights_of(config_.weighting_strategy, schedule(), t);  // [B,1,1,1]
+      gradient = w * (found - draws.noise);
+      if (config_.use_img_loss && !views.is_latent) {
+        const auto clean = schedule().clean_of(found, noisy, t, diffusion::Prediction::Epsilon);
+        const auto wanted = decode(clean.permute({0, 2, 3, 1})).permute({0, 3, 1, 2});  // [B,3,S,S]
+        of_images = cleaned(image_gradient(images.detach() - wanted, w, schedule(), t));
+      }
+    }
+    gradient = cleaned(gradient);
+  }
+  GuidanceOutput out;
+  add_loss(out, "loss_sds", x, gradient);
+  if (of_images.defined()) add_loss(out, "loss_sds_img", images, of_images);
+  add_metrics(out, gradient);
+  return out;
+}
+
+}  // namespace t3d::guidance

@@ -1,0 +1,97 @@
+#pragma once
+
+#include "t3d/guidance/classifier_free.h"
+#include "t3d/guidance/score_distillation.h"
+
+namespace t3d::guidance {
+
+/// Keys of guidances by a Stable Diffusion model.
+struct StableDiffusionConfig : DistillationConfig {
+  std::string pretrained_model_name_or_path = "stabilityai/stable-diffusion-2-1-base";
+  double guidance_scale = 7.5;
+  bool view_dependent_prompting = true;
+
+  template <class V>
+  void visit_stable_diffusion(V& v) {
+    v("pretrained_model_name_or_path", pretrained_model_name_or_path, config::any(),
+      "name or path of the model; its latents are at most 64 wide here, as in the reference");
+    v("guidance_scale", guidance_scale, config::any(), "s of classifier-free guidance");
+    v("view_dependent_prompting", view_dependent_prompting, config::any(),
+      "texts with the view's direction instead of the plain prompt");
+    visit_common(v);
+  }
+};
+
+/// Opens the model. A model trained on larger latents than 64 is used at 64 (512 pixels), a smaller one at
+/// its own size.
+std::shared_ptr<const Model> open_stable_diffusion(const StableDiffusionConfig& config,
+                                                   const GuidanceContext& context);
+
+/// Says which keys of token merging have no effect.
+void warn_of_token_merging(bool wanted);
+
+/// Score distillation sampling: Poole et al. 2022, DreamFusion, arXiv:2209.14988, eq. 3; and score Jacobian
+/// chaining: Wang et al. 2022, arXiv:2212.00774, eq. 14.
+///
+///   SDS  gradient = w(t) (noise_hat - noise),   noise_hat = text + s (text - negative)
+///   SJC  gradient = noise_hat - noise, without var_red noise_hat
+///
+/// threestudio's s is one less than the usual one; with Perp-Neg it is the usual one. One timestep for each
+/// picture. Cost: one denoiser call at batch 2B, 4B with Perp-Neg.
+class StableDiffusionSds : public ScoreDistillation {
+ public:
+  struct Config : StableDiffusionConfig {
+    Weighting weighting_strategy = Weighting::Sds;
+    bool sqrt_anneal = false;
+    int64_t trainer_max_steps = 25000;
+    bool use_img_loss = false, use_sjc = false, var_red = true;
+    bool token_merging = false;
+    config::Node token_merging_params{config::Node::Map{}};
+    int64_t max_items_eval = 4;
+
+    Config() {
+      pretrained_model_name_or_path = "runwayml/stable-diffusion-v1-5";
+      guidance_scale = 100;
+    }
+    template <class V>
+    void visit(V& v) {
+      visit_stable_diffusion(v);
+      v("weighting_strategy", weighting_strategy, config::any(), "w: 1 - a_t, 1, or sqrt(a_t) (1 - a_t)");
+      v("sqrt_anneal", sqrt_anneal, config::any(),
+        "one timestep that falls with the root of the step (HiFA)");
+      v("trainer_max_steps", trainer_max_steps, config::at_least(1), "the step at which sqrt_anneal ends");
+      v("use_img_loss", use_img_loss, config::any(),
+        "loss_sds_img too: distance of the pictures to the decoded prediction (HiFA)");
+      v("use_sjc", use_sjc, config::any(), "score Jacobian chaining instead");
+      v("var_red", var_red, config::any(), "SJC: subtract the noise that was added");
+      v("token_merging", token_merging, config::any(), "accepted, without effect: every token is kept");
+      v("token_merging_params", token_merging_params, config::any(), "accepted, without effect");
+      v("max_items_eval", max_items_eval, config::any(), "accepted, without effect");
+    }
+  };
+
+  /// What is random in a call.
+  struct Draws {
+    Timesteps t;                  // [B]
+    at::Tensor noise, vae_noise;  // [B,C,s,s]
+  };
+
+  StableDiffusionSds(const Config& config, const GuidanceContext& context)
+      : StableDiffusionSds(config, open_stable_diffusion(config, context)) {}
+  StableDiffusionSds(const Config& config, std::shared_ptr<const Model> model);
+
+  GuidanceOutput operator()(const Views& views, const PromptEmbeddings& prompt, Rng& rng) override;
+  GuidanceOutput distill(const Views& views, const PromptEmbeddings& prompt, const Draws& draws) const;
+
+ private:
+  at::Tensor guided(const GuidanceText& text, const GuidedNoise& noise) const;
+
+  Config config_;
+};
+
+/// Gradient of the image loss of HiFA, Zhu and Zhuang 2023, arXiv:2305.18766, eq. 8:
+/// w sqrt(a_t) / sqrt(1 - a_t) difference. difference [B,3,H,W], w [B,1,1,1].
+at::Tensor image_gradient(const at::Tensor& difference, const at::Tensor& w,
+                          const diffusion::NoiseSchedule& schedule, const at::Tensor& t);
+
+}  // namespace t3d::guidance
