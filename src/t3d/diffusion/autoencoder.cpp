@@ -123,19 +123,19 @@ at::Tensor Autoencoder::run_middle(const Half& half, const at::Tensor& x) const 
 }
 
 at::Tensor Autoencoder::moments(const at::Tensor& image) const {
-  at::Tensor h = encoder_.conv_in(image.to(compute_type));
+  at::Tensor h = encoder_.conv_in(in_layout(image.to(compute_type)));
   for (size_t level = 0; level < encoder_.levels.size(); ++level) {
     for (const ResnetBlock& block : encoder_.levels[level])
       h = stage(h, [&block](const at::Tensor& x) { return block(x, {}); });
     // Padding on the right and below only, as the model was trained.
     if (encoder_.samplers[level]) h = (*encoder_.samplers[level])(at::constant_pad_nd(h, {0, 1, 0, 1}));
   }
-  h = encoder_.conv_out(at::silu(encoder_.norm_out(run_middle(encoder_, h))));
-  return (quant_conv_ ? (*quant_conv_)(h) : h).to(image.scalar_type());
+  h = encoder_.conv_out(encoder_.norm_out.with_silu(run_middle(encoder_, h)));
+  return (quant_conv_ ? (*quant_conv_)(h) : h).to(image.scalar_type()).contiguous();
 }
 
 at::Tensor Autoencoder::pixels(const at::Tensor& z) const {
-  at::Tensor h = z.to(compute_type);
+  at::Tensor h = in_layout(z.to(compute_type));
   if (post_quant_conv_) h = (*post_quant_conv_)(h);
   h = run_middle(decoder_, decoder_.conv_in(h));
   for (size_t step = 0; step < decoder_.levels.size(); ++step) {
@@ -143,7 +143,7 @@ at::Tensor Autoencoder::pixels(const at::Tensor& z) const {
       h = stage(h, [&block](const at::Tensor& x) { return block(x, {}); });
     if (decoder_.samplers[step]) h = (*decoder_.samplers[step])(doubled(h));
   }
-  return decoder_.conv_out(at::silu(decoder_.norm_out(h))).to(z.scalar_type());
+  return decoder_.conv_out(decoder_.norm_out.with_silu(h)).to(z.scalar_type()).contiguous();
 }
 
 at::Tensor Autoencoder::in_slices(const at::Tensor& x, const Picture& body) const {

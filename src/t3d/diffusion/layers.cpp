@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "t3d/ops/group_norm.h"
+
 namespace t3d::diffusion {
 namespace {
 
@@ -32,6 +34,10 @@ at::ScalarType arithmetic_type(at::ScalarType stored, c10::Device device) {
   return stored == at::kBFloat16 && !multiplies_bfloat16 ? at::kFloat : stored;
 }
 
+at::Tensor in_layout(const at::Tensor& x) {
+  return x.is_cuda() ? x.contiguous(at::MemoryFormat::ChannelsLast) : x;
+}
+
 Linear::Linear(const Weights& w, int64_t n_in, int64_t n_out, bool has_bias, Init init)
     : weight(w.take("weight", {n_out, n_in}, init)) {
   if (has_bias) bias = w.take("bias", {n_out}, init);
@@ -51,6 +57,8 @@ at::Tensor Linear::operator()(const at::Tensor& x) const {
 Conv2d::Conv2d(const Weights& w, int64_t n_in, int64_t n_out, Shape the_shape, bool has_bias, Init init)
     : weight(w.take("weight", {n_out, n_in, the_shape.kernel, the_shape.kernel}, init)), shape(the_shape) {
   if (has_bias) bias = w.take("bias", {n_out}, init);
+  // Rearranged once instead of at every call. The tensor stays the same object for whoever trains it.
+  if (weight.is_cuda() && !weight.requires_grad()) weight.set_data(in_layout(weight));
 }
 
 at::Tensor Conv2d::operator()(const at::Tensor& x) const {
@@ -64,14 +72,17 @@ GroupNorm::GroupNorm(const Weights& w, int64_t n_channels, int64_t groups, doubl
       n_groups(groups),
       eps(epsilon) {}
 
-at::Tensor GroupNorm::operator()(const at::Tensor& x) const {
+at::Tensor GroupNorm::apply(const at::Tensor& x, bool with_silu) const {
   // LibTorch 1.13 refuses or rounds bfloat16 statistics on the CPU. Over few values the deviation can be far
   // below the mean, and single precision's rounding is then blown up; double costs nothing at that size.
   const int64_t group_values = x.numel() / std::max<int64_t>(1, x.size(0) * n_groups);
   const at::Tensor y = x.is_cpu() && group_values <= kFewValues ? x.to(at::kDouble)
                        : needs_single(x)                        ? x.to(at::kFloat)
                                                                 : x;
-  return at::group_norm(y, n_groups, as_type_of(weight, y), as_type_of(bias, y), eps).to(x.scalar_type());
+  if (y.is_same(x))
+    return ops::group_norm(x, as_type_of(weight, x), as_type_of(bias, x), n_groups, eps, with_silu);
+  const auto z = ops::group_norm(y, as_type_of(weight, y), as_type_of(bias, y), n_groups, eps, false);
+  return with_silu ? at::silu(z.to(x.scalar_type())) : z.to(x.scalar_type());
 }
 
 LayerNorm::LayerNorm(const Weights& w, int64_t n_channels, double epsilon)

@@ -16,6 +16,10 @@ namespace t3d::diffusion {
 /// for half, and for bfloat16 unless the processor multiplies it by itself (AVX-512).
 at::ScalarType arithmetic_type(at::ScalarType stored, c10::Device device);
 
+/// Pictures in the memory layout that a network's convolutions are fastest in: channels last on CUDA, where
+/// the layers keep it, as they come elsewhere.
+at::Tensor in_layout(const at::Tensor& x);
+
 /// y = x W^T + b on the last dimension.
 struct Linear {
   Linear(const Weights& w, int64_t n_in, int64_t n_out, bool has_bias = true, Init init = Init::FanIn);
@@ -48,11 +52,16 @@ struct Conv2d {
 /// Wu and He 2018: zero mean, unit variance over each group of channels of one item.
 struct GroupNorm {
   GroupNorm(const Weights& w, int64_t n_channels, int64_t n_groups, double eps);
-  at::Tensor operator()(const at::Tensor& x) const;
+  at::Tensor operator()(const at::Tensor& x) const { return apply(x, false); }
+  /// x sigmoid(x) of that.
+  at::Tensor with_silu(const at::Tensor& x) const { return apply(x, true); }
 
   at::Tensor weight, bias;  // [channels]
   int64_t n_groups;
   double eps;
+
+ private:
+  at::Tensor apply(const at::Tensor& x, bool with_silu) const;
 };
 
 /// Over the last dimension.

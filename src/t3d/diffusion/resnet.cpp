@@ -15,13 +15,14 @@ ResnetBlock::ResnetBlock(const Weights& w, int64_t n_in, int64_t n_out, int64_t 
 }
 
 at::Tensor ResnetBlock::operator()(const at::Tensor& x, const at::Tensor& time) const {
-  auto h = conv1(at::silu(norm1(x)));  // [B,out,H,W]
+  auto h = conv1(norm1.with_silu(x));  // [B,out,H,W]
   if (time_emb_proj) h = h + (*time_emb_proj)(time).unsqueeze(-1).unsqueeze(-1);
-  h = conv2(at::silu(norm2(h)));
+  h = conv2(norm2.with_silu(h));
   return (conv_shortcut ? (*conv_shortcut)(x) : x) + h;
 }
 
 at::Tensor doubled(const at::Tensor& x) {
+  if (x.is_cuda()) return at::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)});  // keeps the layout
   const int64_t b = x.size(0), c = x.size(1), h = x.size(2), w = x.size(3);
   return x.reshape({b, c, h, 1, w, 1}).expand({b, c, h, 2, w, 2}).reshape({b, c, 2 * h, 2 * w});
 }

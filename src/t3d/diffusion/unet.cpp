@@ -161,7 +161,7 @@ at::Tensor UNet::operator()(const at::Tensor& sample, const at::Tensor& timestep
   };
   using Tensors = std::vector<at::Tensor>;
 
-  at::Tensor h = conv_in_(sample.to(compute_type));
+  at::Tensor h = conv_in_(in_layout(sample.to(compute_type)));
   Tensors skips{h};
   for (const UNetBlock& block : down_) {
     const Tensors out = run(block, {h}, [](const UNetBlock& b, const UNetCall& call, const Tensors& in) {
@@ -186,7 +186,7 @@ at::Tensor UNet::operator()(const at::Tensor& sample, const at::Tensor& timestep
     if (block.sampler)
       h = (*block.sampler)(doubled(h).slice(2, 0, skips.back().size(2)).slice(3, 0, skips.back().size(3)));
   }
-  return conv_out_(at::silu(norm_out_(h))).to(sample.scalar_type());
+  return conv_out_(norm_out_.with_silu(h)).to(sample.scalar_type()).contiguous();
 }
 
 }  // namespace t3d::diffusion

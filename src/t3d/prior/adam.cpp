@@ -23,7 +23,7 @@ int64_t volume(const std::vector<int64_t>& shape) {
 }  // namespace
 
 at::Tensor Adam::Place::in(const at::Tensor& buffer) const {
-  return buffer.narrow(0, first, volume(shape)).view(shape);
+  return buffer.narrow(0, first, volume(shape)).as_strided(shape, strides);
 }
 
 Adam::Adam(const std::map<std::string, at::Tensor>& parameters, const Options& options) : options_(options) {
@@ -31,7 +31,8 @@ Adam::Adam(const std::map<std::string, at::Tensor>& parameters, const Options& o
   const c10::NoGradGuard no_grad;
   int64_t n = 0;
   for (const auto& [name, tensor] : parameters) {
-    places_.push_back({name, n, tensor.sizes().vec()});
+    const at::Tensor dense = tensor.is_non_overlapping_and_dense() ? tensor : tensor.contiguous();
+    places_.push_back({name, n, dense.sizes().vec(), dense.strides().vec()});
     n += (tensor.numel() + kAlignment - 1) / kAlignment * kAlignment;
   }
   weights_ = at::zeros({n}, parameters.begin()->second.options().dtype(at::kFloat));

@@ -47,7 +47,7 @@ class Adam {
   struct Place {
     std::string name;
     int64_t first;
-    std::vector<int64_t> shape;
+    std::vector<int64_t> shape, strides;  // the layout that the parameter came with
     at::Tensor in(const at::Tensor& buffer) const;
   };
 

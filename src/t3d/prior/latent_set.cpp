@@ -99,7 +99,8 @@ LatentBatch LatentSet::draw(const BatchMix& mix, uint64_t seed, int64_t draw) co
       draws.time(i * seen + k) = time;
     }
   }
-  const auto all = draws.all.to(device_);
+  // From pinned memory the copy is queued; from other memory the host would wait for the device first.
+  const auto all = device_.is_cuda() ? draws.all.pin_memory().to(device_, /*non_blocking=*/true) : draws.all;
   const int64_t b = draws.pictures;
   LatentBatch batch;
   batch.latents = latents_.flatten(0, 2).index_select(0, all.narrow(0, 0, b)).to(at::kFloat);

@@ -1,0 +1,105 @@
+#include "t3d/ops/group_norm.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "t3d/core/error.h"
+
+#ifdef T3D_HAS_CUDA
+#include "t3d/ops/device.h"
+#include "t3d/ops/group_norm_cuda.h"
+#endif
+
+namespace t3d::ops {
+namespace {
+
+#ifdef T3D_HAS_CUDA
+
+constexpr int64_t kWide = 8, kMostChannels = 8192;
+
+bool is_fusable(const at::Tensor& x, const at::Tensor& weight) {
+  const auto type = x.scalar_type();
+  return x.is_cuda() && x.dim() == 4 && x.numel() > 0 && x.size(1) % kWide == 0 &&
+         x.size(1) <= kMostChannels && x.is_contiguous(at::MemoryFormat::ChannelsLast) &&
+         (type == at::kHalf || type == at::kBFloat16 || type == at::kFloat) && weight.scalar_type() == type;
+}
+
+cuda::Real real_of(const at::Tensor& x) {
+  return x.scalar_type() == at::kHalf       ? cuda::Real::Half
+         : x.scalar_type() == at::kBFloat16 ? cuda::Real::BFloat16
+                                            : cuda::Real::Float;
+}
+
+struct FusedGroupNorm : torch::autograd::Function<FusedGroupNorm> {
+  static cuda::GroupNormShape shape_of(const at::Tensor& x, int64_t n_groups, double eps, bool with_silu) {
+    return {x.size(0),
+            x.size(2) * x.size(3),
+            static_cast<int>(x.size(1)),
+            static_cast<int>(n_groups),
+            static_cast<float>(eps),
+            with_silu};
+  }
+
+  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x,
+                            const at::Tensor& weight_in, const at::Tensor& bias_in, int64_t n_groups,
+                            double eps, bool with_silu) {
+    const at::Tensor weight = weight_in.contiguous(), bias = bias_in.contiguous();  // [C]
+    const auto shape = shape_of(x, n_groups, eps, with_silu);
+    const auto floats = x.options().dtype(at::kFloat);
+    at::Tensor y = at::empty_like(x);  // channels last, as x
+    at::Tensor statistics = at::empty({x.size(0), n_groups, 2}, floats);
+    at::Tensor partial = at::empty({x.size(0), cuda::group_norm_chunks(shape), n_groups, 2}, floats);
+    cuda::group_norm(shape, real_of(x), x.data_ptr(), weight.data_ptr(), bias.data_ptr(),
+                     partial.data_ptr<float>(), statistics.data_ptr<float>(), y.data_ptr(), current_stream());
+    ctx->save_for_backward({x, weight, bias, statistics});
+    ctx->saved_data["groups"] = n_groups;
+    ctx->saved_data["eps"] = eps;
+    ctx->saved_data["silu"] = with_silu;
+    return y;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 torch::autograd::variable_list gradients) {
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor &x = saved[0], &weight = saved[1], &bias = saved[2], &statistics = saved[3];
+    const auto shape = shape_of(x, ctx->saved_data["groups"].toInt(), ctx->saved_data["eps"].toDouble(),
+                                ctx->saved_data["silu"].toBool());
+    const at::Tensor dy = gradients[0].to(x.scalar_type()).contiguous(at::MemoryFormat::ChannelsLast);
+    at::Tensor dx = at::empty_like(x);
+    at::Tensor partial =
+        at::empty({x.size(0) * cuda::group_norm_chunks(shape), x.size(1), 2}, statistics.options());
+    cuda::group_norm_adjoint(shape, real_of(x), x.data_ptr(), weight.data_ptr(), bias.data_ptr(),
+                             statistics.data_ptr<float>(), dy.data_ptr(), partial.data_ptr<float>(),
+                             dx.data_ptr(), current_stream());
+    const at::Tensor sums = partial.sum(0).to(weight.scalar_type());  // [C,2]
+    return {dx, sums.select(1, 1), sums.select(1, 0), at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+#endif
+
+}  // namespace
+
+at::Tensor group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t n_groups,
+                      double eps, bool with_silu) {
+  T3D_CHECK(x.dim() >= 2 && n_groups > 0 && x.size(1) % n_groups == 0, "x ", x.sizes(), " in ", n_groups,
+            " groups");
+#ifdef T3D_HAS_CUDA
+  if (is_fusable(x, weight)) return FusedGroupNorm::apply(x, weight, bias, n_groups, eps, with_silu);
+#endif
+  const at::Tensor z = at::group_norm(x, n_groups, weight, bias, eps);
+  return with_silu ? at::silu(z) : z;
+}
+
+at::Tensor group_norm_reference(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                                int64_t n_groups, double eps, bool with_silu) {
+  const auto groups = x.reshape({x.size(0), n_groups, -1});  // [B,G,C/G H W]
+  const auto centred = groups - groups.mean(2, true);
+  const auto normal = (centred / (centred.square().mean(2, true) + eps).sqrt()).reshape(x.sizes());
+  std::vector<int64_t> along(static_cast<size_t>(x.dim()), 1);
+  along[1] = x.size(1);
+  const auto z = normal * weight.view(along) + bias.view(along);
+  return with_silu ? z * at::sigmoid(z) : z;
+}
+
+}  // namespace t3d::ops

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace t3d::ops {
+
+/// Group normalisation of pictures, with SiLU behind it where wanted. Wu and He 2018, arXiv:1803.08494, eq.
+/// 1:
+///
+///   z = weight_c (x - mean) / sqrt(variance + eps) + bias_c      over a group's channels and all pixels
+///   y = z, or z sigmoid(z)
+///
+///   x             [B,C,H,W]  any float type and layout
+///   weight, bias  [C]        x's type
+///   returns       [B,C,H,W]  x's type; sums are in single precision
+///
+/// Differentiable once where the fused kernels run: CUDA tensors in channels-last layout whose C is a
+/// multiple of 8. They read x twice and write y once, and keep nothing but x for the backward pass, where
+/// LibTorch first copies such tensors to the other layout, uses six kernels and keeps z. Elsewhere this is
+/// LibTorch's group_norm and silu.
+at::Tensor group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t n_groups,
+                      double eps, bool with_silu);
+
+/// The same from the definition, in the order of the formula: slow, for tests.
+at::Tensor group_norm_reference(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                                int64_t n_groups, double eps, bool with_silu);
+
+}  // namespace t3d::ops
