@@ -186,7 +186,7 @@ at::Tensor Lora::add(const std::string& site, const at::Tensor& x, const at::Ten
   const auto it = pairs_.find(site);
   if (it == pairs_.end() || scale == 0) return y;
   const Pair& pair = it->second;
-  const at::Tensor low = at::linear(at::linear(x.to(at::kFloat), pair.down), pair.up);
+  const at::Tensor low = at::linear(at::linear(x.to(pair.down.scalar_type()), pair.down), pair.up);
   return y + (low * (scale * pair.alpha / static_cast<double>(pair.down.size(0)))).to(y.scalar_type());
 }
 

@@ -25,7 +25,9 @@ at::Tensor timestep_sinusoids(const at::Tensor& t, int64_t channels, bool cosine
   // a frequency moves the output by 1e-4.
   const auto exponent = at::arange(half, t.options().dtype(at::kFloat)) * -std::log(10000.0) /
                         (static_cast<double>(half) - frequency_shift);
-  const auto angles = t.to(at::kFloat).unsqueeze(1) * exponent.exp().unsqueeze(0);  // [B,half]
+  // exp() in double, rounded once: in single precision its last bit depends on the processor.
+  const auto frequencies = exponent.to(at::kDouble).exp().to(at::kFloat);        // [half]
+  const auto angles = t.to(at::kFloat).unsqueeze(1) * frequencies.unsqueeze(0);  // [B,half]
   return cosine_first ? at::cat({angles.cos(), angles.sin()}, 1) : at::cat({angles.sin(), angles.cos()}, 1);
 }
 
