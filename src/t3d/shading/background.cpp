@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <array>
 #include <cmath>
 
 #include "t3d/field/activation.h"
@@ -14,31 +15,53 @@ namespace {
 using field::BuildContext;
 using field::NamedTensors;
 
-/// With probability `p` in training the whole background becomes one random colour for each of the B images,
-/// without a gradient. Returns undefined otherwise.
-at::Tensor random_colour(const at::Tensor& directions, int n_channels, bool is_on, float p, Rng& rng) {
-  if (!is_on || rng.uniform() >= p) return {};
-  auto colours = at::empty({directions.size(0), 1, 1, n_channels}, at::kFloat);
-  for (int64_t i = 0; i < colours.numel(); ++i) colours.data_ptr<float>()[i] = rng.uniform();
-  return colours.to(directions.device())
-      .expand({directions.size(0), directions.size(1), directions.size(2), n_channels});
-}
+/// The keys of random backgrounds in training.
+struct RandomColour {
+  bool random_aug = false;
+  float random_aug_prob = 0.5f;
+  std::array<float, 2> random_aug_range = {0, 1};
+  bool random_aug_grey = false, share_aug_bg = false;
+
+  template <class V>
+  void visit_random(V& v) {
+    using namespace config;
+    v("random_aug", random_aug, any(), "random colours in training");
+    v("random_aug_prob", random_aug_prob, in_range(0, 1), "how often");
+    v("random_aug_range", random_aug_range, in_range(0, 1), "between which values channels are drawn");
+    v("random_aug_grey", random_aug_grey, any(), "all channels of a colour are the same");
+    v("share_aug_bg", share_aug_bg, any(), "one colour for all images of a batch, not one for each");
+  }
+
+  /// With probability random_aug_prob in training the whole background becomes one random colour for each of
+  /// the B images, without a gradient. Returns undefined otherwise.
+  at::Tensor draw(const at::Tensor& directions, int n_channels, bool is_training, Rng& rng) const {
+    if (!is_training || !random_aug || rng.uniform() >= random_aug_prob) return {};
+    const int64_t n_images = directions.size(0), n_drawn = share_aug_bg ? 1 : n_images;
+    auto colours = at::empty({n_drawn, 1, 1, n_channels}, at::kFloat);
+    float* value = colours.data_ptr<float>();
+    for (int64_t i = 0; i < colours.numel(); ++i)
+      value[i] = random_aug_grey && i % n_channels != 0
+                     ? value[i - 1]
+                     : rng.uniform(random_aug_range[0], random_aug_range[1]);
+    return colours.to(directions.device())
+        .expand({n_images, directions.size(1), directions.size(2), n_channels});
+  }
+};
 
 class SolidColorBackground : public Background {
  public:
   struct Config {
     int n_output_dims = 3;
     std::vector<float> color = {1, 1, 1};
-    bool learned = false, random_aug = false;
-    float random_aug_prob = 0.5f;
+    bool learned = false;
+    RandomColour random;
     template <class V>
     void visit(V& v) {
       using namespace config;
       v("n_output_dims", n_output_dims, in_range(1, 128), "channels");
       v("color", color, any(), "one number for each channel");
       v("learned", learned, any(), "the colour is a parameter");
-      v("random_aug", random_aug, any(), "random colours in training");
-      v("random_aug_prob", random_aug_prob, in_range(0, 1), "how often");
+      random.visit_random(v);
     }
   };
   SolidColorBackground(const Config& config, const BuildContext& context) : config_(config) {
@@ -49,8 +72,7 @@ class SolidColorBackground : public Background {
     if (config.learned) field::learned(color_);
   }
   at::Tensor operator()(const at::Tensor& d, bool is_training, Rng& rng) const override {
-    const auto random = random_colour(d, config_.n_output_dims, is_training && config_.random_aug,
-                                      config_.random_aug_prob, rng);
+    const auto random = config_.random.draw(d, config_.n_output_dims, is_training, rng);
     if (random.defined()) return random;
     return color_.expand({d.size(0), d.size(1), d.size(2), config_.n_output_dims});
   }
@@ -69,8 +91,7 @@ class NeuralEnvironmentMap : public Background {
     int n_output_dims = 3;
     std::string color_activation = "sigmoid";
     config::Node dir_encoding_config = default_encoding(), mlp_network_config = default_network();
-    bool random_aug = false;
-    float random_aug_prob = 0.5f;
+    RandomColour random;
     std::optional<std::vector<float>> eval_color;
 
     static config::Node default_encoding() {
@@ -94,8 +115,7 @@ class NeuralEnvironmentMap : public Background {
       v("color_activation", color_activation, any(), "makes the colour");
       v("dir_encoding_config", dir_encoding_config, any(), "encoding of directions");
       v("mlp_network_config", mlp_network_config, any(), "network behind it");
-      v("random_aug", random_aug, any(), "random colours in training");
-      v("random_aug_prob", random_aug_prob, in_range(0, 1), "how often");
+      random.visit_random(v);
       v("eval_color", eval_color, any(), "one colour instead, outside of training");
     }
   };
@@ -115,8 +135,7 @@ class NeuralEnvironmentMap : public Background {
     const std::vector<int64_t> shape = {d.size(0), d.size(1), d.size(2), config_.n_output_dims};
     if (!is_training && config_.eval_color)
       return at::tensor(*config_.eval_color).to(d.device()).expand(shape);
-    const auto random = random_colour(d, config_.n_output_dims, is_training && config_.random_aug,
-                                      config_.random_aug_prob, rng);
+    const auto random = config_.random.draw(d, config_.n_output_dims, is_training, rng);
     if (random.defined()) return random;
     const auto u = (d.reshape({-1, 3}) + 1) / 2;
     return activation_((*network_)((*encoding_)(u))).reshape(shape);

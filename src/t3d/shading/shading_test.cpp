@@ -42,6 +42,23 @@ TEST(Background, RandomColoursAreOneForEachImageAndCarryNoGradient) {
   EXPECT_TRUE((*b)(directions(), false, rng).requires_grad());
 }
 
+TEST(Background, RandomGreysStayInTheirRangeAndCanBeSharedByABatch) {
+  Rng rng(1);
+  const auto b = background("solid-color-background",
+                            "random_aug: true\nrandom_aug_prob: 1.0\nrandom_aug_range: [0.35, 1.0]\n"
+                            "random_aug_grey: true\nshare_aug_bg: true\n");
+  double lowest = 1, highest = 0;
+  for (int i = 0; i < 100; ++i) {
+    const auto c = (*b)(directions(), true, rng);
+    EXPECT_EQ(c.max().item<double>(), c.min().item<double>());
+    lowest = std::min(lowest, c.min().item<double>());
+    highest = std::max(highest, c.min().item<double>());
+  }
+  EXPECT_GE(lowest, 0.35 - 1e-6);
+  EXPECT_LT(lowest, 0.45);
+  EXPECT_GT(highest, 0.9);
+}
+
 TEST(Background, EvalColorRulesOutsideOfTraining) {
   Rng rng(1);
   const auto b = background("neural-environment-map-background", "eval_color: [0.0, 1.0, 0.0]\n");
