@@ -1,0 +1,146 @@
+#include "t3d/system/experiment.h"
+
+#include <algorithm>
+#include <ctime>
+#include <filesystem>
+
+#include "t3d/core/atomic_file.h"
+#include "t3d/core/config/load_config.h"
+#include "t3d/core/error.h"
+#include "t3d/core/log.h"
+
+namespace t3d::system {
+namespace {
+
+namespace fs = std::filesystem;
+using config::Node;
+
+/// Lightning's Trainer arguments that change nothing here.
+const std::vector<std::string>& lightning_keys() {
+  static const std::vector<std::string> keys = {"accelerator",
+                                                "strategy",
+                                                "devices",
+                                                "num_nodes",
+                                                "logger",
+                                                "callbacks",
+                                                "fast_dev_run",
+                                                "max_epochs",
+                                                "min_epochs",
+                                                "min_steps",
+                                                "max_time",
+                                                "limit_train_batches",
+                                                "limit_test_batches",
+                                                "overfit_batches",
+                                                "check_val_every_n_epoch",
+                                                "enable_checkpointing",
+                                                "inference_mode",
+                                                "deterministic",
+                                                "benchmark",
+                                                "use_distributed_sampler",
+                                                "profiler",
+                                                "detect_anomaly",
+                                                "barebones",
+                                                "plugins",
+                                                "sync_batchnorm",
+                                                "gradient_clip_algorithm",
+                                                "enable_model_summary",
+                                                "limit_predict_batches",
+                                                "reload_dataloaders_every_n_epochs",
+                                                "default_root_dir"};
+  return keys;
+}
+
+template <class T>
+std::vector<std::string> keys_of() {
+  config::detail::Names names;
+  T value;
+  value.visit(names);
+  return names.known;
+}
+
+/// The keys that T has; of the others, those that nobody knows are named in a warning.
+template <class T>
+T read_open_block(const Node& block, const std::string& path, const std::vector<std::string>& ignored) {
+  if (block.is_null()) return {};
+  if (!block.is_map()) config::reject(block, path, "a block");
+  Node known(Node::Map{}, block.origin);
+  const std::vector<std::string> ours = keys_of<T>();
+  for (const auto& [key, value] : block.map()) {
+    if (std::find(ours.begin(), ours.end(), key) != ours.end())
+      known.set(key, value);
+    else if (std::find(ignored.begin(), ignored.end(), key) == ignored.end())
+      log::warning(cat(path, ".", key, " is not used", did_you_mean(key, ours), "."));
+  }
+  return config::read_struct<T>(known, path);
+}
+
+std::string time_text() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  char text[32];
+  std::strftime(text, sizeof text, "@%Y%m%d-%H%M%S", &local);
+  return text;
+}
+
+/// Folder names are at most 255 bytes, also where a prompt is longer: its start and a number made of it.
+std::string short_parts(const std::string& path) {
+  constexpr size_t kMost = 200;
+  fs::path out;
+  for (const auto& part : fs::path(path)) {
+    std::string text = part.string();
+    if (text.size() > kMost) {
+      const size_t number = std::hash<std::string>{}(text);
+      size_t end = kMost;
+      while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0u) == 0x80u) --end;  // whole characters
+      text = cat(text.substr(0, end), "~", number % 1000000);
+    }
+    out /= text;
+  }
+  return out.string();
+}
+
+}  // namespace
+
+TrainerConfig Experiment::trainer_config() const {
+  return read_open_block<TrainerConfig>(trainer, "trainer", lightning_keys());
+}
+
+CheckpointConfig Experiment::checkpoint_config() const {
+  return read_open_block<CheckpointConfig>(
+      checkpoint, "checkpoint",
+      {"dirpath", "filename", "monitor", "mode", "verbose", "auto_insert_metric_name", "save_weights_only",
+       "every_n_epochs", "train_time_interval", "save_on_train_epoch_end", "enable_version_counter"});
+}
+
+Experiment read_experiment(const Node& root) {
+  Experiment e = config::read_struct<Experiment>(root, "");
+  if (!e.trial_dir.empty() && e.trial_name.empty() && e.exp_dir.empty()) return e;  // a folder of its own
+  if (e.tag.empty() && !e.use_timestamp)
+    throw UserError(
+        "tag is empty and use_timestamp is false, so that the run's folder has no name. Set tag.");
+  if (!e.timestamp) e.timestamp = e.use_timestamp ? time_text() : "";
+  e.trial_name = e.tag + *e.timestamp;
+  e.exp_dir = (fs::path(e.exp_root_dir) / e.name).string();
+  e.trial_dir = short_parts((fs::path(e.exp_dir) / e.trial_name).string());
+  return e;
+}
+
+Experiment read_experiment(const std::string& file, const std::vector<std::string>& overrides) {
+  return read_experiment(config::load_config(file, overrides));
+}
+
+void write_run_folder(const Experiment& e, const std::string& file, const std::vector<std::string>& command) {
+  const fs::path folder = e.trial_dir;
+  make_folders((folder / "configs").string());
+  write_file_atomically((folder / "configs" / "parsed.yaml").string(),
+                        config::write_yaml(config::write_struct(e)));
+  const fs::path raw = folder / "configs" / "raw.yaml";
+  if (!file.empty() && fs::exists(file) && !(fs::exists(raw) && fs::equivalent(file, raw)))
+    write_file_atomically(raw.string(), read_whole_file(file));
+  std::string line;
+  for (const std::string& word : command) line += (line.empty() ? "" : " ") + word;
+  write_file_atomically((folder / "cmd.txt").string(), line + "\n");
+}
+
+}  // namespace t3d::system

@@ -1,0 +1,270 @@
+#include "t3d/system/optimizer.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "t3d/core/config/overrides.h"
+#include "t3d/ops/adam.h"
+
+namespace t3d::system {
+namespace {
+
+/// A group's options: the optimizer's own with the group's on top.
+template <class Config>
+std::vector<Config> group_configs(const Config& base, const std::vector<ParameterGroup>& groups) {
+  std::vector<Config> all;
+  for (const ParameterGroup& group : groups) {
+    config::Node merged = config::write_struct(base);
+    if (!group.options.is_null()) config::merge(merged, group.options);
+    all.push_back(config::read_struct<Config>(merged, "system.optimizer.params." + group.name));
+  }
+  return all;
+}
+
+/// Adam (Kingma and Ba 2014, arXiv:1412.6980) and AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101), with
+/// PyTorch's defaults.
+template <bool kDecoupled>
+class AdamOptimizer : public Optimizer {
+ public:
+  struct Config {
+    double lr = 1e-3;
+    std::array<double, 2> betas = {0.9, 0.999};
+    double eps = 1e-8, weight_decay = kDecoupled ? 0.01 : 0;
+    template <class V>
+    void visit(V& v) {
+      using namespace config;
+      v("lr", lr, non_negative(), "learning rate");
+      v("betas", betas, in_range(0, 1), "decay of the two moments");
+      v("eps", eps, non_negative(), "added to the root of the second moment");
+      v("weight_decay", weight_decay, non_negative(),
+        kDecoupled ? "shrinks parameters by lr times this" : "times the parameter, added to the gradient");
+    }
+  };
+
+  AdamOptimizer(const Config& config, std::vector<ParameterGroup> groups)
+      : Optimizer(std::move(groups)), configs_(group_configs(config, groups_)) {}
+
+  void step(int64_t step, const std::vector<double>& factors) override {
+    const c10::NoGradGuard no_grad;
+    for (size_t g = 0; g < groups_.size(); ++g) {
+      const Config& c = configs_[g];
+      for (auto& [name, p] : groups_[g].tensors) {
+        if (!p.grad().defined()) continue;
+        update(p, p.grad(), moment(name, "m", p), moment(name, "v", p), c, c.lr * factors[g], step);
+      }
+    }
+  }
+
+  std::vector<double> learning_rates() const override {
+    std::vector<double> all;
+    for (const Config& c : configs_) all.push_back(c.lr);
+    return all;
+  }
+
+ private:
+  static void update(const at::Tensor& p, const at::Tensor& grad, const at::Tensor& m, const at::Tensor& v,
+                     const Config& c, double lr, int64_t step) {
+    if (p.is_cpu() && p.scalar_type() == at::kFloat && p.is_contiguous() && grad.is_contiguous()) {
+      ops::AdamConfig fused;
+      fused.beta1 = c.betas[0], fused.beta2 = c.betas[1], fused.eps = c.eps;
+      (kDecoupled ? fused.weight_decay : fused.l2) = c.weight_decay;
+      ops::adam_step(p.detach(), grad, m, v, fused, lr, step);
+      return;
+    }
+    const auto g = kDecoupled || c.weight_decay == 0 ? grad : grad + p * c.weight_decay;
+    if (kDecoupled && c.weight_decay != 0) p.mul_(1 - lr * c.weight_decay);
+    m.mul_(c.betas[0]).add_(g, 1 - c.betas[0]);
+    v.mul_(c.betas[1]).addcmul_(g, g, 1 - c.betas[1]);
+    const double n = static_cast<double>(step);
+    const auto root = (v / (1 - std::pow(c.betas[1], n))).sqrt_().add_(c.eps);
+    p.addcdiv_(m, root, -lr / (1 - std::pow(c.betas[0], n)));
+  }
+
+  std::vector<Config> configs_;
+};
+
+/// Xie et al. 2022, Adan, arXiv:2208.06677, algorithm 1, in the form of the authors' code: betas are decays,
+/// and the parameters shrink by 1 / (1 + lr weight_decay) afterwards unless no_prox.
+class AdanOptimizer : public Optimizer {
+ public:
+  struct Config {
+    double lr = 1e-3;
+    std::array<double, 3> betas = {0.98, 0.92, 0.99};
+    double eps = 1e-8, weight_decay = 0, max_grad_norm = 0;
+    bool no_prox = false, foreach = true;
+    template <class V>
+    void visit(V& v) {
+      using namespace config;
+      v("lr", lr, non_negative(), "learning rate");
+      v("betas", betas, in_range(0, 1), "decay of gradient, difference of gradients, and their square");
+      v("eps", eps, non_negative(), "added to the root of the square");
+      v("weight_decay", weight_decay, non_negative(), "shrinks parameters");
+      v("max_grad_norm", max_grad_norm, non_negative(), "all gradients are clipped to this length; 0: not");
+      v("no_prox", no_prox, any(), "shrink before the step, as AdamW does");
+      v("foreach", foreach, any(), "read and not used");
+    }
+  };
+
+  AdanOptimizer(const Config& config, std::vector<ParameterGroup> groups)
+      : Optimizer(std::move(groups)), base_(config), configs_(group_configs(config, groups_)) {}
+
+  void step(int64_t step, const std::vector<double>& factors) override {
+    const c10::NoGradGuard no_grad;
+    at::Tensor clip;  // a scalar, so that the device is not waited for
+    if (base_.max_grad_norm > 0)
+      clip = (base_.max_grad_norm / (gradient_norm() + base_.eps)).clamp_max(1).to(at::kFloat);
+    for (size_t g = 0; g < groups_.size(); ++g) {
+      const Config& c = configs_[g];
+      const double lr = c.lr * factors[g], n = static_cast<double>(step);
+      const auto correction = [&](int i) { return 1 - std::pow(c.betas[static_cast<size_t>(i)], n); };
+      for (auto& [name, p] : groups_[g].tensors) {
+        if (!p.grad().defined()) continue;
+        const auto grad = clip.defined() ? p.grad() * clip.to(p.device()) : p.grad();
+        auto &m = moment(name, "m", p), &d = moment(name, "d", p), &square = moment(name, "n", p),
+             &before = moment(name, "g", p);
+        const auto change = step == 1 ? at::zeros_like(grad) : grad - before;
+        const auto looked_ahead = grad + c.betas[1] * change;
+        m.mul_(c.betas[0]).add_(grad, 1 - c.betas[0]);
+        d.mul_(c.betas[1]).add_(change, 1 - c.betas[1]);
+        square.mul_(c.betas[2]).addcmul_(looked_ahead, looked_ahead, 1 - c.betas[2]);
+        const auto root = square.sqrt().div_(std::sqrt(correction(2))).add_(c.eps);
+        if (c.no_prox) p.mul_(1 - lr * c.weight_decay);
+        p.addcdiv_(m, root, -lr / correction(0));
+        p.addcdiv_(d, root, -lr * c.betas[1] / correction(1));
+        if (!c.no_prox) p.div_(1 + lr * c.weight_decay);
+        before.copy_(grad);
+      }
+    }
+  }
+
+  std::vector<double> learning_rates() const override {
+    std::vector<double> all;
+    for (const Config& c : configs_) all.push_back(c.lr);
+    return all;
+  }
+
+ private:
+  Config base_;
+  std::vector<Config> configs_;
+};
+
+using Adam = AdamOptimizer<false>;
+using AdamW = AdamOptimizer<true>;
+
+bool begins_with(const std::string& name, const std::string& prefix) {
+  return name == prefix || name.rfind(prefix + ".", 0) == 0;
+}
+
+/// "geometry.encoding.params" gives "geometry", "geometry.encoding", ...: what can be asked for.
+std::vector<std::string> dotted_names(const std::map<std::string, at::Tensor>& all) {
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : all)
+    for (size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1))
+      names.push_back(name.substr(0, dot));
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
+}  // namespace
+
+void Optimizer::clear_gradients() {
+  for (auto& group : groups_)
+    for (auto& [name, p] : group.tensors)
+      if (p.grad().defined()) p.mutable_grad() = at::Tensor();
+}
+
+at::Tensor Optimizer::gradient_norm() const {
+  const c10::NoGradGuard no_grad;
+  at::Tensor sum;
+  for (const auto& group : groups_)
+    for (const auto& [name, p] : group.tensors) {
+      if (!p.grad().defined()) continue;
+      const auto norm = p.grad().norm().to(at::kDouble);
+      sum = sum.defined() ? sum + norm.square().to(sum.device()) : norm.square();
+    }
+  return sum.defined() ? sum.sqrt() : at::zeros({}, at::kDouble);
+}
+
+std::string Optimizer::first_bad_gradient() const {
+  for (const auto& group : groups_)
+    for (const auto& [name, p] : group.tensors)
+      if (p.grad().defined() && !at::isfinite(p.grad()).all().item<bool>()) return name;
+  return "";
+}
+
+void Optimizer::scale_gradients(double factor) {
+  const c10::NoGradGuard no_grad;
+  for (auto& group : groups_)
+    for (auto& [name, p] : group.tensors)
+      if (p.grad().defined()) p.mutable_grad().mul_(factor);
+}
+
+void Optimizer::restore(const std::map<std::string, at::Tensor>& state) {
+  const c10::NoGradGuard no_grad;
+  for (const auto& [key, value] : state) {
+    const size_t dot = key.rfind('.');
+    for (const auto& group : groups_) {
+      const auto p = group.tensors.find(key.substr(0, dot));
+      if (p == group.tensors.end()) continue;
+      if (p->second.sizes() != value.sizes())
+        throw UserError(cat("the checkpoint's ", key, " is ", value.sizes(), ", expected ", p->second.sizes(),
+                            ". Resume with the configuration that it was made with."));
+      moments_[key] = value.to(p->second.device()).clone();
+    }
+  }
+}
+
+at::Tensor& Optimizer::moment(const std::string& name, const char* what, const at::Tensor& like) {
+  at::Tensor& m = moments_[name + "." + what];
+  if (!m.defined()) m = at::zeros_like(like.detach(), at::MemoryFormat::Contiguous);
+  return m;
+}
+
+const OptimizerRegistry& optimizers() {
+  using R = OptimizerRegistry;
+  static const R table("optimizer", "moves parameters along their gradients (system.optimizer.name)",
+                       {R::entry<Adam>("Adam", "Kingma and Ba 2014"),
+                        R::entry<AdamW>("AdamW", "Adam with decoupled weight decay, 0.01 by default"),
+                        R::entry<AdamW>("FusedAdam", "AdamW under apex's name"),
+                        R::entry<AdanOptimizer>("Adan", "Xie et al. 2022")});
+  return table;
+}
+
+std::unique_ptr<Optimizer> make_optimizer(const config::Node& block,
+                                          const std::map<std::string, at::Tensor>& all,
+                                          const std::vector<std::string>& parts) {
+  const config::Node* name = block.find("name");
+  if (name == nullptr)
+    config::reject(block, "system.optimizer", "a block with name, such as {name: Adam, args: {lr: 0.01}}");
+  const config::Node* args = block.find("args");
+  const config::Node* params = block.find("params");
+  std::vector<ParameterGroup> groups;
+  if (params == nullptr || params->is_null()) {
+    groups.push_back({"all", all, {}});
+  } else {
+    if (!params->is_map()) config::reject(*params, "system.optimizer.params", "a block of dotted names");
+    for (const auto& [dotted, options] : params->map()) {
+      ParameterGroup group{dotted, {}, options};
+      for (const auto& [key, tensor] : all)
+        if (begins_with(key, dotted)) group.tensors.emplace(key, tensor);
+      if (group.tensors.empty() && std::find(parts.begin(), parts.end(), dotted) == parts.end()) {
+        std::vector<std::string> known = dotted_names(all);
+        known.insert(known.end(), parts.begin(), parts.end());
+        throw UserError(cat(options.origin.source.empty() ? "" : options.origin.text() + ": ",
+                            "system.optimizer.params.", dotted, ": nothing that learns has this name",
+                            did_you_mean(dotted, known), ". Remove it, or name a part of the system."));
+      }
+      groups.push_back(std::move(group));
+    }
+  }
+  return optimizers().make(config::to_string(*name, "system.optimizer.name"),
+                           args == nullptr ? config::Node(config::Node::Map{}) : *args,
+                           "system.optimizer.args", std::move(groups));
+}
+
+}  // namespace t3d::system

@@ -1,0 +1,270 @@
+#include "t3d/system/run.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "t3d/core/error.h"
+#include "t3d/core/interrupt.h"
+#include "t3d/core/log.h"
+#include "t3d/core/progress.h"
+#include "t3d/train/checkpoint.h"
+
+namespace t3d::system {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kMostBadSteps = 20;
+constexpr double kLowerRate = 0.5;
+const char* const kOptimizerPrefix = "optimizer.";
+
+double now_s() {
+  using namespace std::chrono;
+  return duration<double>(steady_clock::now().time_since_epoch()).count();
+}
+
+SystemContext with_seed(SystemContext context, int64_t seed) {
+  context.seed = static_cast<uint64_t>(seed);
+  return context;
+}
+
+/// Reads scalars on any devices by waiting once.
+std::vector<double> read_scalars(const std::vector<at::Tensor>& scalars, c10::Device device) {
+  std::vector<at::Tensor> flat;
+  for (const auto& s : scalars) flat.push_back(s.to(device, at::kDouble).reshape({1}));
+  const auto values = at::cat(flat).cpu();
+  return {values.data_ptr<double>(), values.data_ptr<double>() + values.numel()};
+}
+
+}  // namespace
+
+Run::Run(const Experiment& experiment, const SystemContext& context)
+    : experiment_(experiment),
+      trainer_(experiment.trainer_config()),
+      checkpoint_(experiment.checkpoint_config()) {
+  views_ = data::camera_data().make(experiment.data_type, experiment.data, "data",
+                                    {static_cast<uint64_t>(experiment.seed), context.device});
+  system_ = systems().make(experiment.system_type, experiment.system, "system",
+                           with_seed(context, experiment.seed));
+  learning_rate_ = LearningRate(system_->config().scheduler);
+}
+
+std::string Run::save_folder() const {
+  return experiment_.trial_dir + "/save";
+}
+
+void Run::restore(const std::string& path, bool with_optimizer) {
+  const c10::NoGradGuard no_grad;
+  const auto found = train::find_checkpoint(path);
+  for (const auto& message : found.skipped) log::warning(message);
+  const auto checkpoint = train::load_checkpoint(found.path);
+  NamedTensors ours = system_->parameters();
+  for (const auto& [name, tensor] : system_->buffers()) ours.emplace(name, tensor);
+  for (auto& [name, tensor] : ours) {
+    const auto saved = checkpoint.tensors.find(name);
+    if (saved == checkpoint.tensors.end() || saved->second.sizes() != tensor.sizes())
+      throw UserError(cat(
+          found.path, ": ",
+          saved == checkpoint.tensors.end() ? cat("has no ", name) : cat(name, " is ", saved->second.sizes()),
+          ", expected ", tensor.sizes(),
+          ". Use the configuration that it was made with: configs/parsed.yaml of its run."));
+    tensor.copy_(saved->second);
+  }
+  step_ = checkpoint.step;
+  n_updates_ = checkpoint.state.value("updates", step_);
+  n_skipped_ = checkpoint.state.value("skipped", int64_t{0});
+  rate_factor_ = checkpoint.state.value("rate_factor", 1.0);
+  if (!with_optimizer) return;
+  std::map<std::string, at::Tensor> moments;
+  const std::string prefix = kOptimizerPrefix;
+  for (const auto& [name, tensor] : checkpoint.tensors)
+    if (name.rfind(prefix, 0) == 0) moments.emplace(name.substr(prefix.size()), tensor);
+  optimizer_->restore(moments);
+}
+
+void Run::start_from_weights(const std::string& path) {
+  const c10::NoGradGuard no_grad;
+  const auto checkpoint = train::load_checkpoint(train::find_checkpoint(path).path);
+  const auto& ignored = system_->config().weights_ignore_modules;
+  NamedTensors ours = system_->parameters();
+  for (const auto& [name, tensor] : system_->buffers()) ours.emplace(name, tensor);
+  int64_t n_taken = 0;
+  for (auto& [name, tensor] : ours) {
+    const std::string part = name.substr(0, name.find('.'));
+    if (ignored && std::find(ignored->begin(), ignored->end(), part) != ignored->end()) continue;
+    const auto saved = checkpoint.tensors.find(name);
+    if (saved == checkpoint.tensors.end() || saved->second.sizes() != tensor.sizes()) continue;
+    tensor.copy_(saved->second);
+    ++n_taken;
+  }
+  if (n_taken == 0)
+    throw UserError(cat("system.weights: ", path, " has nothing that fits this system. Name another one."));
+  log::info(cat("started from ", n_taken, " tensors of ", path));
+  system_->update_step(0, checkpoint.step, /*is_training=*/false);
+}
+
+void Run::save(bool stays) {
+  train::Checkpoint checkpoint;
+  checkpoint.step = step_;
+  checkpoint.tensors = system_->parameters();
+  for (const auto& [name, tensor] : system_->buffers()) checkpoint.tensors.emplace(name, tensor);
+  for (const auto& [name, tensor] : optimizer_->state())
+    checkpoint.tensors.emplace(kOptimizerPrefix + name, tensor);
+  for (auto& [name, tensor] : checkpoint.tensors) tensor = tensor.detach().to(at::kCPU).contiguous();
+  checkpoint.state = {{"step", step_},
+                      {"epoch", 0},
+                      {"updates", n_updates_},
+                      {"skipped", n_skipped_},
+                      {"rate_factor", rate_factor_},
+                      {"system_type", experiment_.system_type}};
+  if (metrics_) metrics_->flush();
+  const std::string path = train::save_checkpoint(experiment_.trial_dir + "/ckpts", step_, checkpoint);
+  if (!passing_checkpoint_.empty() && passing_checkpoint_ != path) {
+    std::error_code ignored;  // a checkpoint too many is no reason to stop
+    fs::remove_all(passing_checkpoint_, ignored);
+  }
+  passing_checkpoint_ = stays ? "" : path;
+  saved_at_s_ = now_s();
+}
+
+void Run::prepare_fit() {
+  system_->open_guidance();
+  optimizer_ = make_optimizer(system_->config().optimizer, system_->parameters(), system_->part_names());
+  if (experiment_.resume)
+    restore(*experiment_.resume, /*with_optimizer=*/true);
+  else if (system_->config().weights)
+    start_from_weights(*system_->config().weights);
+  metrics_ = std::make_unique<train::Metrics>(
+      experiment_.trial_dir, experiment_.resume ? std::optional<int64_t>(step_) : std::nullopt);
+}
+
+bool Run::train_step(std::map<std::string, double>* row) {
+  const c10::AutoGradMode with_gradients(true);
+  StepLosses losses;
+  for (int64_t part = 0; part < trainer_.accumulate_grad_batches; ++part) {
+    const int64_t batch = step_ * trainer_.accumulate_grad_batches + part;
+    views_->update_step(0, step_);
+    system_->update_step(0, step_, /*is_training=*/true);
+    losses = system_->training_step(views_->train_batch(batch), 0, step_);
+    if (!losses.total.defined() || !losses.total.requires_grad())
+      throw UserError("system.loss: every weight is 0, so that nothing is learned. Raise one.");
+    auto total = losses.total;
+    if (trainer_.accumulate_grad_batches > 1)
+      total = total / static_cast<double>(trainer_.accumulate_grad_batches);
+    total.backward();
+  }
+
+  // The one point of a step that waits for the device.
+  std::vector<std::string> names = {"gradient_norm", "loss"};
+  std::vector<at::Tensor> scalars = {optimizer_->gradient_norm(), losses.total.detach()};
+  if (row != nullptr)
+    for (const auto& [name, value] : losses.metrics) names.push_back(name), scalars.push_back(value);
+  const std::vector<double> values = read_scalars(scalars, system_->context().device);
+  if (row != nullptr) {
+    for (size_t i = 0; i < names.size(); ++i) (*row)["train/" + names[i]] = values[i];
+    for (const auto& [name, value] : losses.lambdas) (*row)["train_params/" + name] = value;
+  }
+  if (!std::isfinite(values[0])) {
+    on_bad_gradient();
+    optimizer_->clear_gradients();
+    return false;
+  }
+  n_bad_in_a_row_ = 0;
+  if (trainer_.gradient_clip_val && *trainer_.gradient_clip_val > 0 &&
+      values[0] > *trainer_.gradient_clip_val)
+    optimizer_->scale_gradients(*trainer_.gradient_clip_val / (values[0] + 1e-6));
+
+  std::vector<double> factors;
+  const std::vector<double> rates = optimizer_->learning_rates();
+  for (size_t g = 0; g < rates.size(); ++g) {
+    const double rate = rate_factor_ * learning_rate_.at(rates[g], step_);
+    factors.push_back(rates[g] > 0 ? rate / rates[g] : 0);
+    if (row != nullptr) (*row)["lr/" + optimizer_->groups()[g].name] = rate;
+  }
+  optimizer_->step(++n_updates_, factors);
+  optimizer_->clear_gradients();
+  return true;
+}
+
+void Run::on_bad_gradient() {
+  ++n_skipped_;
+  const std::string name = optimizer_->first_bad_gradient();
+  if (n_bad_in_a_row_++ == 0)
+    log::warning(cat("step ", step_, ": the gradient of ", name, " is not finite; the step is skipped."));
+  if (n_bad_in_a_row_ < kMostBadSteps) return;
+  const std::string folder = experiment_.trial_dir + "/ckpts";
+  if (rate_factor_ == 1 && train::latest_intact(folder)) {
+    const int64_t skipped = n_skipped_;
+    restore(folder, /*with_optimizer=*/true);
+    n_skipped_ = skipped, n_bad_in_a_row_ = 0;
+    rate_factor_ = kLowerRate;
+    --step_;  // the loop counts this one
+    log::warning(cat(kMostBadSteps, " steps in a row had no finite gradient: going back to step ", step_ + 1,
+                     " with half the learning rate."));
+    return;
+  }
+  throw UserError(cat("step ", step_, ": the gradient of ", name, " was not finite in ", kMostBadSteps,
+                      " steps in a row (", n_skipped_, " in all). Lower the learning rate, or the weight of ",
+                      "the term that is not finite: see ", metrics_->csv_path(), "."));
+}
+
+FitReport Run::fit(const FitHooks& hooks) {
+  prepare_fit();
+  const double began = now_s();
+  saved_at_s_ = began;
+  if (trainer_.num_sanity_val_steps != 0 && step_ == 0)
+    write_validation(trainer_.num_sanity_val_steps < 0 ? views_->n_val_views()
+                                                       : trainer_.num_sanity_val_steps);
+  FitReport report;
+  set_progress_enabled(trainer_.enable_progress_bar);
+  Progress progress("train", trainer_.max_steps);
+  progress.start_at(step_);
+  std::string note;
+  while (step_ < trainer_.max_steps && !(hooks.should_stop && hooks.should_stop(step_))) {
+    if (interrupt_requested()) {
+      save(/*stays=*/true);
+      throw_if_interrupted("the checkpoint is saved; resume=RUN goes on from it");
+    }
+    const bool is_due = (step_ + 1) % trainer_.log_every_n_steps == 0 || step_ + 1 == trainer_.max_steps;
+    std::map<std::string, double> row;
+    train_step(is_due ? &row : nullptr);
+    ++step_;
+    if (is_due) {
+      metrics_->log(step_, row);
+      note = cat("loss ", row["train/loss"]);
+      report.last = std::move(row);
+    }
+    progress.update(step_, note);
+    if (hooks.after_step) hooks.after_step(step_);
+    const bool stays = checkpoint_.every_n_train_steps > 0 && checkpoint_.save_top_k != 0 &&
+                       step_ % checkpoint_.every_n_train_steps == 0;
+    const bool by_time =
+        checkpoint_.every_n_seconds > 0 && now_s() - saved_at_s_ > checkpoint_.every_n_seconds;
+    if (stays || by_time) save(stays);
+    if (trainer_.val_check_interval &&
+        (step_ * trainer_.accumulate_grad_batches) % *trainer_.val_check_interval == 0)
+      validate();
+  }
+  progress.finish(note);
+  if (checkpoint_.save_last && step_ > 0) save(/*stays=*/true);
+  metrics_->flush();
+  report.steps = step_;
+  report.skipped = n_skipped_;
+  report.seconds = now_s() - began;
+  return report;
+}
+
+void Run::restore_for_evaluation() {
+  if (system_->evaluates_with_guidance()) system_->open_guidance();
+  if (experiment_.resume)
+    restore(*experiment_.resume, /*with_optimizer=*/false);
+  else
+    log::warning("resume is not set: these are the first parameters, which nothing has trained yet.");
+}
+
+}  // namespace t3d::system

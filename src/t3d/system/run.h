@@ -1,0 +1,80 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "t3d/system/experiment.h"
+#include "t3d/system/learning_rate.h"
+#include "t3d/system/optimizer.h"
+#include "t3d/system/system.h"
+#include "t3d/train/metrics.h"
+
+namespace t3d::system {
+
+/// What a fit tells its caller.
+struct FitHooks {
+  /// After each optimizer step; `done` of them are.
+  std::function<void(int64_t done)> after_step;
+  /// Stop early: true ends the fit as if max_steps were reached.
+  std::function<bool(int64_t done)> should_stop;
+};
+
+struct FitReport {
+  int64_t steps = 0, skipped = 0;      ///< optimizer steps done in all; steps whose gradient was not finite
+  double seconds = 0;                  ///< of this process
+  std::map<std::string, double> last;  ///< the last row of metrics
+};
+
+/// One experiment: a system, its views and its folder. threestudio sections 1.2 to 1.7.
+class Run {
+ public:
+  Run(const Experiment& experiment, const SystemContext& context);
+
+  /// Optimizes until trainer.max_steps. Goes on from `resume` when it is set. Writes metrics, checkpoints and
+  /// validation pictures. Ctrl-C saves and throws Interrupted, within an InterruptScope.
+  ///
+  /// A step whose gradient is not finite is skipped and counted. After 20 in a row the newest checkpoint
+  /// comes back and learning rates are halved, once; after 20 more UserError.
+  FitReport fit(const FitHooks& hooks = {});
+
+  /// save/it{step}-{view}.png for every validation view.
+  void validate();
+  /// save/it{step}-test/{view}.png for every test view, and save/it{step}-test.mp4 where FFmpeg is built in.
+  void test();
+
+  /// Loads the checkpoint that `resume` names, for the modes other than training. Without one the step is 0.
+  void restore_for_evaluation();
+
+  System& system() { return *system_; }
+  data::CameraData& views() { return *views_; }
+  int64_t step() const { return step_; }
+  std::string save_folder() const;
+  const Experiment& experiment() const { return experiment_; }
+
+ private:
+  void open_for_evaluation();
+  void prepare_fit();
+  void save(bool stays);
+  void restore(const std::string& path, bool with_optimizer);
+  void start_from_weights(const std::string& path);
+  /// One optimizer step. Returns whether it was taken; fills `row` where metrics are due.
+  bool train_step(std::map<std::string, double>* row);
+  void on_bad_gradient();
+  void write_validation(int64_t n_views);
+
+  Experiment experiment_;
+  TrainerConfig trainer_;
+  CheckpointConfig checkpoint_;
+  std::unique_ptr<data::CameraData> views_;
+  std::unique_ptr<System> system_;
+  std::unique_ptr<Optimizer> optimizer_;
+  LearningRate learning_rate_;
+  std::unique_ptr<train::Metrics> metrics_;
+  int64_t step_ = 0, n_updates_ = 0, n_skipped_ = 0, n_bad_in_a_row_ = 0;
+  double rate_factor_ = 1;
+  double saved_at_s_ = 0;
+  std::string passing_checkpoint_;  ///< goes when the next one is there
+};
+
+}  // namespace t3d::system

@@ -1,0 +1,310 @@
+#include "t3d/system/run.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "t3d/core/atomic_file.h"
+#include "t3d/core/config/overrides.h"
+#include "t3d/core/config/read_yaml.h"
+#include "t3d/system/regularisers.h"
+#include "t3d/system/scene_mesh.h"
+#include "t3d/train/checkpoint.h"
+
+namespace t3d::system {
+namespace {
+
+namespace fs = std::filesystem;
+using OneRun = Run;  // gtest has a Run, too
+using ::testing::HasSubstr;
+
+/// Pulls the picture towards one colour, with noise of its own; broken at the steps of `bad_from` on.
+class TowardsRed : public guidance::Guidance {
+ public:
+  explicit TowardsRed(int64_t bad_from, int64_t bad_until) : bad_from_(bad_from), bad_until_(bad_until) {}
+  guidance::GuidanceOutput operator()(const guidance::Views& views, const guidance::PromptEmbeddings&,
+                                      Rng& rng) override {
+    const auto target = at::tensor({0.8f, 0.1f + 0.1f * rng.uniform(), 0.1f});
+    auto loss = (views.rgb - target).square().mean();
+    if (step_ >= bad_from_ && step_ < bad_until_) loss = loss * std::nanf("");
+    guidance::GuidanceOutput out;
+    out.losses["loss_sds"] = loss;
+    return out;
+  }
+  void update_step(int64_t, int64_t step) override { step_ = step; }
+  at::Tensor decode(const at::Tensor& latents) const override { return latents.narrow(3, 0, 3).sigmoid(); }
+  const guidance::Model& model() const override { return model_; }
+
+ private:
+  int64_t bad_from_, bad_until_, step_ = 0;
+  guidance::Model model_;
+};
+
+/// The same for latents of four channels.
+class FourChannels : public TowardsRed {
+ public:
+  FourChannels() : TowardsRed(1 << 30, 1 << 30) {}
+  guidance::GuidanceOutput operator()(const guidance::Views& views, const guidance::PromptEmbeddings&,
+                                      Rng&) override {
+    guidance::GuidanceOutput out;
+    out.losses["loss_sds"] = (views.rgb - 0.5).square().mean();
+    if (views.rgb.size(3) != 4 || !views.is_latent) throw UserError("expected latents");
+    return out;
+  }
+};
+
+class NoPrompt : public guidance::PromptProcessor {
+ public:
+  const guidance::PromptEmbeddings& embeddings() const override { return embeddings_; }
+  const std::string& prompt() const override { return text_; }
+  const std::vector<std::string>& direction_prompts() const override { return texts_; }
+
+ private:
+  std::string text_;
+  std::vector<std::string> texts_;
+  guidance::PromptEmbeddings embeddings_{at::zeros({1, 1}), at::zeros({1, 1}), at::zeros({4, 1, 1})};
+};
+
+SystemContext context(int64_t bad_from = 1 << 30, int64_t bad_until = 1 << 30) {
+  SystemContext c;
+  c.make_guidance = [=] { return std::make_unique<TowardsRed>(bad_from, bad_until); };
+  c.make_prompt = [] { return std::make_unique<NoPrompt>(); };
+  return c;
+}
+
+const char* const kRecipe = R"(
+data_type: random-camera-datamodule
+data: {width: 16, height: 16, batch_size: 2, eval_width: 16, eval_height: 16, n_val_views: 2, n_test_views: 3}
+system_type: dreamfusion-system
+system:
+  geometry_type: implicit-volume
+  geometry:
+    pos_encoding_config: {otype: HashGrid, n_levels: 3, log2_hashmap_size: 10, base_resolution: 4}
+  material_type: diffuse-with-point-light-material
+  material: {ambient_only_steps: 2}
+  background_type: neural-environment-map-background
+  renderer_type: nerf-volume-renderer
+  renderer: {num_samples_per_ray: 24}
+  guidance_type: stable-diffusion-guidance
+  prompt_processor_type: stable-diffusion-prompt-processor
+  loss: {lambda_sds: 1.0, lambda_orient: [0, 0.0, 1.0, 10], lambda_sparsity: 0.1, lambda_opaque: 0.1}
+  optimizer:
+    name: Adan
+    args: {lr: 0.01}
+    params: {geometry: {lr: 0.01}, background: {lr: 0.001}}
+trainer: {max_steps: 20, log_every_n_steps: 5, enable_progress_bar: false}
+checkpoint: {every_n_seconds: 0}
+)";
+
+std::string with(const std::string& what, const std::string& instead) {
+  std::string text = kRecipe;
+  text.replace(text.find(what), what.size(), instead);
+  return text;
+}
+
+class RunTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = (fs::temp_directory_path() /
+               ("t3d_run_" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name())))
+                  .string();
+    fs::remove_all(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  Experiment experiment(const std::vector<std::string>& overrides, const std::string& name = "a",
+                        const std::string& recipe = kRecipe) const {
+    config::Node root = config::read_yaml(recipe, "recipe.yaml");
+    config::apply_override(root, "trial_dir=" + folder_ + "/" + name);
+    for (const auto& text : overrides) config::apply_override(root, text);
+    return read_experiment(root);
+  }
+  std::map<std::string, at::Tensor> last(const std::string& name = "a") const {
+    const auto found = train::find_checkpoint(folder_ + "/" + name);
+    auto tensors = train::load_checkpoint(found.path).tensors;
+    for (auto& [key, t] : tensors) t = t.clone();
+    return tensors;
+  }
+
+  std::string folder_;
+};
+
+void expect_equal(const std::map<std::string, at::Tensor>& a, const std::map<std::string, at::Tensor>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (const auto& [name, t] : a) {
+    ASSERT_EQ(b.count(name), 1u) << name;
+    EXPECT_TRUE(t.equal(b.at(name))) << name;
+  }
+}
+
+TEST_F(RunTest, TwoRunsOfOneSeedAreTheSameBits) {
+  OneRun(experiment({}, "a"), context()).fit();
+  OneRun(experiment({}, "b"), context()).fit();
+  expect_equal(last("a"), last("b"));
+  OneRun(experiment({"seed=1"}, "c"), context()).fit();
+  EXPECT_FALSE(last("a").begin()->second.equal(last("c").begin()->second));
+}
+
+TEST_F(RunTest, ResumingGivesTheBitsOfARunWithoutAStop) {
+  OneRun(experiment({}, "whole"), context()).fit();
+  FitHooks stop;
+  stop.should_stop = [](int64_t done) { return done >= 9; };
+  OneRun(experiment({}, "cut"), context()).fit(stop);
+  OneRun(experiment({"resume=" + folder_ + "/cut"}, "cut"), context()).fit();
+  expect_equal(last("whole"), last("cut"));
+}
+
+TEST_F(RunTest, LearnsTheColour) {
+  const auto loss_after = [&](int64_t steps) {
+    OneRun run(experiment({cat("trainer.max_steps=", steps), "system.optimizer.params.background.lr=0.05"}),
+               context());
+    return run.fit().last.at("train/loss_sds");
+  };
+  EXPECT_LT(loss_after(60), 0.3 * loss_after(1));
+}
+
+TEST_F(RunTest, ValidationAndTestPicturesHaveTheReferencesNames) {
+  OneRun run(experiment({"trainer.val_check_interval=10"}), context());
+  run.fit();
+  run.test();
+  for (const char* name : {"it10-0.png", "it10-1.png", "it20-1.png", "it20-test/0.png", "it20-test/2.png"})
+    EXPECT_TRUE(fs::exists(folder_ + "/a/save/" + name)) << name;
+  // rgb | normal | opacity
+  EXPECT_EQ(io::read_image(folder_ + "/a/save/it20-0.png").width, 48);
+}
+
+TEST_F(RunTest, MetricsHaveTheReferencesColumns) {
+  OneRun(experiment({}), context()).fit();
+  const std::string csv = read_whole_file(folder_ + "/a/csv_logs/version_0/metrics.csv");
+  for (const char* column : {"train/loss_sds", "train/loss_sparsity", "train_params/lambda_orient"})
+    EXPECT_THAT(csv, HasSubstr(column));
+}
+
+TEST_F(RunTest, AFewBadGradientsAreSkippedAndCounted) {
+  OneRun run(experiment({}), context(5, 8));
+  const auto report = run.fit();
+  EXPECT_EQ(report.skipped, 3);
+  EXPECT_EQ(report.steps, 20);
+  for (const auto& [name, t] : last())
+    if (t.is_floating_point()) EXPECT_TRUE(at::isfinite(t).all().item<bool>()) << name;
+}
+
+TEST_F(RunTest, ManyBadGradientsGoBackOnceAndThenEndWithAReport) {
+  OneRun run(experiment({"trainer.max_steps=100", "checkpoint.every_n_train_steps=4"}), context(10, 1 << 20));
+  try {
+    run.fit();
+    FAIL() << "nothing was thrown";
+  } catch (const UserError& e) {
+    EXPECT_THAT(e.what(), HasSubstr("geometry."));
+    EXPECT_THAT(e.what(), HasSubstr("Lower the learning rate"));
+  }
+  const auto found = train::find_checkpoint(folder_ + "/a");
+  EXPECT_GE(found.step, 8);  // the work until there is not lost
+}
+
+TEST_F(RunTest, CheckpointsOfAnotherConfigurationAreRefused) {
+  OneRun(experiment({}), context()).fit();
+  OneRun other(
+      experiment({"resume=" + folder_ + "/a", "system.geometry.pos_encoding_config.n_levels=4"}, "b"),
+      context());
+  EXPECT_THROW(other.fit(), UserError);
+}
+
+TEST_F(RunTest, MissingLossWeightsAreNamed) {
+  try {
+    OneRun(experiment({}, "a", with("lambda_sds", "lambda_sdz")), context()).fit();
+    FAIL() << "nothing was thrown";
+  } catch (const UserError& e) {
+    EXPECT_THAT(e.what(), HasSubstr("lambda_sds; did you mean lambda_sdz"));
+  }
+}
+
+TEST_F(RunTest, UntrainedFieldsAlreadyHaveASurfaceAndEmptyOnesSaySo) {
+  OneRun run(experiment({}), context());
+  const io::Mesh mesh = scene_mesh(run.system(), {32, 0.02});
+  EXPECT_GT(mesh.faces.size(), 100u);
+  EXPECT_LT(mesh.bounds().max.maxCoeff(), 0.95f);  // a blob, not the box
+  OneRun empty(experiment({"system.geometry.density_bias=-30.0"}, "b"), context());
+  try {
+    scene_mesh(empty.system(), {32, 0.02});
+    FAIL() << "nothing was thrown";
+  } catch (const UserError& e) {
+    EXPECT_THAT(e.what(), HasSubstr("the field is empty"));
+  }
+}
+
+TEST_F(RunTest, EverySystemTakesAStep) {
+  for (const std::string& type : systems().names()) {
+    const bool is_latent = type == "sjc-system" || type == "latentnerf-system";
+    std::vector<std::string> overrides = {"system_type=" + type, "trainer.max_steps=2"};
+    if (is_latent)
+      for (const char* more : {"system.material.n_output_dims=4", "system.material.color_activation=none",
+                               "system.geometry.n_feature_dims=4", "system.background.n_output_dims=4",
+                               "system.background.color_activation=none", "system.loss.lambda_orient=0.0",
+                               "system.loss.lambda_emptiness=1.0"})
+        overrides.push_back(more);
+    SystemContext build = context();
+    if (is_latent) build.make_guidance = [] { return std::make_unique<FourChannels>(); };
+    OneRun run(
+        experiment(overrides, type,
+                   is_latent ? with("diffuse-with-point-light-material\n  material: {ambient_only_steps: 2}",
+                                    "no-material\n  material: {}")
+                             : kRecipe),
+        build);
+    EXPECT_EQ(run.fit().steps, 2) << type;
+    run.validate();
+    EXPECT_TRUE(fs::exists(folder_ + "/" + type + "/save/it2-0.png")) << type;
+  }
+}
+
+TEST(Experiment, FoldersAreNamedAsInTheReference) {
+  config::Node root = config::read_yaml(kRecipe, "recipe.yaml");
+  config::apply_override(root, "name=df");
+  config::apply_override(root, "tag=a_hamburger");
+  config::apply_override(root, "use_timestamp=false");
+  EXPECT_EQ(read_experiment(root).trial_dir, "outputs/df/a_hamburger");
+  config::apply_override(root, "use_timestamp=true");
+  EXPECT_THAT(read_experiment(root).trial_dir,
+              ::testing::MatchesRegex("outputs/df/a_hamburger@[0-9]+-[0-9]+"));
+  config::apply_override(root, "timestamp='@20260101-000000'");
+  EXPECT_EQ(read_experiment(root).trial_name, "a_hamburger@20260101-000000");
+  config::apply_override(root, "tag=" + std::string(400, 'x'));
+  for (const auto& part : fs::path(read_experiment(root).trial_dir)) EXPECT_LT(part.string().size(), 255u);
+}
+
+TEST(Regularisers, HaveTheirValuesOnSimplePictures) {
+  const auto o = at::tensor({0.f, 1.f}).reshape({1, 1, 2, 1});
+  EXPECT_NEAR(sparsity_loss(o).item<float>(), (0.1f + std::sqrt(1.01f)) / 2, 1e-6);
+  const double entropy = -(1e-3 * std::log(1e-3) + (1 - 1e-3) * std::log(1 - 1e-3));
+  EXPECT_NEAR(opaque_loss(o).item<float>(), entropy, 1e-6);
+  EXPECT_NEAR(opaque_loss(at::full({1, 2, 2, 1}, 0.5f)).item<float>(), std::log(2.0), 1e-6);
+  EXPECT_NEAR(z_variance_loss(at::tensor({5.f, 2.f}).reshape({1, 1, 2, 1}), o).item<float>(), 2, 1e-6);
+  EXPECT_EQ(z_variance_loss(o, at::zeros_like(o)).item<float>(), 0);
+  EXPECT_NEAR(emptiness_loss(at::full({3, 1}, 1.f), 10).item<float>(), std::log(11.0), 1e-5);
+}
+
+TEST(Regularisers, OrientationCountsWhatTurnsAwayFromTheCamera) {
+  render::RenderOutput out;
+  out.opacity = at::tensor({1.f, 0.f}).reshape({1, 1, 2, 1});
+  out.weights = at::tensor({0.5f, 0.5f}).reshape({2, 1});
+  out.t_dirs = at::tensor({0.f, 0.f, -1.f, 0.f, 0.f, -1.f}).reshape({2, 3});
+  out.geometry.normal = at::tensor({0.f, 0.f, 1.f, 0.f, 0.6f, -0.8f}).reshape({2, 3});
+  EXPECT_NEAR(orientation_loss(out).item<float>(), 0.5f * 0.64f, 1e-6);
+  out.geometry.normal = at::Tensor();
+  EXPECT_THROW(orientation_loss(out), UserError);
+}
+
+TEST(Regularisers, ACentreThatIsNearerHasTheLowerDepthLoss) {
+  auto depth = at::full({1, 8, 8, 1}, 2.f);
+  const auto opacity = at::ones({1, 8, 8, 1});
+  depth.narrow(1, 2, 4).narrow(2, 2, 4).fill_(1.5f);
+  const double near_centre = centre_depth_loss(depth, opacity, 0.5).item<double>();
+  EXPECT_TRUE(std::isfinite(near_centre));
+  EXPECT_NEAR(near_centre, -std::log(0.5), 1e-4);
+}
+
+}  // namespace
+}  // namespace t3d::system

@@ -1,0 +1,202 @@
+#include "t3d/system/system.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+
+#include "t3d/io/image_grid.h"
+#include "t3d/system/regularisers.h"
+
+namespace t3d::system {
+namespace {
+
+constexpr uint64_t kRenderStream = 0x5e7d, kGuidanceStream = 0x6a1d, kEvalStream = 0xe7a1;
+
+/// Draws of one step and purpose: nothing of them has to be in a checkpoint.
+Rng stream_of(uint64_t seed, uint64_t purpose, int64_t step) {
+  return Rng(seed, (purpose << 44) ^ static_cast<uint64_t>(step));
+}
+
+std::map<std::string, config::Schedule> read_losses(const config::Node& block) {
+  std::map<std::string, config::Schedule> all;
+  if (block.is_null()) return all;
+  if (!block.is_map()) config::reject(block, "system.loss", "a block of lambda_NAME");
+  for (const auto& [name, node] : block.map()) all.emplace(name, config::Schedule(node));
+  return all;
+}
+
+}  // namespace
+
+io::ImageF to_image(const at::Tensor& pixels) {
+  const auto flat = (pixels.dim() == 4 ? pixels[0] : pixels).detach().to(at::kCPU, at::kFloat).contiguous();
+  io::ImageF image(static_cast<int>(flat.size(1)), static_cast<int>(flat.size(0)),
+                   static_cast<int>(flat.size(2)));
+  std::copy_n(flat.data_ptr<float>(), image.pixels.size(), image.pixels.begin());
+  return image;
+}
+
+System::System(const SystemConfig& config, const SystemContext& context)
+    : config_(config), context_(context), loss_(read_losses(config.loss)) {
+  if (config.geometry_convert_from)
+    throw UserError(
+        "system.geometry_convert_from: starting from another stage's geometry is not built yet. Remove the "
+        "key to start afresh.");
+  const field::BuildContext build{context.seed, context.device};
+  geometry_ = field::geometries().make(config.geometry_type, config.geometry, "system.geometry",
+                                       build.part("geometry"));
+  material_ = shading::materials().make(config.material_type, config.material, "system.material",
+                                        build.part("material"));
+  background_ = shading::backgrounds().make(
+      config.background_type.empty() ? "solid-color-background" : config.background_type, config.background,
+      "system.background", build.part("background"));
+  renderer_ = render::renderers().make(config.renderer_type, config.renderer, "system.renderer",
+                                       render::Scene{geometry_.get(), material_.get(), background_.get()},
+                                       build.part("renderer"));
+}
+
+void System::open_guidance() {
+  if (guidance_ != nullptr) return;
+  guidance::GuidanceContext build;
+  build.seed = context_.seed, build.device = context_.device, build.open = context_.open;
+  prompt_ = context_.make_prompt
+                ? context_.make_prompt()
+                : guidance::prompt_processors().make(config_.prompt_processor_type, config_.prompt_processor,
+                                                     "system.prompt_processor", build);
+  guidance_ = context_.make_guidance ? context_.make_guidance()
+                                     : guidance::guidances().make(config_.guidance_type, config_.guidance,
+                                                                  "system.guidance", build);
+}
+
+guidance::Guidance& System::open() const {
+  T3D_CHECK(guidance_ != nullptr, "the guidance is not open");
+  return *guidance_;
+}
+
+void System::update_step(int64_t epoch, int64_t step, bool is_training) {
+  epoch_ = epoch, step_ = step;
+  background_->update_step(epoch, step);
+  geometry_->update_step(epoch, step);
+  if (guidance_ != nullptr) guidance_->update_step(epoch, step);
+  material_->update_step(epoch, step);
+  if (is_training) renderer_->update_step(epoch, step);  // evaluation leaves the occupancy grid as it is
+}
+
+StepLosses System::training_step(const data::CameraBatch& batch, int64_t epoch, int64_t step) {
+  epoch_ = epoch, step_ = step;
+  Rng render_rng = stream_of(context_.seed, kRenderStream, step);
+  Rng guidance_rng = stream_of(context_.seed, kGuidanceStream, step);
+  render::RenderRays rays;
+  rays.origins = batch.rays_o, rays.directions = batch.rays_d;
+  rays.light_positions = batch.light_positions;
+  const auto out = (*renderer_)(rays, /*is_training=*/true, render_rng);
+  StepLosses losses;
+  add_losses(losses, out, batch, guidance_rng);
+  for (const auto& [name, schedule] : loss_) losses.lambdas.emplace(name, schedule.at(epoch, step));
+  return losses;
+}
+
+render::RenderOutput System::render_view(const data::CameraBatch& batch) {
+  const c10::NoGradGuard no_grad;
+  Rng rng = stream_of(context_.seed, kEvalStream, 0);
+  render::RenderRays rays;
+  rays.origins = batch.rays_o, rays.directions = batch.rays_d;
+  rays.light_positions = batch.light_positions;
+  return (*renderer_)(rays, /*is_training=*/false, rng);
+}
+
+io::Image8 System::rgb_picture(const render::RenderOutput& out) const {
+  return io::picture_of_rgb(to_image(out.comp_rgb.narrow(-1, 0, 3)));
+}
+
+std::vector<NamedPicture> System::pictures(const render::RenderOutput& out) const {
+  std::vector<NamedPicture> all;
+  all.push_back({"rgb", rgb_picture(out)});
+  if (out.comp_normal.defined()) all.push_back({"normal", io::picture_of_rgb(to_image(out.comp_normal))});
+  all.push_back({"opacity", io::picture_of_values(to_image(out.opacity), io::ValueRange{0.f, 1.f},
+                                                  io::ColourMap::None)});
+  return all;
+}
+
+NamedTensors System::parameters() const {
+  NamedTensors parameters, buffers;
+  geometry_->collect("geometry.", parameters, buffers);
+  material_->collect("material.", parameters, buffers);
+  background_->collect("background.", parameters, buffers);
+  renderer_->collect("renderer.", parameters, buffers);
+  if (guidance_ != nullptr) guidance_->collect("guidance.", parameters, buffers);
+  return parameters;
+}
+
+NamedTensors System::buffers() const {
+  NamedTensors parameters, buffers;
+  geometry_->collect("geometry.", parameters, buffers);
+  material_->collect("material.", parameters, buffers);
+  background_->collect("background.", parameters, buffers);
+  renderer_->collect("renderer.", parameters, buffers);
+  if (guidance_ != nullptr) guidance_->collect("guidance.", parameters, buffers);
+  return buffers;
+}
+
+std::vector<std::string> System::part_names() const {
+  return {"geometry", "geometry.encoding", "material",           "background",      "background.encoding",
+          "renderer", "guidance",          "background.network", "prompt_processor"};
+}
+
+double System::lambda(const std::string& name, std::optional<double> absent) const {
+  const auto found = loss_.find(name);
+  if (found != loss_.end()) return found->second.at(epoch_, step_);
+  if (absent) return *absent;
+  std::vector<std::string> known;
+  for (const auto& [key, schedule] : loss_) known.push_back(key);
+  throw UserError(cat("system.loss has no ", name, did_you_mean(name, known), ", which ",
+                      config_.guidance_type, " needs. Add system.loss.", name, "=1."));
+}
+
+void System::add_term(StepLosses& losses, const std::string& name, const at::Tensor& value,
+                      std::optional<double> absent) const {
+  losses.metrics["loss_" + name] = value.detach();
+  const double weight = lambda("lambda_" + name, absent);
+  if (weight == 0) return;
+  const auto term = value * weight;
+  losses.total = losses.total.defined() ? losses.total + term : term;
+}
+
+void System::add_guidance(StepLosses& losses, const at::Tensor& pictures, bool is_latent,
+                          const data::CameraBatch& batch, Rng& rng, double factor,
+                          const std::string& prefix) const {
+  guidance::Views views;
+  views.rgb = pictures, views.is_latent = is_latent;
+  views.angles.elevation_deg = batch.elevation.to(at::kCPU);
+  views.angles.azimuth_deg = batch.azimuth.to(at::kCPU);
+  views.angles.distance = batch.camera_distances.to(at::kCPU);
+  views.camera_to_world = batch.c2w, views.mvp = batch.mvp_mtx;
+  const auto out = open()(views, prompt_->embeddings(), rng);
+  for (const auto& [name, value] : out.metrics) losses.metrics[prefix + name] = value;
+  for (const auto& [name, value] : out.losses) {
+    losses.metrics[prefix + name] = value.detach();
+    const double weight = factor * lambda("lambda_" + name.substr(std::string("loss_").size()));
+    if (weight == 0) continue;
+    const auto term = value * weight;
+    losses.total = losses.total.defined() ? losses.total + term : term;
+  }
+}
+
+void System::add_orient(StepLosses& losses, const render::RenderOutput& out) const {
+  if (lambda("lambda_orient", 0) > 0) add_term(losses, "orient", orientation_loss(out));
+}
+
+void System::add_sparsity(StepLosses& losses, const render::RenderOutput& out) const {
+  add_term(losses, "sparsity", sparsity_loss(out.opacity), 0);
+}
+
+void System::add_opaque(StepLosses& losses, const render::RenderOutput& out) const {
+  add_term(losses, "opaque", opaque_loss(out.opacity), 0);
+}
+
+void System::add_z_variance(StepLosses& losses, const render::RenderOutput& out) const {
+  if (out.z_variance.defined())
+    add_term(losses, "z_variance", z_variance_loss(out.z_variance, out.opacity), 0);
+}
+
+}  // namespace t3d::system

@@ -1,0 +1,169 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "t3d/core/config/schedule.h"
+#include "t3d/core/registry.h"
+#include "t3d/data/camera_data.h"
+#include "t3d/guidance/guidance.h"
+#include "t3d/guidance/prompt_processor.h"
+#include "t3d/io/image.h"
+#include "t3d/render/renderer.h"
+
+namespace t3d::system {
+
+using guidance::NamedTensors;
+
+/// The keys that every system has, threestudio section 5.0.
+struct SystemConfig {
+  config::Node loggers, loss, optimizer, scheduler;
+  std::optional<std::string> weights;
+  std::optional<std::vector<std::string>> weights_ignore_modules;
+  bool cleanup_after_validation_step = false, cleanup_after_test_step = false;
+  std::string geometry_type, material_type, background_type, renderer_type, guidance_type;
+  config::Node geometry, material, background, renderer, guidance;
+  std::string prompt_processor_type, exporter_type = "mesh-exporter";
+  config::Node prompt_processor, exporter;
+  std::optional<std::string> geometry_convert_from;
+  bool geometry_convert_inherit_texture = false;
+  config::Node geometry_convert_override;
+
+  template <class V>
+  void visit_common(V& v) {
+    using namespace config;
+    v("geometry_type", geometry_type, required(), "the shape; see geometry");
+    v("geometry", geometry, any(), "its keys");
+    v("material_type", material_type, required(), "from features to colour; see material");
+    v("material", material, any(), "its keys");
+    v("background_type", background_type, any(), "solid-color-background when it is not given");
+    v("background", background, any(), "its keys");
+    v("renderer_type", renderer_type, required(), "from rays to images; see renderer");
+    v("renderer", renderer, any(), "its keys");
+    v("guidance_type", guidance_type, required(), "what pictures are compared with; see guidance");
+    v("guidance", guidance, any(), "its keys");
+    v("prompt_processor_type", prompt_processor_type, required(), "from text to embeddings");
+    v("prompt_processor", prompt_processor, any(), "its keys, the prompt among them");
+    v("exporter_type", exporter_type, one_of({"mesh-exporter", "dummy-exporter"}), "what export writes");
+    v("exporter", exporter, any(), "its keys");
+    v("loss", loss, any(), "lambda_NAME for each loss term, numbers or schedules");
+    v("optimizer", optimizer, any(), "name, args, and params by dotted names");
+    v("scheduler", scheduler, any(), "how learning rates change");
+    v("loggers", loggers, any(), "read and not used: metrics are always written");
+    v("weights", weights, any(), "checkpoint whose tensors the parts start from");
+    v("weights_ignore_modules", weights_ignore_modules, any(), "parts that do not");
+    v("geometry_convert_from", geometry_convert_from, any(), "start from an earlier stage's geometry");
+    v("geometry_convert_inherit_texture", geometry_convert_inherit_texture, any(), "and its texture");
+    v("geometry_convert_override", geometry_convert_override, any(), "keys of that geometry");
+    v("cleanup_after_validation_step", cleanup_after_validation_step, any(), "read and not used");
+    v("cleanup_after_test_step", cleanup_after_test_step, any(), "read and not used");
+  }
+};
+
+/// What a system is built with. The makers are stand-ins for tests; empty: the registered types.
+struct SystemContext {
+  uint64_t seed = 0;
+  c10::Device device = c10::kCPU;
+  guidance::ModelOpener open = guidance::open_model;
+  std::function<std::unique_ptr<guidance::Guidance>()> make_guidance;
+  std::function<std::unique_ptr<guidance::PromptProcessor>()> make_prompt;
+};
+
+/// The result of one training batch.
+struct StepLosses {
+  at::Tensor total;                           ///< scalar with a graph
+  std::map<std::string, at::Tensor> metrics;  ///< "loss_sds", "grad_norm": scalars without one, unweighted
+  std::map<std::string, double> lambdas;      ///< "lambda_sds": what is in force now
+};
+
+/// An evaluation view's pictures, in the order of the columns of the file.
+struct NamedPicture {
+  std::string name;  ///< "rgb", "normal", "opacity", "depth"
+  io::Image8 image;
+};
+
+/// A scene, what it is compared with, and how: threestudio's system. Geometry, material, background and
+/// renderer exist from the start; prompt and guidance, which need a diffusion model, once open_guidance is
+/// called.
+class System {
+ public:
+  System(const SystemConfig& config, const SystemContext& context);
+  virtual ~System() = default;
+
+  /// Opens prompt and guidance. Training needs it, and evaluation of systems that render latents.
+  void open_guidance();
+  bool has_guidance() const { return guidance_ != nullptr; }
+  /// Whether evaluation decodes latents.
+  virtual bool evaluates_with_guidance() const { return false; }
+
+  /// The cascade before every batch: all parts.
+  void update_step(int64_t epoch, int64_t step, bool is_training);
+  /// Renders the batch, asks the guidance, adds the terms up. A function of seed, step, batch and parameters.
+  StepLosses training_step(const data::CameraBatch& batch, int64_t epoch, int64_t step);
+  /// Renders an evaluation view, without a graph.
+  render::RenderOutput render_view(const data::CameraBatch& batch);
+  /// The view's pictures: rgb, normal where there are normals, opacity.
+  virtual std::vector<NamedPicture> pictures(const render::RenderOutput& out) const;
+  /// The rgb picture alone: of previews and turntables.
+  virtual io::Image8 rgb_picture(const render::RenderOutput& out) const;
+
+  /// Everything that learns, and everything else that a checkpoint holds, by checkpoint name. Shared.
+  NamedTensors parameters() const;
+  NamedTensors buffers() const;
+  /// Names that `optimizer.params` may use although nothing behind them learns.
+  std::vector<std::string> part_names() const;
+
+  const SystemConfig& config() const { return config_; }
+  const SystemContext& context() const { return context_; }
+  field::Geometry& geometry() const { return *geometry_; }
+  shading::Material& material() const { return *material_; }
+  const guidance::PromptProcessor* prompt() const { return prompt_.get(); }
+
+  /// Value of a loss weight now; a missing one throws UserError, or gives `absent`.
+  double lambda(const std::string& name, std::optional<double> absent = std::nullopt) const;
+
+ protected:
+  /// Adds `value` times lambda_`name` to the losses.
+  void add_term(StepLosses& losses, const std::string& name, const at::Tensor& value,
+                std::optional<double> absent = std::nullopt) const;
+  /// The guidance's losses for pictures [B,H,W,C].
+  void add_guidance(StepLosses& losses, const at::Tensor& pictures, bool is_latent,
+                    const data::CameraBatch& batch, Rng& rng, double factor = 1,
+                    const std::string& prefix = "") const;
+  /// What the system compares and regularises.
+  virtual void add_losses(StepLosses& losses, const render::RenderOutput& out, const data::CameraBatch& batch,
+                          Rng& rng) const = 0;
+
+  // The terms of Wang et al.'s systems in their usual form; `optional_z` also where the key is absent.
+  void add_orient(StepLosses& losses, const render::RenderOutput& out) const;
+  void add_sparsity(StepLosses& losses, const render::RenderOutput& out) const;
+  void add_opaque(StepLosses& losses, const render::RenderOutput& out) const;
+  void add_z_variance(StepLosses& losses, const render::RenderOutput& out) const;
+
+  guidance::Guidance& open() const;
+
+ private:
+  SystemConfig config_;
+  SystemContext context_;
+  std::map<std::string, config::Schedule> loss_;
+  std::unique_ptr<field::Geometry> geometry_;
+  std::unique_ptr<shading::Material> material_;
+  std::unique_ptr<shading::Background> background_;
+  std::unique_ptr<render::Renderer> renderer_;
+  std::unique_ptr<guidance::PromptProcessor> prompt_;
+  std::unique_ptr<guidance::Guidance> guidance_;
+  int64_t epoch_ = 0, step_ = 0;
+};
+
+/// The table of systems by `system_type`.
+using SystemRegistry = Registry<System, const SystemContext&>;
+const SystemRegistry& systems();
+
+/// [H,W,C] or [1,H,W,C] float -> picture data on the CPU.
+io::ImageF to_image(const at::Tensor& pixels);
+
+}  // namespace t3d::system

@@ -1,0 +1,222 @@
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "t3d/io/image_grid.h"
+#include "t3d/io/image_resize.h"
+#include "t3d/system/regularisers.h"
+#include "t3d/system/system.h"
+
+namespace t3d::system {
+namespace {
+
+using data::CameraBatch;
+using render::RenderOutput;
+
+/// Guidance on the picture and the four terms that look at the rendering.
+class DreamFusionSystem : public System {
+ public:
+  struct Config : SystemConfig {
+    template <class V>
+    void visit(V& v) {
+      visit_common(v);
+    }
+  };
+  DreamFusionSystem(const Config& config, const SystemContext& context) : System(config, context) {}
+
+ protected:
+  void add_losses(StepLosses& losses, const RenderOutput& out, const CameraBatch& batch,
+                  Rng& rng) const override {
+    add_guidance(losses, out.comp_rgb, false, batch, rng);
+    add_orient(losses, out);
+    add_sparsity(losses, out);
+    add_opaque(losses, out);
+    add_z_variance(losses, out);
+  }
+};
+
+/// The same with the keys of MVDream's own system.
+class MvDreamSystem : public DreamFusionSystem {
+ public:
+  struct Config : DreamFusionSystem::Config {
+    bool visualize_samples = false;
+    template <class V>
+    void visit(V& v) {
+      visit_common(v);
+      v("visualize_samples", visualize_samples, config::any(), "read and not used");
+    }
+  };
+  MvDreamSystem(const Config& config, const SystemContext& context) : DreamFusionSystem(config, context) {}
+};
+
+/// Wang et al. 2023, ProlificDreamer, arXiv:2305.16213. The coarse stage.
+class ProlificDreamerSystem : public DreamFusionSystem {
+ public:
+  struct Config : DreamFusionSystem::Config {
+    std::string stage = "coarse";
+    bool visualize_samples = false;
+    template <class V>
+    void visit(V& v) {
+      visit_common(v);
+      v("stage", stage, config::one_of({"coarse", "geometry", "texture"}), "coarse is built");
+      v("visualize_samples", visualize_samples, config::any(), "read and not used");
+    }
+  };
+  ProlificDreamerSystem(const Config& config, const SystemContext& context)
+      : DreamFusionSystem(config, context) {
+    if (config.stage != "coarse")
+      throw UserError(cat("system.stage is ", config.stage,
+                          ", whose meshes are not built yet. Use stage=coarse, then t3d export."));
+  }
+};
+
+/// Ma et al. 2024, ScaleDreamer, arXiv:2407.02040, one prompt.
+class ScaleDreamerSystem : public DreamFusionSystem {
+ public:
+  struct Config : DreamFusionSystem::Config {
+    std::string stage = "coarse";
+    bool visualize_samples = false, validation_via_video = false;
+    template <class V>
+    void visit(V& v) {
+      using namespace config;
+      visit_common(v);
+      v("stage", stage, one_of({"coarse", "coarse+geometry", "geometry", "geometry+texture", "texture"}),
+        "coarse, coarse+geometry and texture are built");
+      v("visualize_samples", visualize_samples, any(), "read and not used");
+      v("validation_via_video", validation_via_video, any(), "join a validation's views to a film");
+    }
+  };
+  ScaleDreamerSystem(const Config& config, const SystemContext& context)
+      : DreamFusionSystem(config, context), stage_(config.stage) {
+    if (stage_ == "geometry" || stage_ == "geometry+texture")
+      throw UserError(cat("system.stage is ", stage_, ", whose meshes are not built yet. Use stage=coarse."));
+  }
+
+  std::vector<NamedPicture> pictures(const RenderOutput& out) const override {
+    auto all = DreamFusionSystem::pictures(out);
+    all.push_back({"depth", io::picture_of_values(to_image(out.depth), std::nullopt, io::ColourMap::Jet)});
+    return all;
+  }
+
+ protected:
+  void add_losses(StepLosses& losses, const RenderOutput& out, const CameraBatch& batch,
+                  Rng& rng) const override {
+    if (stage_ == "texture") return add_guidance(losses, out.comp_rgb, false, batch, rng);
+    DreamFusionSystem::add_losses(losses, out, batch, rng);
+    if (stage_ != "coarse+geometry") return;
+    if (!out.comp_normal.defined())
+      throw UserError(
+          "system.stage is coarse+geometry, but the rendering has no normal picture. Set "
+          "renderer.return_comp_normal=true and use a material that needs normals.");
+    constexpr double kNormalShare = 0.5;
+    add_guidance(losses, at::nan_to_num(out.comp_normal), false, batch, rng, kNormalShare, "normal_");
+  }
+
+ private:
+  std::string stage_;
+};
+
+/// Wang et al. 2022, Score Jacobian Chaining, arXiv:2212.00774: renders latents.
+class SjcSystem : public System {
+ public:
+  struct Config : SystemConfig {
+    bool subpixel_rendering = true;
+    template <class V>
+    void visit(V& v) {
+      visit_common(v);
+      v("subpixel_rendering", subpixel_rendering, config::any(),
+        "evaluation decodes latents of twice the size");
+    }
+  };
+  SjcSystem(const Config& config, const SystemContext& context)
+      : System(config, context), latent_side_(config.subpixel_rendering ? 128 : 64) {}
+
+  bool evaluates_with_guidance() const override { return true; }
+
+  io::Image8 rgb_picture(const RenderOutput& out) const override {
+    const auto small = at::upsample_bilinear2d(out.comp_rgb.permute({0, 3, 1, 2}),
+                                               {latent_side_, latent_side_}, /*align_corners=*/false);
+    return io::picture_of_rgb(to_image(open().decode(small.permute({0, 2, 3, 1}))));
+  }
+
+  std::vector<NamedPicture> pictures(const RenderOutput& out) const override {
+    auto all = System::pictures(out);
+    const auto far = out.depth + 10 * (1 - out.opacity);
+    all.push_back({"depth", io::picture_of_values(to_image((1 + far + 1e-12).log() / std::log(11.0)),
+                                                  io::ValueRange{0.f, 1.f}, io::ColourMap::Spectral)});
+    return all;
+  }
+
+ protected:
+  void add_losses(StepLosses& losses, const RenderOutput& out, const CameraBatch& batch,
+                  Rng& rng) const override {
+    add_guidance(losses, out.comp_rgb, true, batch, rng);
+    add_term(losses, "emptiness", emptiness_loss(out.weights, lambda("emptiness_scale", 10)), 0);
+    if (lambda("lambda_depth", 0) > 0)
+      add_term(losses, "depth", centre_depth_loss(out.depth, out.opacity, lambda("center_ratio", 1.0 / 6)));
+  }
+
+ private:
+  int64_t latent_side_;
+};
+
+/// Metzer et al. 2022, Latent-NeRF, arXiv:2211.07600: renders latents, and pictures in its refinement.
+class LatentNerfSystem : public System {
+ public:
+  struct Config : SystemConfig {
+    std::optional<std::string> guide_shape;
+    bool refinement = false;
+    template <class V>
+    void visit(V& v) {
+      visit_common(v);
+      v("guide_shape", guide_shape, config::any(), "mesh that the density should stay in");
+      v("refinement", refinement, config::any(), "render pictures instead of latents");
+    }
+  };
+  LatentNerfSystem(const Config& config, const SystemContext& context)
+      : System(config, context), is_refinement_(config.refinement) {
+    if (config.guide_shape && !config.guide_shape->empty())
+      throw UserError(
+          "system.guide_shape: keeping to a mesh is not built yet. Remove the key to go without it.");
+  }
+
+  bool evaluates_with_guidance() const override { return !is_refinement_; }
+
+  io::Image8 rgb_picture(const RenderOutput& out) const override {
+    if (is_refinement_) return System::rgb_picture(out);
+    constexpr int64_t kLatentSide = 64;
+    const auto small = at::upsample_bilinear2d(out.comp_rgb.permute({0, 3, 1, 2}), {kLatentSide, kLatentSide},
+                                               /*align_corners=*/false);
+    return io::picture_of_rgb(to_image(open().decode(small.permute({0, 2, 3, 1}))));
+  }
+
+ protected:
+  void add_losses(StepLosses& losses, const RenderOutput& out, const CameraBatch& batch,
+                  Rng& rng) const override {
+    add_guidance(losses, out.comp_rgb, !is_refinement_, batch, rng);
+    add_orient(losses, out);
+    add_sparsity(losses, out);
+    add_opaque(losses, out);
+  }
+
+ private:
+  bool is_refinement_;
+};
+
+}  // namespace
+
+const SystemRegistry& systems() {
+  using R = SystemRegistry;
+  static const R table(
+      "system", "what is optimized and compared (system_type)",
+      {R::entry<DreamFusionSystem>("dreamfusion-system", "score distillation on pictures"),
+       R::entry<MvDreamSystem>("mvdream-system", "the same with several views at once"),
+       R::entry<ProlificDreamerSystem>("prolificdreamer-system", "variational score distillation, coarse"),
+       R::entry<ScaleDreamerSystem>("scaledreamer-system", "asynchronous score distillation, one prompt"),
+       R::entry<SjcSystem>("sjc-system", "Score Jacobian Chaining: latents on a grid"),
+       R::entry<LatentNerfSystem>("latentnerf-system", "Latent-NeRF: latents, then pictures")});
+  return table;
+}
+
+}  // namespace t3d::system

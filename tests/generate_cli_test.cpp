@@ -1,0 +1,82 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "t3d/core/text.h"
+#include "tests/support/run_program.h"
+#include "tests/support/temporary_folder.h"
+
+namespace t3d {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::run_t3d;
+using testing::TemporaryFolder;
+
+TEST(Generate, UnknownWordsGetTheNearestCaption) {
+  const auto result = run_t3d("generate 'a red mushrom with a white stem'");
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.output, HasSubstr("mushrom"));
+  EXPECT_THAT(result.output, HasSubstr("The nearest caption is \"a red mushroom with a white stem\""));
+}
+
+TEST(Generate, EmptyAndOddPromptsAreAnswered) {
+  EXPECT_THAT(run_t3d("generate ' '").output, HasSubstr("the prompt is empty"));
+  for (const char* prompt : {"'a \"quoted\" cube'", "'../../etc/passwd'", "'🍄'"}) {
+    const auto result = run_t3d(cat("generate ", prompt));
+    EXPECT_EQ(result.exit_code, 2) << prompt;
+    EXPECT_THAT(result.output, HasSubstr("caption")) << prompt;
+  }
+  EXPECT_EQ(run_t3d("generate '" + std::string(400, 'x') + "'").exit_code, 2);
+}
+
+TEST(Generate, UnknownRecipesAndModelsAreSuggested) {
+  EXPECT_THAT(run_t3d("generate 'a red cube' --recipe toybx").output, HasSubstr("did you mean toybox"));
+  EXPECT_THAT(run_t3d("generate 'a red cube' --model stabilityai/nothing").output,
+              HasSubstr("is not a path and is not in"));
+}
+
+TEST(Generate, FoldersThatAreInUseAreKept) {
+  const TemporaryFolder folder;
+  std::ofstream(folder.string() + "/notes.txt") << "mine";
+  const auto result =
+      run_t3d(cat("generate 'a red cube' --model ", T3D_SOURCE_DIR, "/models/toybox -o ", folder.string()));
+  EXPECT_NE(result.exit_code, 0);
+  EXPECT_TRUE(std::ifstream(folder.string() + "/notes.txt").good());
+}
+
+TEST(Train, TheCommandLineOfThreestudioIsUnderstood) {
+  const auto result = run_t3d("--config nothing.yaml --train --gpu 0 data.width=8");
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_THAT(result.output, HasSubstr("nothing.yaml"));
+  EXPECT_THAT(run_t3d("--config a.yaml --train --test").output, HasSubstr("contradict"));
+  EXPECT_THAT(run_t3d("test --config nothing.yaml").output, HasSubstr("nothing.yaml"));
+}
+
+TEST(Train, AMissingPromptSaysHowToGiveIt) {
+  const auto result = run_t3d(cat("train --config ", T3D_SOURCE_DIR, "/configs/toybox.yaml"));
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.output, HasSubstr("add system.prompt_processor.prompt="));
+}
+
+TEST(Check, SaysWhatStandsInTheWay) {
+  const TemporaryFolder folder;
+  const std::string file = folder.string() + "/recipe.yaml";
+  std::ofstream(file) << "data_type: random-camera-datamodule\ndata: {heigth: 64}\n"
+                         "system_type: magic3d-system\nsystem:\n  geometry_type: implicit-volum\n"
+                         "  material_type: no-material\n  renderer_type: nvdiff-rasterizer\n"
+                         "  guidance_type: multiview-diffusion-guidance\n  guidance: {model_name: nowhere}\n"
+                         "  prompt_processor_type: stable-diffusion-prompt-processor\n";
+  const auto result = run_t3d("check " + file);
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.output, HasSubstr("did you mean height"));
+  EXPECT_THAT(result.output, HasSubstr("magic3d-system"));
+  EXPECT_THAT(result.output, HasSubstr("not built yet"));
+  EXPECT_THAT(result.output, HasSubstr("did you mean implicit-volume"));
+  EXPECT_THAT(result.output, HasSubstr("add system.prompt_processor.prompt"));
+  EXPECT_THAT(result.output, HasSubstr("not found"));
+}
+
+}  // namespace
+}  // namespace t3d
