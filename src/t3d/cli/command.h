@@ -20,6 +20,9 @@ namespace t3d::cli {
 ///   command->callback([options, &run] { run = [options] { return render(*options); }; });
 using Run = std::function<int()>;
 
+void add_generate_command(CLI::App& app, Run& run);
+void add_train_commands(CLI::App& app, Run& run);
+void add_check_command(CLI::App& app, Run& run);
 void add_reconstruct_command(CLI::App& app, Run& run);
 void add_render_command(CLI::App& app, Run& run);
 void add_list_command(CLI::App& app, Run& run);

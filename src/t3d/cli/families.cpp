@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "t3d/cli/reconstruct_config.h"
+#include "t3d/data/camera_data.h"
 #include "t3d/field/encoding.h"
 #include "t3d/field/geometry.h"
 #include "t3d/field/network.h"
@@ -12,6 +13,9 @@
 #include "t3d/render/renderer.h"
 #include "t3d/shading/background.h"
 #include "t3d/shading/material.h"
+#include "t3d/system/experiment.h"
+#include "t3d/system/optimizer.h"
+#include "t3d/system/system.h"
 
 namespace t3d::cli {
 namespace {
@@ -63,7 +67,10 @@ std::vector<FamilyInfo> families() {
           shading::backgrounds().describe(),
           render::renderers().describe(),
           guidance::prompt_processors().describe(),
-          guidance::guidances().describe()};
+          guidance::guidances().describe(),
+          data::camera_data().describe(),
+          system::systems().describe(),
+          system::optimizers().describe()};
 }
 
 std::string list_text(const std::vector<FamilyInfo>& all) {
@@ -106,6 +113,12 @@ std::string reference_page() {
       table(out, type.fields);
     }
   }
+  out << "## t3d train --config\n\nThe top of a recipe's file ([train](train.md)).\n\n";
+  table(out, config::describe<system::Experiment>());
+  out << "### `trainer`\n\n";
+  table(out, config::describe<system::TrainerConfig>());
+  out << "### `checkpoint`\n\n";
+  table(out, config::describe<system::CheckpointConfig>());
   out << "## t3d reconstruct --config\n\nThe keys of its configuration file; each is an option as well "
          "([reconstruct](reconstruct.md)).\n\n";
   table(out, config::describe<ReconstructConfig>());

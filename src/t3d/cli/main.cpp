@@ -1,9 +1,11 @@
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <iostream>
 #include <new>
 
 #include "t3d/cli/command.h"
+#include "t3d/cli/experiment_command.h"
 #include "t3d/cli/startup.h"
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
@@ -17,6 +19,9 @@ constexpr const char* kAbout =
     "interrupted";
 
 void add_commands(CLI::App& app, Run& run) {
+  add_generate_command(app, run);
+  add_train_commands(app, run);
+  add_check_command(app, run);
   add_render_command(app, run);
   add_reconstruct_command(app, run);
   add_list_command(app, run);
@@ -72,11 +77,16 @@ int run_program(int argc, char** argv) {
   Run run;
   add_commands(app, run);
   try {
-    app.parse(argc, argv);
+    remember_command(argc, argv);
+    auto words = translate_launch({argv + 1, argv + argc});
+    std::reverse(words.begin(), words.end());  // as CLI11 takes them
+    app.parse(std::move(words));
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& failure) {
     return fail(2, explain(app, failure));
+  } catch (const UserError& failure) {
+    return fail(2, failure.what());
   }
   if (!run) {
     std::cout << app.help();

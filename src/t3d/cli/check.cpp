@@ -1,0 +1,196 @@
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+
+#include "t3d/cli/command.h"
+#include "t3d/cli/experiment_command.h"
+#include "t3d/cli/families.h"
+#include "t3d/core/config/interpolation.h"
+#include "t3d/core/config/overrides.h"
+#include "t3d/core/config/read_yaml.h"
+#include "t3d/core/error.h"
+#include "t3d/diffusion/model_store.h"
+#include "t3d/system/experiment.h"
+
+namespace t3d::cli {
+namespace {
+
+using config::Node;
+
+/// threestudio's and its relatives' types that a file may name and that are not built yet.
+bool is_planned(const std::string& type) {
+  static const std::vector<std::string> types = {"eff-random-camera-datamodule",
+                                                 "single-image-datamodule",
+                                                 "multiview-camera-datamodule",
+                                                 "co3d-datamodule",
+                                                 "multiprompt-camera-datamodule",
+                                                 "multiprompt-multiview-camera-datamodule",
+                                                 "implicit-sdf",
+                                                 "tetrahedra-sdf-grid",
+                                                 "custom-mesh",
+                                                 "Hyper-iNGP",
+                                                 "3DConv-net",
+                                                 "Triplane-transformer-sdf",
+                                                 "pbr-material",
+                                                 "neural-radiance-material",
+                                                 "hybrid-rgb-latent-material",
+                                                 "sd-latent-adapter-material",
+                                                 "multiprompt-neural-hashgrid-environment-map-background",
+                                                 "neus-volume-renderer",
+                                                 "nvdiff-rasterizer",
+                                                 "patch-renderer",
+                                                 "gan-volume-renderer",
+                                                 "generative-space-volsdf-volume-renderer",
+                                                 "stable-diffusion-guidance",
+                                                 "stable-diffusion-vsd-guidance",
+                                                 "stable-diffusion-unified-guidance",
+                                                 "stable-diffusion-sdi-guidance",
+                                                 "deep-floyd-guidance",
+                                                 "stable-diffusion-instructpix2pix-guidance",
+                                                 "stable-diffusion-controlnet-guidance",
+                                                 "zero123-guidance",
+                                                 "stable-zero123-guidance",
+                                                 "zero123-unified-guidance",
+                                                 "stable-diffusion-asynchronous-score-distillation-guidance",
+                                                 "deep-floyd-prompt-processor",
+                                                 "dummy-prompt-processor",
+                                                 "stable-diffusion-multi-prompt-processor",
+                                                 "efficient-dreamfusion-system",
+                                                 "magic3d-system",
+                                                 "fantasia3d-system",
+                                                 "textmesh-system",
+                                                 "sdi-system",
+                                                 "zero123-system",
+                                                 "zero123-simple-system",
+                                                 "magic123-system",
+                                                 "image-condition-dreamfusion-system",
+                                                 "instructnerf2nerf-system",
+                                                 "control4d-multiview-system",
+                                                 "multiprompt-radience-field-generator-system"};
+  return std::find(types.begin(), types.end(), type) != types.end();
+}
+
+const Node* at_path(const Node& root, const std::string& dotted) {
+  const Node* at = &root;
+  size_t begin = 0;
+  while (at != nullptr && begin <= dotted.size()) {
+    const size_t dot = std::min(dotted.find('.', begin), dotted.size());
+    at = at->find(dotted.substr(begin, dot - begin));
+    begin = dot + 1;
+  }
+  return at;
+}
+
+class Report {
+ public:
+  void line(const std::string& what, const std::string& value, const std::string& problem) {
+    std::printf("  %-26s %-50s %s\n", what.c_str(), value.c_str(), problem.empty() ? "ok" : problem.c_str());
+    n_problems_ += problem.empty() ? 0 : 1;
+  }
+  int n_problems() const { return n_problems_; }
+
+ private:
+  int n_problems_ = 0;
+};
+
+/// The first key of the block that its type does not have.
+std::string unknown_key(const Node* block, const TypeInfo& type, const std::string& path) {
+  if (block == nullptr || !block->is_map()) return "";
+  std::vector<std::string> known;
+  for (const auto& field : type.fields) known.push_back(field.name);
+  for (const auto& [key, value] : block->map())
+    if (std::find(known.begin(), known.end(), key) == known.end())
+      return cat("unknown option ", path, ".", key, did_you_mean(key, known));
+  return "";
+}
+
+void check_type(const Node& root, const std::string& path, const std::string& family, Report& report) {
+  const Node* named = at_path(root, path + "_type");
+  if (named == nullptr) {
+    if (path != "system.background") report.line(path, "", cat("missing: give ", path, "_type"));
+    return;
+  }
+  const std::string type = config::to_string(*named, path + "_type");
+  for (const FamilyInfo& info : families()) {
+    if (info.name != family) continue;
+    std::vector<std::string> names;
+    for (const TypeInfo& each : info.types) {
+      if (each.name == type) return report.line(path, type, unknown_key(at_path(root, path), each, path));
+      names.push_back(each.name);
+    }
+    return report.line(path, type,
+                       is_planned(type) ? "not built yet" : cat("unknown", did_you_mean(type, names)));
+  }
+}
+
+void check_model(const Node& root, const std::string& path, Report& report) {
+  const Node* named = at_path(root, path);
+  if (named == nullptr || named->is_null()) return;
+  const std::string name = config::to_string(*named, path);
+  auto places = diffusion::ModelPlaces::from_environment();
+  places.folders.push_back(std::string(T3D_SOURCE_DIR) + "/models");
+  try {
+    const std::string found = diffusion::find_model(name, places);
+    std::string missing;
+    for (const auto& part : diffusion::inspect_model(found).parts)
+      if (!part.missing.empty()) missing += cat(missing.empty() ? "" : "; ", part.name, ": ", part.missing);
+    report.line(path, found, missing.empty() ? "" : "missing: " + missing);
+  } catch (const UserError& e) {
+    report.line(path, name, "not found: see t3d models");
+  }
+}
+
+int check(const std::string& file, const std::vector<std::string>& overrides) {
+  const std::string path = find_recipe(file);
+  Node root = config::read_yaml_file(path);
+  if (!root.is_map()) throw UserError(cat(path, ": is no configuration: its top is not a block of keys."));
+  for (const std::string& text : overrides) config::apply_override(root, text);
+  std::printf("%s\n", path.c_str());
+  Report report;
+  try {
+    config::resolve_interpolations(root);
+  } catch (const UserError& e) {
+    report.line("interpolations", "", e.what());
+  }
+  check_type(root, "data", "data", report);
+  check_type(root, "system", "system", report);
+  for (const char* part : {"geometry", "material", "background", "renderer", "guidance"})
+    check_type(root, std::string("system.") + part, part, report);
+  check_type(root, "system.prompt_processor", "prompt-processor", report);
+
+  const Node* prompt = at_path(root, "system.prompt_processor.prompt");
+  const bool has_prompt = prompt != nullptr && !prompt->is_null() && !prompt->is_mandatory();
+  report.line("prompt", has_prompt ? config::to_string(*prompt, "prompt") : "",
+              has_prompt ? "" : "missing: add system.prompt_processor.prompt=\"...\"");
+  for (const char* model :
+       {"system.guidance.pretrained_model_name_or_path", "system.guidance.pretrained_model_name_or_path_lora",
+        "system.guidance.ckpt_path", "system.prompt_processor.pretrained_model_name_or_path"})
+    check_model(root, model, report);
+  const bool has_file = at_path(root, "system.guidance.ckpt_path") != nullptr &&
+                        !at_path(root, "system.guidance.ckpt_path")->is_null();
+  if (!has_file) check_model(root, "system.guidance.model_name", report);
+  for (const char* key : {"system.geometry_convert_from", "system.weights", "resume", "data.image_path",
+                          "data.dataroot", "system.guide_shape"})
+    if (const Node* value = at_path(root, key); value != nullptr && value->is_mandatory())
+      report.line(key, "???", cat("missing: add ", key, "=..."));
+  if (report.n_problems() == 0) {
+    std::printf("It can run: t3d train --config %s\n", path.c_str());
+    return 0;
+  }
+  std::printf("It cannot run: %d of these stand in the way.\n", report.n_problems());
+  return 2;
+}
+
+}  // namespace
+
+void add_check_command(CLI::App& app, Run& run) {
+  auto file = std::make_shared<std::string>();
+  auto overrides = std::make_shared<std::vector<std::string>>();
+  auto* c =
+      app.add_subcommand("check", "Say what a configuration needs and whether it can run; loads nothing");
+  c->add_option("FILE", *file, "Configuration file, or the name of one in configs/")->required();
+  c->add_option("OVERRIDES", *overrides, "key.path=value, over the file's");
+  c->callback([file, overrides, &run] { run = [file, overrides] { return check(*file, *overrides); }; });
+}
+
+}  // namespace t3d::cli

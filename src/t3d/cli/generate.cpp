@@ -1,0 +1,274 @@
+#include <algorithm>
+#include <cctype>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "t3d/cli/command.h"
+#include "t3d/cli/experiment_command.h"
+#include "t3d/core/atomic_file.h"
+#include "t3d/core/config/interpolation.h"
+#include "t3d/core/config/overrides.h"
+#include "t3d/core/config/read_yaml.h"
+#include "t3d/core/error.h"
+#include "t3d/core/interrupt.h"
+#include "t3d/core/log.h"
+#include "t3d/core/memory_usage.h"
+#include "t3d/diffusion/model_store.h"
+#include "t3d/io/json_file.h"
+#include "t3d/io/write_mesh.h"
+#include "t3d/system/outputs.h"
+#include "t3d/system/scene_mesh.h"
+#include "t3d/toybox/caption.h"
+
+namespace t3d::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr int kPreviewViews = 4, kPreviewSide = 192;
+constexpr double kPreviewEvery_s = 5;
+const char* const kToybox = "toybox";
+
+struct GenerateOptions {
+  std::string prompt, output, recipe = kToybox, model, device = "auto";
+  std::vector<std::string> overrides;
+  int64_t seed = 0, steps = 0;
+  int mesh_resolution = 160, frames = 48, frame_side = 256;
+  bool resume = false, overwrite = false;
+};
+
+double now_s() {
+  using namespace std::chrono;
+  return duration<double>(steady_clock::now().time_since_epoch()).count();
+}
+
+/// "a_red_mushroom": letters and digits, at most 80 of them.
+std::string folder_name(const std::string& prompt) {
+  std::string name;
+  for (const char c : prompt) {
+    const auto u = static_cast<unsigned char>(c);
+    if (u >= 0x80 || std::isalnum(u) != 0)
+      name += static_cast<char>(u < 0x80 ? std::tolower(u) : u);
+    else if (!name.empty() && name.back() != '_')
+      name += '_';
+  }
+  size_t end = std::min<size_t>(name.size(), 80);
+  while (end > 0 && end < name.size() && (static_cast<unsigned char>(name[end]) & 0xc0u) == 0x80u) --end;
+  name.resize(end);
+  while (!name.empty() && name.back() == '_') name.pop_back();
+  return name.empty() ? "object" : name;
+}
+
+bool is_used(const fs::path& folder) {
+  return fs::exists(folder) && !(fs::is_directory(folder) && fs::is_empty(folder));
+}
+
+/// The folder that was asked for, or a new one named after the prompt.
+std::string choose_folder(const GenerateOptions& o) {
+  if (o.resume && o.overwrite)
+    throw UserError("--resume and --overwrite contradict each other. Pass one of them.");
+  const fs::path wanted = o.output.empty() ? fs::path("out") / folder_name(o.prompt) : fs::path(o.output);
+  if (o.resume) {
+    if (!fs::exists(wanted / "ckpts"))
+      throw UserError(cat(wanted.string(), ": there is nothing to resume. Leave out --resume."));
+    return wanted.string();
+  }
+  if (!is_used(wanted)) return wanted.string();
+  if (o.overwrite) {
+    for (const char* ours :
+         {"ckpts", "configs", "save", "csv_logs", "tb_logs", "cmd.txt", "run.json", "mesh.glb", "mesh.obj",
+          "mesh.mtl", "mesh.png", "turntable.mp4", "turntable.gif", "preview.png"})
+      fs::remove_all(wanted / ours);
+    return wanted.string();
+  }
+  if (!o.output.empty())
+    throw UserError(cat(o.output, ": the folder exists and is not empty. Pass --resume or --overwrite."));
+  for (int n = 2;; ++n) {
+    const fs::path next = wanted.string() + "-" + std::to_string(n);
+    if (!is_used(next)) return next.string();
+  }
+}
+
+/// Where the model is: as given, in the places that `t3d models` lists, or beside t3d's own sources.
+std::string choose_model(const std::string& name) {
+  auto places = diffusion::ModelPlaces::from_environment();
+  places.folders.push_back(std::string(T3D_SOURCE_DIR) + "/models");
+  const std::string path = diffusion::find_model(name, places);
+  std::string missing;
+  for (const auto& part : diffusion::inspect_model(path).parts)
+    if (!part.missing.empty()) missing += cat(missing.empty() ? "" : "; ", part.name, ": ", part.missing);
+  if (!missing.empty())
+    throw UserError(cat("model ", path, " is not complete: ", missing,
+                        " is missing. See t3d models, or name another one with --model."));
+  return path;
+}
+
+config::Node text_node(const std::string& text, const char* option) {
+  return config::Node(text, {option, 0, 0});
+}
+
+/// The value at a dotted name, made where it is missing.
+void set_at(config::Node& root, const std::string& dotted, config::Node value) {
+  config::Node* at = &root;
+  size_t begin = 0;
+  for (size_t dot = dotted.find('.'); dot != std::string::npos; dot = dotted.find('.', begin)) {
+    const std::string key = dotted.substr(begin, dot - begin);
+    config::Node* next = at->find(key);
+    at = next != nullptr ? next : &at->set(key, config::Node(config::Node::Map{}));
+    begin = dot + 1;
+  }
+  at->set(dotted.substr(begin), std::move(value));
+}
+
+bool has_at(const config::Node& root, const std::string& dotted) {
+  const config::Node* at = &root;
+  size_t begin = 0;
+  while (at != nullptr && begin <= dotted.size()) {
+    const size_t dot = std::min(dotted.find('.', begin), dotted.size());
+    at = at->find(dotted.substr(begin, dot - begin));
+    begin = dot + 1;
+  }
+  return at != nullptr;
+}
+
+/// The recipe with what the command line says: the later ones win.
+system::Experiment make_experiment(const GenerateOptions& o, const std::string& recipe,
+                                   const std::string& model, const std::string& folder) {
+  config::Node root = config::read_yaml_file(recipe);
+  if (!root.is_map())
+    throw UserError(cat(recipe, ": is no recipe: its top is not a block of keys. See docs/config.md."));
+  if (!model.empty()) {
+    const bool is_multiview = has_at(root, "system.guidance.model_name") ||
+                              !has_at(root, "system.guidance.pretrained_model_name_or_path");
+    set_at(root,
+           is_multiview ? "system.guidance.model_name" : "system.guidance.pretrained_model_name_or_path",
+           text_node(model, "--model"));
+    set_at(root, "system.prompt_processor.pretrained_model_name_or_path", text_node(model, "--model"));
+  }
+  for (const std::string& text : o.overrides) config::apply_override(root, text);
+  set_at(root, "system.prompt_processor.prompt", text_node(o.prompt, "PROMPT"));
+  set_at(root, "seed", config::Node(o.seed));
+  if (o.steps > 0) set_at(root, "trainer.max_steps", config::Node(o.steps));
+  set_at(root, "trial_dir", text_node(folder, "--output"));
+  if (o.resume) set_at(root, "resume", text_node(folder, "--resume"));
+  config::resolve_interpolations(root);
+  return system::read_experiment(root);
+}
+
+/// Every file of the result with its size, read again from the disk.
+json list_files(const fs::path& folder) {
+  json files = json::object();
+  for (const char* name :
+       {"mesh.glb", "mesh.obj", "mesh.mtl", "mesh.png", "turntable.mp4", "turntable.gif", "preview.png"})
+    if (fs::exists(folder / name)) files[name] = fs::file_size(folder / name);
+  return files;
+}
+
+void write_run_json(const std::string& folder, const json& report) {
+  const std::string path = folder + "/run.json";
+  io::write_json_file(path, report);
+  if (io::read_json_file(path) != report)
+    throw SystemError(cat(path, ": what was read back is not what was written. Check the disk."));
+}
+
+int generate(const GenerateOptions& o) {
+  const double began = now_s();
+  const InterruptScope interrupts;
+  if (o.prompt.find_first_not_of(" \t\n") == std::string::npos)
+    throw UserError("the prompt is empty. Say what to make: t3d generate \"a red mushroom\".");
+  const std::string recipe = find_recipe(o.recipe);
+  const bool is_toybox = o.recipe == kToybox && (o.model.empty() || fs::path(o.model).filename() == kToybox);
+  json report;
+  report["prompt"] = o.prompt;
+  // Other words than the prior's would give an object that has nothing to do with them.
+  if (is_toybox) report["caption"] = toybox::caption(toybox::parse_caption(o.prompt));
+  const std::string model = o.model.empty() && o.recipe != kToybox
+                                ? ""
+                                : choose_model(o.model.empty() ? std::string(kToybox) : o.model);
+  const std::string folder = choose_folder(o);
+  const system::Experiment experiment = make_experiment(o, recipe, model, folder);
+  system::SystemContext context;
+  context.device = device_named(o.device);
+  system::Run run(experiment, context);
+  system::write_run_folder(experiment, recipe, command_words());
+  log::info(cat("\"", o.prompt, "\" -> ", folder));
+
+  double preview_at = now_s();
+  const std::string preview = folder + "/preview.png";
+  system::FitHooks hooks;
+  hooks.after_step = [&](int64_t) {
+    if (now_s() - preview_at < kPreviewEvery_s) return;
+    system::write_preview(run, preview, kPreviewViews, kPreviewSide / 2);
+    preview_at = now_s();
+  };
+  const auto fit = run.fit(hooks);
+
+  const double fitted = now_s();
+  system::SceneMeshOptions mesh_options;
+  mesh_options.resolution = o.mesh_resolution;
+  const io::Mesh mesh = system::scene_mesh(run.system(), mesh_options);
+  for (const char* file : {"/mesh.glb", "/mesh.obj"}) io::write_mesh(folder + file, mesh);
+  const double meshed = now_s();
+  system::write_preview(run, preview, kPreviewViews, kPreviewSide);
+  system::FilmOptions film;
+  film.n_frames = o.frames, film.side = o.frame_side;
+  system::write_turntable(run, folder, film);
+
+  report["model"] = model.empty() ? json(nullptr) : json(model);
+  report["recipe"] = recipe;
+  report["seed"] = o.seed;
+  report["device"] = context.device.is_cuda() ? "cuda" : "cpu";
+  report["version"] = T3D_VERSION;
+  report["steps"] = fit.steps;
+  report["skipped_steps"] = fit.skipped;
+  report["mesh"] = {{"vertices", mesh.positions.size()}, {"triangles", mesh.faces.size()}};
+  report["metrics"] = fit.last;
+  report["seconds"] = {{"load", fitted - began - fit.seconds},
+                       {"optimize", fit.seconds},
+                       {"mesh", meshed - fitted},
+                       {"film", now_s() - meshed},
+                       {"total", now_s() - began}};
+  report["memory"] = {{"peak_mib", static_cast<double>(peak_rss_bytes()) / (1 << 20)}};
+  report["files"] = list_files(folder);
+  write_run_json(folder, report);
+  log::info(cat(folder, ": mesh.glb, mesh.obj (", mesh.faces.size(), " triangles), preview.png",
+                fs::exists(folder + "/turntable.mp4") ? ", turntable.mp4, turntable.gif" : "", " in ",
+                human_seconds(now_s() - began), ", ", human_bytes(static_cast<double>(peak_rss_bytes()))));
+  return 0;
+}
+
+}  // namespace
+
+void add_generate_command(CLI::App& app, Run& run) {
+  auto o = std::make_shared<GenerateOptions>();
+  auto* c = app.add_subcommand("generate", "Make a 3D object from text: mesh, film, pictures");
+  c->add_option("PROMPT", o->prompt, "What to make, such as \"a red mushroom with a white stem\"")
+      ->required();
+  c->add_option("OVERRIDES", o->overrides, "key.path=value, over the recipe's");
+  c->add_option("-o,--output", o->output, "Folder of the result [out/ and the prompt's words]");
+  c->add_option("--recipe", o->recipe, "A file in configs/, or a path")->capture_default_str();
+  c->add_option("--model", o->model, "Diffusion model [the toybox prior that comes with t3d]");
+  c->add_option("--seed", o->seed, "Another seed gives another object")->capture_default_str();
+  c->add_option("--steps", o->steps, "Optimizer steps [the recipe's]")->check(CLI::Range(1, 100000000));
+  c->add_option("--device", o->device, "Where to compute")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+      ->capture_default_str();
+  c->add_option("--mesh-resolution", o->mesh_resolution, "Samples per side for the mesh")
+      ->check(CLI::Range(32, 512))
+      ->capture_default_str();
+  c->add_option("--frames", o->frames, "Of the turntable")
+      ->check(CLI::Range(2, 10000))
+      ->capture_default_str();
+  c->add_option("--frame-size", o->frame_side, "Pixels of a side of them")
+      ->check(CLI::Range(16, 4096))
+      ->capture_default_str();
+  c->add_flag("--resume", o->resume, "Go on from the newest checkpoint of the folder");
+  c->add_flag("--overwrite", o->overwrite, "Replace an earlier result");
+  c->callback([o, &run] { run = [o] { return generate(*o); }; });
+}
+
+}  // namespace t3d::cli

@@ -1,0 +1,163 @@
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+
+#include "t3d/cli/command.h"
+#include "t3d/cli/experiment_command.h"
+#include "t3d/core/error.h"
+#include "t3d/core/interrupt.h"
+#include "t3d/core/log.h"
+#include "t3d/io/write_mesh.h"
+#include "t3d/system/run.h"
+#include "t3d/system/scene_mesh.h"
+
+namespace t3d::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+enum class Mode { Train, Validate, Test, Export };
+
+struct ModeOptions {
+  std::string config, gpu, device = "auto";
+  std::vector<std::string> overrides;
+  bool verbose = false, ignored = false;
+};
+
+const char* const kTestViews = "test-views";  // `test` alone runs the program's own tests
+std::vector<std::string> g_command;
+
+/// --gpu N, as threestudio has it: only where the variable is not set already.
+void choose_gpu(const std::string& gpu) {
+  if (gpu.empty()) return;
+  if (gpu.find(',') != std::string::npos)
+    throw UserError(cat("--gpu ", gpu, ": t3d train uses one device. Name one, such as --gpu ",
+                        gpu.substr(0, gpu.find(',')), "."));
+  setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID", 0);
+  setenv("CUDA_VISIBLE_DEVICES", gpu.c_str(), 0);
+}
+
+int export_mesh(system::Run& run) {
+  const auto& system = run.system();
+  if (system.config().exporter_type == "dummy-exporter") return 0;
+  const std::string folder = cat(run.save_folder(), "/it", run.step(), "-export");
+  const io::Mesh mesh = system::scene_mesh(system);
+  for (const char* file : {"model.obj", "model.glb"}) io::write_mesh(folder + "/" + file, mesh);
+  log::info(cat(folder, ": model.obj, model.glb, ", mesh.faces.size(), " triangles"));
+  return 0;
+}
+
+int run_mode(const ModeOptions& o, Mode mode) {
+  if (o.verbose) log::set_level(log::Level::Debug);
+  choose_gpu(o.gpu);
+  const InterruptScope interrupts;
+  const system::Experiment experiment = system::read_experiment(o.config, o.overrides);
+  system::SystemContext context;
+  context.device = device_named(o.device);
+  system::Run run(experiment, context);
+  if (mode == Mode::Train) {
+    system::write_run_folder(experiment, o.config, g_command);
+    log::info(cat("run folder: ", experiment.trial_dir));
+    const auto report = run.fit();
+    log::info(cat(report.steps, " steps, ", report.skipped, " of them skipped, in ",
+                  human_seconds(report.seconds)));
+    run.test();
+    return 0;
+  }
+  run.restore_for_evaluation();
+  switch (mode) {
+    case Mode::Validate:
+      run.validate();
+      log::info(cat(run.save_folder(), ": validation of step ", run.step()));
+      return 0;
+    case Mode::Test:
+      run.test();
+      return 0;
+    default:
+      return export_mesh(run);
+  }
+}
+
+void add_mode(CLI::App& app, Run& run, Mode mode, const char* name, const char* help) {
+  auto o = std::make_shared<ModeOptions>();
+  auto* command = app.add_subcommand(name, help);
+  command->add_option("--config", o->config, "Configuration file, as threestudio's")->required();
+  command->add_option("OVERRIDES", o->overrides, "key.path=value, over the file's");
+  command->add_option("--device", o->device, "Where to compute")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+      ->capture_default_str();
+  command->add_option("--gpu", o->gpu, "Number of the CUDA device");
+  command->add_flag("--verbose", o->verbose, "More log lines");
+  command->add_flag("--typecheck,--gradio", o->ignored, "Accepted, without effect");
+  command->callback([o, mode, &run] { run = [o, mode] { return run_mode(*o, mode); }; });
+}
+
+}  // namespace
+
+c10::Device device_named(const std::string& name) {
+  if (name == "cpu") return c10::kCPU;
+  const bool has_cuda = at::hasCUDA();
+  if (name == "cuda" && !has_cuda)
+    throw SystemError("--device cuda: this build or machine has no CUDA; see t3d doctor. Pass --device cpu.");
+  return has_cuda ? c10::Device(c10::kCUDA, 0) : c10::Device(c10::kCPU);
+}
+
+std::string find_recipe(const std::string& name) {
+  if (fs::is_regular_file(name)) return name;
+  std::vector<std::string> known;
+  for (const fs::path folder : {fs::path("configs"), fs::path(T3D_SOURCE_DIR) / "configs"}) {
+    const fs::path file = folder / (name + ".yaml");
+    if (fs::is_regular_file(file)) return file.string();
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(folder, ignored))
+      if (entry.path().extension() == ".yaml") known.push_back(entry.path().stem().string());
+  }
+  throw UserError(cat("there is no recipe named ", name, did_you_mean(name, known),
+                      ". Name a file in configs/, or a path to a YAML file."));
+}
+
+std::vector<std::string> translate_launch(const std::vector<std::string>& arguments) {
+  if (arguments.empty()) return arguments;
+  std::vector<std::string> words;
+  if (arguments[0] == "test" &&
+      std::find(arguments.begin(), arguments.end(), "--config") != arguments.end()) {
+    words = arguments;  // not the tests of the program, but those of a run
+    words[0] = kTestViews;
+    return words;
+  }
+  if (arguments[0].rfind("--", 0) != 0) return arguments;
+  std::string mode;
+  for (const std::string& word : arguments) {
+    if (word == "--train" || word == "--validate" || word == "--test" || word == "--export") {
+      if (!mode.empty())
+        throw UserError(cat(mode, " and ", word, " contradict each other. Give one of them."));
+      mode = word;
+    } else {
+      words.push_back(word);
+    }
+  }
+  if (mode.empty()) return arguments;
+  words.insert(words.begin(), mode == "--test" ? kTestViews : mode.substr(2));
+  return words;
+}
+
+void remember_command(int argc, char** argv) {
+  g_command.assign(argv, argv + argc);
+}
+
+const std::vector<std::string>& command_words() {
+  return g_command;
+}
+
+void add_train_commands(CLI::App& app, Run& run) {
+  add_mode(app, run, Mode::Train, "train", "Run a recipe of text to 3D, then its test");
+  add_mode(app, run, Mode::Validate, "validate", "Write the validation views of a checkpoint");
+  add_mode(app, run, Mode::Test, kTestViews,
+           "Write the test views and the film of a checkpoint; also t3d test --config");
+  add_mode(app, run, Mode::Export, "export", "Write the mesh of a checkpoint");
+}
+
+}  // namespace t3d::cli
