@@ -49,6 +49,34 @@ if(T3D_FFMPEG_FOUND)
   target_link_libraries(t3d_ffmpeg INTERFACE PkgConfig::T3D_FFMPEG)
 endif()
 
+# What several processes talk through. LibTorch's Gloo of version 2 hides the headers that it was built with.
+find_path(T3D_GLOO_INCLUDE gloo/context.h)
+set(T3D_GLOO_FOUND OFF)
+if(T3D_GLOO_INCLUDE AND Torch_VERSION VERSION_LESS 2)
+  set(T3D_GLOO_FOUND ON)
+endif()
+t3d_optional(gloo T3D_GLOO_FOUND "several processes on the CPU need it: libgloo-dev, with LibTorch 1.13")
+if(T3D_GLOO_FOUND)
+  target_include_directories(t3d_gloo SYSTEM INTERFACE ${T3D_GLOO_INCLUDE})
+endif()
+
+# PyTorch's pip packages keep NCCL beside torch, in nvidia/nccl.
+set(T3D_NCCL_FOUND OFF)
+if(T3D_CUDA)
+  find_path(T3D_NCCL_INCLUDE nccl.h HINTS ${TORCH_INSTALL_PREFIX}/../nvidia/nccl/include $ENV{NCCL_ROOT}/include
+    PATHS /usr/local/cuda/include)
+  find_library(T3D_NCCL_LIBRARY NAMES nccl libnccl.so.2
+    HINTS ${TORCH_INSTALL_PREFIX}/../nvidia/nccl/lib $ENV{NCCL_ROOT}/lib)
+  if(T3D_NCCL_INCLUDE AND T3D_NCCL_LIBRARY)
+    set(T3D_NCCL_FOUND ON)
+  endif()
+endif()
+t3d_optional(nccl T3D_NCCL_FOUND "several GPUs need it: nccl.h beside a LibTorch with CUDA")
+if(T3D_NCCL_FOUND)
+  target_include_directories(t3d_nccl SYSTEM INTERFACE ${T3D_NCCL_INCLUDE})
+  target_link_libraries(t3d_nccl INTERFACE ${T3D_NCCL_LIBRARY})
+endif()
+
 if(T3D_BUILD_TESTS)
   find_package(GTest REQUIRED)
 endif()

@@ -32,6 +32,7 @@ void add_forward_command(CLI::App& app, Run& run);
 void add_sample_command(CLI::App& app, Run& run);
 void add_toybox_command(CLI::App& app, Run& run);
 void add_prior_command(CLI::App& app, Run& run);
+void add_launch_command(CLI::App& app, Run& run);
 void add_doctor_command(CLI::App& app, Run& run);
 void add_test_command(CLI::App& app, Run& run);
 

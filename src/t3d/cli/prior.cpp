@@ -10,6 +10,8 @@
 #include "t3d/core/error.h"
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
+#include "t3d/core/progress.h"
+#include "t3d/distributed/process_group.h"
 #include "t3d/io/json_file.h"
 #include "t3d/prior/autoencoder_trainer.h"
 #include "t3d/prior/judge_trainer.h"
@@ -48,6 +50,7 @@ std::string report_path(const PriorCommand& o) {
 
 int train_part(const PriorCommand& o, const prior::AutoencoderTraining& training) {
   const auto report = prior::train_autoencoder(training, o.run);
+  if (!o.run.group->is_first()) return 0;
   if (!report.finished) {
     log::info(cat(o.run.folder, ": ", report.steps, " of ", training.steps, " steps done; --resume goes on"));
     return 0;
@@ -60,6 +63,7 @@ int train_part(const PriorCommand& o, const prior::AutoencoderTraining& training
 
 int train_part(const PriorCommand& o, const prior::UNetTraining& training) {
   const auto report = prior::train_unet(training, o.run);
+  if (!o.run.group->is_first()) return 0;
   io::write_json_file(report_path(o), {{"part", "unet"},
                                        {"finished", report.finished},
                                        {"steps", report.steps},
@@ -71,6 +75,7 @@ int train_part(const PriorCommand& o, const prior::UNetTraining& training) {
 
 int train_part(const PriorCommand& o, const prior::JudgeTraining& training) {
   const auto report = prior::train_judge(training, o.run);
+  if (!o.run.group->is_first()) return 0;
   io::write_json_file(report_path(o), {{"part", "judge"},
                                        {"finished", report.finished},
                                        {"steps", report.steps},
@@ -85,16 +90,32 @@ int train_part(const PriorCommand& o, const prior::JudgeTraining& training) {
   return 0;
 }
 
+/// Joins the processes that a launcher started. Only the first one talks, and prepares the folder before the
+/// others can meet it.
+template <class Prepare>
+void join_group(PriorCommand& o, const Prepare& prepare) {
+  const auto rendezvous = distributed::rendezvous_from_environment();
+  o.run.device = distributed::device_of(o.device, rendezvous);
+  if (!rendezvous || rendezvous->rank == 0) {
+    prepare();
+  } else {
+    log::set_level(log::Level::Warning);
+    set_progress_enabled(false);
+  }
+  if (rendezvous) o.run.group = distributed::connect(*rendezvous, o.run.device);
+}
+
 /// Reads the configuration of one part, keeps a copy, and trains.
 template <class Training>
 int train(PriorCommand& o, const config::Node& root) {
   const auto training = config::read_struct<Training>(root, "");
-  check_folder(o);
-  o.run.device = c10::Device(o.device);
-  make_folders((fs::path(o.run.folder) / "configs").string());
-  if (!o.run.resume)
-    write_file_atomically((fs::path(o.run.folder) / "configs" / "parsed.yaml").string(),
-                          config::write_yaml(config::write_struct(training)));
+  join_group(o, [&] {
+    check_folder(o);
+    make_folders((fs::path(o.run.folder) / "configs").string());
+    if (!o.run.resume)
+      write_file_atomically((fs::path(o.run.folder) / "configs" / "parsed.yaml").string(),
+                            config::write_yaml(config::write_struct(training)));
+  });
   const InterruptScope interrupts;
   return train_part(o, training);
 }

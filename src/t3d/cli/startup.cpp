@@ -52,7 +52,8 @@ bool coretype_holds_back() {
 /// thread they wait for is not running, and training slows down severalfold. It reads its variables
 /// when it is loaded, so commands that train start over; for the others that is not worth 0.1 s.
 bool spinning_holds_back(char** argv) {
-  if (argv[0] == nullptr || argv[1] == nullptr || std::strcmp(argv[1], "reconstruct") != 0) return false;
+  if (argv[0] == nullptr || argv[1] == nullptr) return false;
+  if (std::strcmp(argv[1], "reconstruct") != 0 && std::strcmp(argv[1], "prior") != 0) return false;
   return std::getenv("OMP_WAIT_POLICY") == nullptr && std::getenv("GOMP_SPINCOUNT") == nullptr;
 }
 

@@ -88,7 +88,7 @@ class Trainer {
     AutoencoderReport report;
     report.steps = loop.steps;
     report.finished = loop.finished;
-    if (report.finished) {
+    if (report.finished && run_.group->is_first()) {
       write_model();
       report.psnr = measure();
     }
@@ -97,7 +97,7 @@ class Trainer {
 
  private:
   at::Tensor loss_of(int64_t draw) const {
-    const auto [index, grey] = draw_batch(views_, config_.batch, config_.seed, draw);
+    const auto [index, grey] = draw_batch(views_, batch_share(config_, run_), config_.seed, draw);
     const auto truth = views_.pictures(index, grey);
     at::manual_seed(config_.seed * 1000003 + static_cast<uint64_t>(draw));
     const auto posterior = model_.encode(truth);

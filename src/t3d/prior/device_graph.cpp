@@ -44,7 +44,8 @@ struct DeviceGraph::Recorder {
     if (!here.graph) {
       for (const at::Tensor& t : inputs) here.inputs.push_back(t.defined() ? t.clone() : t);
       here.graph = std::make_unique<at::cuda::CUDAGraph>();
-      here.graph->capture_begin();
+      // NCCL's watchdog may ask for the state of its events meanwhile, which the other modes forbid.
+      here.graph->capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
       here.result = function(here.inputs);
       here.graph->capture_end();
     }

@@ -121,17 +121,18 @@ class Trainer {
     model_.text().check_ids(table_.ids);
     table_.ids = table_.ids.to(run.device);
     model_.compute_in(dtype_);
-    if (config.batch < 2)
-      throw UserError("batch is 1, expected at least 2: pictures learn by being told apart.");
+    if (batch_share(config, run) < 2)
+      throw UserError("batch is 1 in each process, expected at least 2: pictures learn by being told apart.");
   }
 
   JudgeReport operator()() {
     const auto loop = run_training("judge", config::write_yaml(config::write_struct(config_)), config_, run_,
                                    adam_, [this](int64_t draw) { return step(draw); });
-    write_model();
     JudgeReport report;
     report.finished = loop.finished;
     report.steps = loop.steps;
+    if (!run_.group->is_first()) return report;
+    write_model();
     measure(report);
     return report;
   }
@@ -147,8 +148,10 @@ class Trainer {
   }
 
   std::string prepared_tokenizer() const {
-    if (!fs::exists(folder() + "/tokenizer_config.json"))
-      write_tokenizer(folder(), views_.captions(), config_.text_length, config_.most_merges);
+    distributed::in_first(*run_.group, [&] {
+      if (!fs::exists(folder() + "/tokenizer_config.json"))
+        write_tokenizer(folder(), views_.captions(), config_.text_length, config_.most_merges);
+    });
     return folder();
   }
 
@@ -166,7 +169,7 @@ class Trainer {
 
   /// One batch's loss, detached; its gradients are in the optimizer.
   at::Tensor step(int64_t draw) {
-    const int64_t n = config_.batch, n_views = views_.n_views();
+    const int64_t n = batch_share(config_, run_), n_views = views_.n_views();
     Rng rng(config_.seed, kBatchStream + (static_cast<uint64_t>(draw) << 16));
     auto index = at::empty({n}, at::kLong), rows = at::empty({n}, at::kLong),
          objects = at::empty({n}, at::kLong);

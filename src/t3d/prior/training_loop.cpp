@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "t3d/core/error.h"
 #include "t3d/core/interrupt.h"
@@ -18,7 +19,7 @@
 namespace t3d::prior {
 namespace {
 
-constexpr int64_t kMostSkips = 20, kLogEvery = 50;
+constexpr int64_t kMostSkips = 20, kLogEvery = 50, kAskEvery = 10;
 
 /// A run's place in its folder: what a checkpoint holds beside the optimizer.
 class Keeper {
@@ -55,7 +56,62 @@ class Keeper {
   Adam& adam_;
 };
 
+/// Whether to leave before the last step: the same answer in all processes, which ask each other at every
+/// tenth call, for that costs a message.
+class StopSign {
+ public:
+  explicit StopSign(const TrainingRun& run) : run_(run), begin_(std::chrono::steady_clock::now()) {}
+
+  void ask() {
+    const bool first = run_.group->is_first();
+    double time_is_up = first && is_late() ? 1 : 0, interrupted = interrupt_requested() ? 1 : 0;
+    if (run_.group->size() > 1) {
+      if (n_calls_++ % kAskEvery != 0) return;
+      auto flags = at::tensor({time_is_up, interrupted}, at::kFloat).to(run_.device);
+      run_.group->average(flags);
+      flags = flags.cpu();
+      time_is_up = flags[0].item<double>();
+      interrupted = flags[1].item<double>();
+    }
+    time_is_up_ = time_is_up > 0;
+    interrupted_ = interrupted > 0;
+  }
+  bool time_is_up() const { return time_is_up_; }
+  bool interrupted() const { return interrupted_; }
+
+ private:
+  bool is_late() const {
+    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin_;
+    return run_.time_limit > 0 && spent.count() > run_.time_limit;
+  }
+
+  const TrainingRun& run_;
+  std::chrono::steady_clock::time_point begin_;
+  int64_t n_calls_ = 0;
+  bool time_is_up_ = false, interrupted_ = false;
+};
+
+/// Rank 0's weights, moments and averages, and its place in the run.
+int64_t share_state(distributed::ProcessGroup& group, c10::Device device, Adam& adam, int64_t n_skipped) {
+  if (group.size() == 1) return n_skipped;
+  const auto counts = at::tensor({adam.n_steps(), n_skipped}, at::kLong).to(device);
+  group.broadcast({counts});
+  const auto state = adam.state();
+  std::vector<at::Tensor> tensors;
+  for (const auto& entry : state) tensors.push_back(entry.second);
+  group.broadcast(tensors);
+  adam.restore(state, counts[0].item<int64_t>());
+  return counts[1].item<int64_t>();
+}
+
 }  // namespace
+
+int64_t batch_share(const LoopConfig& config, const TrainingRun& run) {
+  const int n = run.group->size();
+  if (config.batch % n != 0)
+    throw UserError(cat("batch is ", config.batch, ", expected a multiple of the ", n, " processes."));
+  return config.batch / n;
+}
 
 double learning_rate_at(const LoopConfig& c, int64_t step) {
   const double warm = c.warmup > 0 ? std::min(1.0, static_cast<double>(step + 1) / c.warmup) : 1;
@@ -66,24 +122,31 @@ double learning_rate_at(const LoopConfig& c, int64_t step) {
 
 LoopReport run_training(const std::string& kind, const std::string& settings, const LoopConfig& config,
                         const TrainingRun& run, Adam& adam, const LossOf& loss_of) {
+  distributed::ProcessGroup& group = *run.group;
   const Keeper keeper(kind, settings, run.folder, adam);
-  int64_t n_skipped = run.resume ? keeper.restore() : 0, n_in_a_row = 0;
-  train::Metrics metrics(run.folder, run.resume ? std::optional<int64_t>(adam.n_steps()) : std::nullopt);
-  const auto begin = std::chrono::steady_clock::now();
-  const auto time_is_up = [&] {
-    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
-    return run.time_limit > 0 && spent.count() > run.time_limit;
+  int64_t n_skipped = run.resume && group.is_first() ? keeper.restore() : 0, n_in_a_row = 0;
+  n_skipped = share_state(group, run.device, adam, n_skipped);
+  std::optional<train::Metrics> metrics;
+  if (group.is_first())
+    metrics.emplace(run.folder, run.resume ? std::optional<int64_t>(adam.n_steps()) : std::nullopt);
+  const auto save = [&] {
+    if (group.is_first()) keeper.save(n_skipped);
   };
+  StopSign stop(run);
   Progress progress("train", config.steps);
-  while (adam.n_steps() < config.steps && !time_is_up()) {
-    if (interrupt_requested()) {
-      keeper.save(n_skipped);
-      throw_if_interrupted("the checkpoint is saved; --resume goes on");
+  while (adam.n_steps() < config.steps) {
+    stop.ask();
+    if (stop.time_is_up()) break;
+    if (stop.interrupted()) {
+      save();
+      group.close();
+      throw Interrupted("the checkpoint is saved; --resume goes on");
     }
     const int64_t step = adam.n_steps();
     const c10::AutoGradMode with_grad(true);
-    const at::Tensor loss = loss_of(step + (n_skipped << 40));
+    at::Tensor loss = loss_of(step * group.size() + group.rank() + (n_skipped << 40));
     if (loss.requires_grad()) loss.backward();
+    group.average(adam.gradients());
     const double rate = learning_rate_at(config, step), norm = adam.step(rate);
     if (!std::isfinite(norm)) {
       if (++n_in_a_row > kMostSkips)
@@ -93,16 +156,20 @@ LoopReport run_training(const std::string& kind, const std::string& settings, co
     }
     n_in_a_row = 0;
     if (step % kLogEvery == 0) {
+      loss = loss.detach().clone();
+      group.average(loss);
       const double value = loss.item<double>();
-      metrics.log(step,
-                  {{"train/loss", value}, {"train/gradient_norm", norm}, {"train/learning_rate", rate}});
+      if (metrics)
+        metrics->log(step,
+                     {{"train/loss", value}, {"train/gradient_norm", norm}, {"train/learning_rate", rate}});
       progress.update(step + 1, cat("loss ", value));
     }
-    if ((step + 1) % config.checkpoint_every == 0) keeper.save(n_skipped);
+    if ((step + 1) % config.checkpoint_every == 0) save();
   }
   progress.finish();
-  keeper.save(n_skipped);
-  metrics.flush();
+  save();
+  if (metrics) metrics->flush();
+  group.close();
   return {adam.n_steps() >= config.steps, adam.n_steps()};
 }
 

@@ -5,9 +5,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "t3d/core/config/fields.h"
+#include "t3d/distributed/process_group.h"
 #include "t3d/prior/adam.h"
 
 namespace t3d::prior {
@@ -21,7 +23,7 @@ struct LoopConfig {
   template <class V>
   void visit_loop(V& v) {
     using namespace config;
-    v("batch", batch, in_range(1, 65536), "pictures a step");
+    v("batch", batch, in_range(1, 65536), "pictures a step, of all processes together");
     v("steps", steps, in_range(1, 100000000), "optimizer steps in all");
     v("warmup", warmup, in_range(0, 1000000), "steps until the full learning rate");
     v("learning_rate", learning_rate, positive(), "largest");
@@ -39,6 +41,7 @@ struct TrainingRun {
   bool resume = false;
   double time_limit = 0;  ///< seconds, after which the run is saved and left; 0: none
   c10::Device device = c10::kCPU;
+  std::shared_ptr<distributed::ProcessGroup> group = distributed::single_process();
 };
 
 struct LoopReport {
@@ -46,17 +49,24 @@ struct LoopReport {
   int64_t steps = 0;
 };
 
+/// The pictures of each process. Throws UserError when the batch cannot be divided evenly.
+int64_t batch_share(const LoopConfig& config, const TrainingRun& run);
+
 /// Learning rate at a step: linear warm-up, then a cosine.
 double learning_rate_at(const LoopConfig& config, int64_t step);
 
-/// The loss of one batch, a scalar; one that needs no gradient has run backward() already. `draw` is a
-/// different number at every call of a run, from which everything random has to come: also a step that is
-/// tried again after a gradient that was not finite.
+/// The loss of this process's share of a batch, a scalar; one that needs no gradient has run backward()
+/// already. `draw` is a different number at every call of a run, in every process, from which everything
+/// random has to come: also a step that is tried again after a gradient that was not finite. With N
+/// processes, step s has the draws N s to N s + N - 1.
 using LossOf = std::function<at::Tensor(int64_t draw)>;
 
 /// Optimizes until all steps are done or the time is up. Checkpoints under FOLDER/ckpts, metrics in FOLDER.
 /// Ctrl-C saves and throws Interrupted, within an InterruptScope. `kind` and `settings` are kept in the
 /// checkpoint: resuming with others throws UserError. On the CPU a resumed run gives the same bits.
+///
+/// With several processes the gradients are averaged, the first process alone writes, and all leave at the
+/// same step; then the group is closed.
 LoopReport run_training(const std::string& kind, const std::string& settings, const LoopConfig& config,
                         const TrainingRun& run, Adam& adam, const LossOf& loss_of);
 

@@ -94,7 +94,7 @@ ds::Autoencoder open_vae(const std::string& folder, at::ScalarType dtype, c10::D
 class Trainer {
  public:
   Trainer(const UNetTraining& config, const TrainingRun& run)
-      : config_(checked(config)),
+      : config_(checked(config, run)),
         run_(run),
         dtype_(config.bf16 && run.device.is_cuda() ? at::kBFloat16 : at::kFloat),
         vae_(open_vae(config.vae, dtype_, run.device)),
@@ -117,30 +117,37 @@ class Trainer {
   UNetReport operator()() {
     const auto loop = run_training("unet", config::write_yaml(config::write_struct(config_)), config_, run_,
                                    adam_, [this](int64_t draw) { return step(draw); });
-    write_model();
     UNetReport report{loop.finished, loop.steps, 0};
+    if (!run_.group->is_first()) return report;
+    write_model();
     if (!config_.val_data.empty()) report.val_loss = measure();
     if (!config_.captions.empty()) write_samples();
     return report;
   }
 
  private:
-  static const UNetTraining& checked(const UNetTraining& c) {
-    if (c.batch % c.n_views != 0)
-      throw UserError(cat("batch is ", c.batch, ", expected a multiple of n_views (", c.n_views, ")."));
+  static const UNetTraining& checked(const UNetTraining& c, const TrainingRun& run) {
+    const int64_t share = batch_share(c, run);
+    if (share % c.n_views != 0)
+      throw UserError(cat("batch is ", share, run.group->size() > 1 ? " in each process" : "",
+                          ", expected a multiple of n_views (", c.n_views, ")."));
     return c;
   }
 
   std::string tokenizer_folder() const { return run_.folder + "/tokenizer"; }
 
   std::string prepared_tokenizer() const {
-    if (fs::exists(tokenizer_folder() + "/tokenizer_config.json")) return tokenizer_folder();
+    distributed::in_first(*run_.group, [this] { prepare_tokenizer(); });
+    return tokenizer_folder();
+  }
+
+  void prepare_tokenizer() const {
+    if (fs::exists(tokenizer_folder() + "/tokenizer_config.json")) return;
     if (!config_.init.empty())
       copy_folder(config_.init + "/tokenizer", tokenizer_folder());
     else
       write_tokenizer(tokenizer_folder(), ViewSet(config_.data, c10::kCPU).captions(), config_.text_length,
                       config_.most_merges);
-    return tokenizer_folder();
   }
 
   static void copy_folder(const std::string& from, const std::string& to) {
@@ -182,8 +189,8 @@ class Trainer {
   }
 
   BatchMix mix() const {
-    return {config_.batch,          config_.n_views,        schedule_.n_steps(), config_.single_view_share,
-            config_.camera_dropout, config_.caption_dropout};
+    return {batch_share(config_, run_), config_.n_views,        schedule_.n_steps(),
+            config_.single_view_share,  config_.camera_dropout, config_.caption_dropout};
   }
 
   at::Tensor loss_on(const LatentBatch& b, const ds::UNet& unet, const ds::ClipTextModel& text) const {
