@@ -17,6 +17,7 @@
 #include "t3d/system/run.h"
 #include "t3d/system/scene_mesh.h"
 #include "t3d/toybox/render_objects.h"
+#include "tests/support/temporary_folder.h"
 
 namespace t3d {
 namespace {
@@ -87,30 +88,105 @@ class NoPrompt : public guidance::PromptProcessor {
   guidance::PromptEmbeddings embeddings_{at::zeros({1, 1}), at::zeros({1, 1}), at::zeros({4, 1, 1})};
 };
 
+/// Losses under all names that recipes use, towards grey.
+class AnyLoss : public guidance::Guidance {
+ public:
+  guidance::GuidanceOutput operator()(const guidance::Views& views, const guidance::PromptEmbeddings&,
+                                      Rng&) override {
+    guidance::GuidanceOutput out;
+    out.losses[name] = (views.rgb - 0.5).square().mean();
+    return out;
+  }
+  void update_step(int64_t, int64_t) override {}
+  at::Tensor decode(const at::Tensor& latents) const override { return latents.narrow(3, 0, 3).sigmoid(); }
+  const guidance::Model& model() const override { return model_; }
+
+  std::string name;
+
+ private:
+  guidance::Model model_;
+};
+
+TEST(Recipes, EveryOneTakesStepsAndWritesItsViews) {
+  const testing::TemporaryFolder folder;
+  int n_recipes = 0;
+  for (const auto& entry : fs::directory_iterator(fs::path(T3D_SOURCE_DIR) / "configs")) {
+    auto root =
+        entry.path().extension() == ".yaml" ? config::read_yaml_file(entry.path().string()) : config::Node();
+    if (root.find("system_type") == nullptr) continue;
+    const std::string name = entry.path().stem().string();
+    SCOPED_TRACE(name);
+    ++n_recipes;
+    for (const std::string& text :
+         {std::string("system.prompt_processor.prompt=a cube"), "trial_dir=" + (folder / name),
+          std::string("trainer.max_steps=2"), std::string("data.width=12"), std::string("data.height=12"),
+          std::string("data.batch_size=4"), std::string("data.resolution_milestones=[]"),
+          std::string("data.eval_width=12"), std::string("data.eval_height=12"),
+          std::string("data.n_val_views=1"), std::string("system.renderer.num_samples_per_ray=32"),
+          std::string("trainer.enable_progress_bar=false")})
+      config::apply_override(root, text);
+    if (const auto* encoding = root.find("system")->find("geometry")->find("pos_encoding_config");
+        encoding != nullptr)
+      config::apply_override(root, "system.geometry.pos_encoding_config.log2_hashmap_size=10");
+    config::resolve_interpolations(root);
+    const auto& loss = *root.find("system")->find("loss");
+    system::SystemContext context;
+    context.make_guidance = [&loss] {
+      auto guidance = std::make_unique<AnyLoss>();
+      for (const char* each : {"sds", "vsd", "asd"})
+        if (loss.find(std::string("lambda_") + each) != nullptr) guidance->name = std::string("loss_") + each;
+      return guidance;
+    };
+    context.make_prompt = [] { return std::make_unique<NoPrompt>(); };
+    system::Run run(system::read_experiment(root), context);
+    EXPECT_EQ(run.fit().steps, 2);
+    run.validate();
+    EXPECT_TRUE(fs::exists(folder / (name + "/save/it2-0.png")));
+  }
+  EXPECT_GE(n_recipes, 9);
+}
+
+/// T3D_DISTILL_STEPS, T3D_DISTILL_CAPTION and T3D_DISTILL_OUT make a longer experiment of it.
+std::string setting(const char* name, const std::string& otherwise) {
+  const char* text = std::getenv(name);
+  return text != nullptr ? text : otherwise;
+}
+
 TEST(Distill, TruthInTheModelsPlaceComesOutAsAMesh) {
-  const std::string folder = (fs::temp_directory_path() / "t3d_distill").string();
-  fs::remove_all(folder);
+  const testing::TemporaryFolder temporary;
+  const std::string folder = setting("T3D_DISTILL_OUT", temporary.string());
+  const std::string caption = setting("T3D_DISTILL_CAPTION", "a red mushroom with a white stem");
   auto root = config::read_yaml_file(std::string(T3D_SOURCE_DIR) + "/configs/toybox.yaml");
-  const auto set = [&root](const std::string& text) { config::apply_override(root, text); };
-  const char* steps = std::getenv("T3D_DISTILL_STEPS");
-  set(std::string("trainer.max_steps=") + (steps != nullptr ? steps : "60"));
-  set("trial_dir=" + folder);
-  set("system.prompt_processor.prompt=the truth");
-  set("system.loss.lambda_sds=1000");
+  for (const std::string& text :
+       {"trainer.max_steps=" + setting("T3D_DISTILL_STEPS", "50"), "trial_dir=" + folder,
+        "data.width=" + setting("T3D_DISTILL_SIDE", "40"), "data.height=" + setting("T3D_DISTILL_SIDE", "40"),
+        std::string("data.resolution_milestones=[]"), std::string("data.eval_width=128"),
+        std::string("data.eval_height=128"), std::string("system.prompt_processor.prompt=the truth"),
+        std::string("system.loss={lambda_sds: 1000.0}")})
+    config::apply_override(root, text);
   config::resolve_interpolations(root);
   system::SystemContext context;
-  const char* caption = std::getenv("T3D_DISTILL_CAPTION");
-  const std::string text = caption != nullptr ? caption : "a red mushroom with a white stem";
-  context.make_guidance = [&] { return std::make_unique<Truth>(text); };
+  context.make_guidance = [&] { return std::make_unique<Truth>(caption); };
   context.make_prompt = [] { return std::make_unique<NoPrompt>(); };
   system::Run run(system::read_experiment(root), context);
   const auto report = run.fit();
-  std::printf("%lld steps in %.1f s, loss %.4g\n", static_cast<long long>(report.steps), report.seconds,
-              report.last.at("train/loss"));
   run.validate();
-  const io::Mesh mesh = system::scene_mesh(run.system());
+  const io::Mesh mesh = system::scene_mesh(run.system(), {96, 0.02});
   io::write_mesh(folder + "/mesh.obj", mesh);
   EXPECT_GT(mesh.faces.size(), 500u);
+  if (caption != "a red mushroom with a white stem") return;
+
+  EXPECT_LT(report.last.at("train/loss_sds"), 0.01);  // mean squared error
+  Vec3f cap = Vec3f::Zero(), stem = Vec3f::Zero();
+  float n_cap = 0, n_stem = 0;
+  for (size_t i = 0; i < mesh.positions.size(); ++i) {
+    if (mesh.positions[i].z() > 0.15f) cap += mesh.colours[i], ++n_cap;
+    if (mesh.positions[i].z() < -0.15f) stem += mesh.colours[i], ++n_stem;
+  }
+  ASSERT_GT(n_cap, 100);
+  ASSERT_GT(n_stem, 30);
+  EXPECT_GT(cap.x() / n_cap, cap.y() / n_cap + 0.25f);      // red above
+  EXPECT_NEAR(stem.x() / n_stem, stem.y() / n_stem, 0.2f);  // no colour below
 }
 
 }  // namespace

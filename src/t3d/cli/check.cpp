@@ -41,8 +41,7 @@ bool is_planned(const std::string& type) {
                                                  "patch-renderer",
                                                  "gan-volume-renderer",
                                                  "generative-space-volsdf-volume-renderer",
-                                                 "stable-diffusion-guidance",
-                                                 "stable-diffusion-vsd-guidance",
+
                                                  "stable-diffusion-unified-guidance",
                                                  "stable-diffusion-sdi-guidance",
                                                  "deep-floyd-guidance",
@@ -51,7 +50,7 @@ bool is_planned(const std::string& type) {
                                                  "zero123-guidance",
                                                  "stable-zero123-guidance",
                                                  "zero123-unified-guidance",
-                                                 "stable-diffusion-asynchronous-score-distillation-guidance",
+
                                                  "deep-floyd-prompt-processor",
                                                  "dummy-prompt-processor",
                                                  "stable-diffusion-multi-prompt-processor",

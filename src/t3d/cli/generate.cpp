@@ -147,6 +147,8 @@ system::Experiment make_experiment(const GenerateOptions& o, const std::string& 
     set_at(root,
            is_multiview ? "system.guidance.model_name" : "system.guidance.pretrained_model_name_or_path",
            text_node(model, "--model"));
+    const char* lora = "system.guidance.pretrained_model_name_or_path_lora";
+    if (has_at(root, lora)) set_at(root, lora, text_node(model, "--model"));
     set_at(root, "system.prompt_processor.pretrained_model_name_or_path", text_node(model, "--model"));
   }
   for (const std::string& text : o.overrides) config::apply_override(root, text);

@@ -87,6 +87,51 @@ class AdamOptimizer : public Optimizer {
   std::vector<Config> configs_;
 };
 
+/// Adam with the largest gradient in the second moment's place: Kingma and Ba 2014, section 7.1.
+class AdamaxOptimizer : public Optimizer {
+ public:
+  struct Config {
+    double lr = 2e-3;
+    std::array<double, 2> betas = {0.9, 0.999};
+    double eps = 1e-8, weight_decay = 0;
+    template <class V>
+    void visit(V& v) {
+      using namespace config;
+      v("lr", lr, non_negative(), "learning rate");
+      v("betas", betas, in_range(0, 1), "decay of the mean and of the largest");
+      v("eps", eps, non_negative(), "added to the gradient's size");
+      v("weight_decay", weight_decay, non_negative(), "times the parameter, added to the gradient");
+    }
+  };
+
+  AdamaxOptimizer(const Config& config, std::vector<ParameterGroup> groups)
+      : Optimizer(std::move(groups)), configs_(group_configs(config, groups_)) {}
+
+  void step(int64_t step, const std::vector<double>& factors) override {
+    const c10::NoGradGuard no_grad;
+    for (size_t g = 0; g < groups_.size(); ++g) {
+      const Config& c = configs_[g];
+      for (auto& [name, p] : groups_[g].tensors) {
+        if (!p.grad().defined()) continue;
+        const auto grad = c.weight_decay == 0 ? p.grad() : p.grad() + p * c.weight_decay;
+        auto &m = moment(name, "m", p), &largest = moment(name, "u", p);
+        m.mul_(c.betas[0]).add_(grad, 1 - c.betas[0]);
+        largest.copy_(at::maximum(largest * c.betas[1], grad.abs() + c.eps));
+        p.addcdiv_(m, largest, -c.lr * factors[g] / (1 - std::pow(c.betas[0], static_cast<double>(step))));
+      }
+    }
+  }
+
+  std::vector<double> learning_rates() const override {
+    std::vector<double> all;
+    for (const Config& c : configs_) all.push_back(c.lr);
+    return all;
+  }
+
+ private:
+  std::vector<Config> configs_;
+};
+
 /// Xie et al. 2022, Adan, arXiv:2208.06677, algorithm 1, in the form of the authors' code: betas are decays,
 /// and the parameters shrink by 1 / (1 + lr weight_decay) afterwards unless no_prox.
 class AdanOptimizer : public Optimizer {
@@ -227,11 +272,13 @@ at::Tensor& Optimizer::moment(const std::string& name, const char* what, const a
 
 const OptimizerRegistry& optimizers() {
   using R = OptimizerRegistry;
-  static const R table("optimizer", "moves parameters along their gradients (system.optimizer.name)",
-                       {R::entry<Adam>("Adam", "Kingma and Ba 2014"),
-                        R::entry<AdamW>("AdamW", "Adam with decoupled weight decay, 0.01 by default"),
-                        R::entry<AdamW>("FusedAdam", "AdamW under apex's name"),
-                        R::entry<AdanOptimizer>("Adan", "Xie et al. 2022")});
+  static const R table(
+      "optimizer", "moves parameters along their gradients (system.optimizer.name)",
+      {R::entry<Adam>("Adam", "Kingma and Ba 2014"),
+       R::entry<AdamW>("AdamW", "Adam with decoupled weight decay, 0.01 by default"),
+       R::entry<AdamW>("FusedAdam", "AdamW under apex's name"),
+       R::entry<AdamaxOptimizer>("Adamax", "Adam by the largest gradient, Kingma and Ba 2014"),
+       R::entry<AdanOptimizer>("Adan", "Xie et al. 2022")});
   return table;
 }
 

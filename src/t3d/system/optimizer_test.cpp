@@ -57,6 +57,17 @@ TEST(Optimizer, AdamWShrinksByOneHundredthOfTheRateByDefault) {
   EXPECT_EQ(still[0].item<float>(), 2);  // no gradient, no step
 }
 
+TEST(Optimizer, AdamaxDividesByTheLargestGradient) {
+  const auto p = leaf({0});
+  const auto adamax = make("{name: Adamax, args: {lr: 0.1, betas: [0.5, 0.9], eps: 0}}", {{"geometry.p", p}});
+  set_gradient(p, {4});
+  adamax->step(1, {1});
+  EXPECT_NEAR(p[0].item<float>(), -0.1, 1e-6);
+  set_gradient(p, {1});
+  adamax->step(2, {1});  // m = 0.5 * 2 + 0.5, u = 3.6
+  EXPECT_NEAR(p[0].item<float>(), -0.1 - 0.1 * 1.5 / 3.6 / 0.75, 1e-6);
+}
+
 /// Adan by its formulas, one number, in double.
 struct AdanByHand {
   double lr, b1 = 0.98, b2 = 0.92, b3 = 0.99, eps = 1e-8, decay = 0;
