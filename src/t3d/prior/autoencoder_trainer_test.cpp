@@ -86,7 +86,10 @@ TEST_F(AutoencoderTrainer, RefusesAnotherConfiguration) {
   auto limited = run("run");
   limited.time_limit = 1e-9;
   train_autoencoder(config(12), limited);
-  EXPECT_THROW(train_autoencoder(config(13), run("run", true)), UserError);
+  auto other = config(12);
+  other.batch += 1;
+  EXPECT_THROW(train_autoencoder(other, run("run", true)), UserError);
+  EXPECT_EQ(train_autoencoder(config(13), run("run", true)).steps, 13);  // longer is the same run
   auto wrong = config(12);
   wrong.block_channels = {7};
   EXPECT_THROW(train_autoencoder(wrong, run("other")), UserError);

@@ -33,14 +33,14 @@ struct Draws {
 }  // namespace
 
 LatentSet::LatentSet(const std::string& folder, const std::string& tokenizer,
-                     const diffusion::Autoencoder& vae, int64_t n_views, int64_t n_backgrounds, uint64_t seed,
-                     c10::Device device)
+                     const diffusion::Autoencoder& vae, const LatentPlan& plan, c10::Device device)
     : device_(device) {
   const c10::NoGradGuard no_grad;
-  const ViewSet views(folder, c10::kCPU);
-  if (views.n_views() < n_views)
-    throw UserError(cat(folder, ": has ", views.n_views(), " views of an object, expected at least ", n_views,
-                        " (n_views)."));
+  const ViewSet views(folder, c10::kCPU, 0, plan.part, plan.n_parts);
+  const int64_t n_backgrounds = plan.n_backgrounds;
+  if (views.n_views() < plan.n_views)
+    throw UserError(cat(folder, ": has ", views.n_views(), " views of an object, expected at least ",
+                        plan.n_views, " (n_views)."));
   const int64_t reduction = vae.config().reduction(), side = views.resolution();
   if (side % reduction != 0)
     throw UserError(cat(folder, ": the pictures are ", side, " pixels wide, expected a multiple of ",
@@ -52,7 +52,7 @@ LatentSet::LatentSet(const std::string& folder, const std::string& tokenizer,
   const int64_t n = views.n_objects() * views.n_views(), h = side / reduction;
   latents_ = at::empty({n_backgrounds, n, vae.config().latent_channels, h, h},
                        at::TensorOptions().dtype(at::kHalf).device(device));
-  Rng rng(seed, kGreyStream);
+  Rng rng(plan.seed, kGreyStream);
   Progress progress("encode", n_backgrounds * n);
   for (int64_t g = 0; g < n_backgrounds; ++g) {
     auto grey = at::empty({views.n_objects(), 1}, at::kFloat);  // one for all views of an object
@@ -62,7 +62,7 @@ LatentSet::LatentSet(const std::string& folder, const std::string& tokenizer,
       throw_if_interrupted("nothing was trained yet");
       const int64_t m = std::min(kEncodedAtOnce, n - i);
       const auto index = at::arange(i, i + m, at::kLong);
-      at::manual_seed(seed * 1000003 + static_cast<uint64_t>(g * n + i));
+      at::manual_seed(plan.seed * 1000003 + static_cast<uint64_t>(g * n + i));
       const auto posterior = vae.encode(views.pictures(index, grey.slice(0, i, i + m), device));
       const auto sampled =
           posterior.sample(at::randn_like(posterior.mean)) * vae.config().scaling_factor;  // [m,C,h,h]

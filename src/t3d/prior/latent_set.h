@@ -21,6 +21,13 @@ struct LatentBatch {
   at::Tensor camera;     ///< [B,16], or undefined: not told
 };
 
+/// Which objects of a folder a set holds, and how it sees them.
+struct LatentPlan {
+  int64_t n_views = 4, n_backgrounds = 4;
+  uint64_t seed = 0;
+  int64_t part = 0, n_parts = 1;  ///< as ViewSet takes them
+};
+
 /// How batches are drawn.
 struct BatchMix {
   int64_t n_pictures, n_views = 4, n_timesteps = 1000;
@@ -35,7 +42,7 @@ class LatentSet {
   /// A function of the files and the seed. Throws as ViewSet does, and UserError for objects with fewer than
   /// `n_views` views.
   LatentSet(const std::string& folder, const std::string& tokenizer, const diffusion::Autoencoder& vae,
-            int64_t n_views, int64_t n_backgrounds, uint64_t seed, c10::Device device);
+            const LatentPlan& plan, c10::Device device);
 
   int64_t n_objects() const { return latents_.size(1); }
   /// Latents along an edge.

@@ -21,6 +21,14 @@ namespace {
 
 constexpr int64_t kMostSkips = 20, kLogEvery = 50, kAskEvery = 10;
 
+/// A configuration's text without the line that says how many steps there are: a run may be made longer.
+std::string without_steps(const std::string& settings) {
+  const std::string key = "\nsteps:";
+  const size_t begin = ("\n" + settings).find(key);
+  if (begin == std::string::npos) return settings;
+  return settings.substr(0, begin) + settings.substr(std::min(settings.size(), settings.find('\n', begin)));
+}
+
 /// A run's place in its folder: what a checkpoint holds beside the optimizer.
 class Keeper {
  public:
@@ -43,7 +51,7 @@ class Keeper {
     if (checkpoint.state.value("kind", "") != kind_)
       throw UserError(
           cat(found.path, ": is not the checkpoint of a training of ", kind_, ". Name another run folder."));
-    if (checkpoint.state.at("config") != settings_)
+    if (without_steps(checkpoint.state.at("config")) != without_steps(settings_))
       throw UserError(cat(found.path, ": was written with another configuration. Repeat it: see ", folder_,
                           "/configs/parsed.yaml."));
     adam_.restore(checkpoint.tensors, checkpoint.step);

@@ -63,7 +63,8 @@ using LossOf = std::function<at::Tensor(int64_t draw)>;
 
 /// Optimizes until all steps are done or the time is up. Checkpoints under FOLDER/ckpts, metrics in FOLDER.
 /// Ctrl-C saves and throws Interrupted, within an InterruptScope. `kind` and `settings` are kept in the
-/// checkpoint: resuming with others throws UserError. On the CPU a resumed run gives the same bits.
+/// checkpoint: resuming with others throws UserError, but for the number of steps, so that a run can be made
+/// longer. On the CPU a resumed run gives the same bits.
 ///
 /// With several processes the gradients are averaged, the first process alone writes, and all leave at the
 /// same step; then the group is closed.

@@ -28,10 +28,15 @@ at::Tensor resized(const at::Tensor& rgba, int64_t size) {
 
 }  // namespace
 
-ViewSet::ViewSet(const std::string& folder, c10::Device device, int64_t resolution) {
+ViewSet::ViewSet(const std::string& folder, c10::Device device, int64_t resolution, int64_t part,
+                 int64_t n_parts) {
   std::vector<at::Tensor> rgba, poses;
   std::vector<int64_t> sizes;
-  for (const std::string& path : data::list_shards(folder)) {
+  const auto shards = data::list_shards(folder);
+  const auto n_shards = static_cast<int64_t>(shards.size());
+  const bool divided = n_shards >= n_parts;
+  for (int64_t i = divided ? part : 0; i < n_shards; i += divided ? n_parts : 1) {
+    const std::string& path = shards[static_cast<size_t>(i)];
     data::CaptionedViews shard = data::read_captioned_views(path);
     if (rgba.empty()) sizes = shard.rgba.sizes().slice(1).vec();
     if (shard.rgba.sizes().slice(1) != at::IntArrayRef(sizes))

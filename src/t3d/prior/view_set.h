@@ -11,9 +11,11 @@ namespace t3d::prior {
 /// A whole folder of captioned views in memory, as 8-bit pictures on the device.
 class ViewSet {
  public:
-  /// `resolution`: what pictures are resized to, each colour weighted with its alpha; 0: as they are. Throws
-  /// UserError when shards differ in views or resolution.
-  ViewSet(const std::string& folder, c10::Device device, int64_t resolution = 0);
+  /// `resolution`: what pictures are resized to, each colour weighted with its alpha; 0: as they are. One of
+  /// several processes may hold a part alone: every n_parts-th file, from number `part` on; where there are
+  /// fewer files than parts, each holds all. Throws UserError when shards differ in views or resolution.
+  ViewSet(const std::string& folder, c10::Device device, int64_t resolution = 0, int64_t part = 0,
+          int64_t n_parts = 1);
 
   int64_t n_objects() const { return rgba_.size(0); }
   int64_t n_views() const { return rgba_.size(1); }
