@@ -33,6 +33,7 @@ void add_sample_command(CLI::App& app, Run& run);
 void add_toybox_command(CLI::App& app, Run& run);
 void add_prior_command(CLI::App& app, Run& run);
 void add_launch_command(CLI::App& app, Run& run);
+void add_evaluate_command(CLI::App& app, Run& run);
 void add_doctor_command(CLI::App& app, Run& run);
 void add_test_command(CLI::App& app, Run& run);
 

@@ -32,6 +32,7 @@ void add_commands(CLI::App& app, Run& run) {
   add_toybox_command(app, run);
   add_prior_command(app, run);
   add_launch_command(app, run);
+  add_evaluate_command(app, run);
   add_doctor_command(app, run);
   add_test_command(app, run);
 }
