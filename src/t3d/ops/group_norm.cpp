@@ -15,7 +15,7 @@ namespace {
 
 #ifdef T3D_HAS_CUDA
 
-constexpr int64_t kWide = 8, kMostChannels = 8192;
+constexpr int64_t kWide = 8, kMostChannels = 4096;
 
 bool is_fusable(const at::Tensor& x, const at::Tensor& weight) {
   const auto type = x.scalar_type();

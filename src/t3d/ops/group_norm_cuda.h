@@ -9,7 +9,7 @@ namespace t3d::ops::cuda {
 
 enum class Real { Half, BFloat16, Float };
 
-/// x is [n,pixels,channels] in memory; channels is a multiple of 8 and of groups, at most 8192.
+/// x is [n,pixels,channels] in memory; channels is a multiple of 8 and of groups, at most 4096.
 struct GroupNormShape {
   int64_t n, pixels;
   int channels, groups;
