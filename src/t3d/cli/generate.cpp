@@ -135,6 +135,15 @@ bool has_at(const config::Node& root, const std::string& dotted) {
   return at != nullptr;
 }
 
+/// Whether this processor multiplies bfloat16 in hardware; elsewhere it would be slower than float.
+bool has_bfloat16() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512bf16") != 0;
+#else
+  return false;
+#endif
+}
+
 /// The recipe with what the command line says: the later ones win.
 system::Experiment make_experiment(const GenerateOptions& o, const std::string& recipe,
                                    const std::string& model, const std::string& folder) {
@@ -154,6 +163,8 @@ system::Experiment make_experiment(const GenerateOptions& o, const std::string& 
   for (const std::string& text : o.overrides) config::apply_override(root, text);
   set_at(root, "system.prompt_processor.prompt", text_node(o.prompt, "PROMPT"));
   set_at(root, "seed", config::Node(o.seed));
+  const char* bfloat16 = "system.guidance.cpu_bfloat16";
+  if (has_bfloat16() && !has_at(root, bfloat16)) set_at(root, bfloat16, config::Node(true));
   if (o.steps > 0) set_at(root, "trainer.max_steps", config::Node(o.steps));
   set_at(root, "trial_dir", text_node(folder, "--output"));
   if (o.resume) set_at(root, "resume", text_node(folder, "--resume"));

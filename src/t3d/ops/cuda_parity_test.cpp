@@ -162,11 +162,14 @@ TEST(CudaParity, SamplersReturnToTheRaysDevice) {
   grid.fill(true);
   LatticeConfig config;
   config.step = 0.1f;
-  const at::Tensor o = at::rand({10, 3}) * 0.5, d = at::tensor({0.f, 0.f, 1.f}).expand({10, 3});
+  // Nothing within rounding of a wall: the two ways to walk may differ there.
+  const at::Tensor o = at::linspace(0.01, 0.47, 30).reshape({10, 3}),
+                   d = at::tensor({0.f, 0.f, 1.f}).expand({10, 3});
   const RaySamples cpu = sample_lattice(o, d, grid, config, {}),
                    cuda = sample_lattice(o.cuda(), d.cuda(), grid, config, {});
   EXPECT_TRUE(cuda.t.is_cuda());
-  EXPECT_TRUE(cuda.t.cpu().equal(cpu.t));
+  ASSERT_EQ(cuda.n_samples(), cpu.n_samples());
+  EXPECT_TRUE(at::allclose(cuda.t.cpu(), cpu.t, 1e-5, 1e-6));
   const at::Tensor edges = std::get<0>(at::rand({4, 9}).sort(1)), cdf = std::get<0>(at::rand({4, 9}).sort(1));
   EXPECT_TRUE(importance_resample(edges.cuda(), cdf.cuda(), 5, {})
                   .samples.cpu()

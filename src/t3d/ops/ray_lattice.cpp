@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
+#include "t3d/ops/composite.h"
 #include "t3d/ops/ray_lists.h"
 
 namespace t3d::ops {
@@ -99,12 +101,71 @@ void sample_ray(const LevelWalk& walk, const LatticeConfig& config, float near_p
   }
 }
 
+/// The samples of some rays, by testing every point of their lattices at once.
+struct DensePart {
+  at::Tensor ray, t;  // [M] int64, float
+};
+DensePart dense_part(const at::Tensor& o, const at::Tensor& d, const at::Tensor& shift,
+                     const OccupancyGrid& grid, const at::Tensor& binary, const LatticeConfig& config) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const auto low = at::tensor({grid.box.min.x(), grid.box.min.y(), grid.box.min.z()}).to(o.device());
+  const auto high = at::tensor({grid.box.max.x(), grid.box.max.y(), grid.box.max.z()}).to(o.device());
+  const auto a = (low - o) / d, b = (high - o) / d;  // [R,3]
+  // An axis that the ray does not move along gives infinities, or NaN on the slab itself: no bound then.
+  const auto enters = at::minimum(a, b), leaves = at::maximum(a, b);
+  const auto enter = at::nan_to_num(enters, -kInfinity, kInfinity, -kInfinity).amax(1, true);  // [R,1]
+  const auto leave = at::nan_to_num(leaves, kInfinity, kInfinity, -kInfinity).amin(1, true);
+  const auto is_hit = (enter <= leave).logical_and(leave > 0).logical_and(leave < kInfinity);
+  const auto first_t = config.near_plane + shift.unsqueeze(1) * config.step;  // [R,1]
+  const auto first = ((enter.clamp_min(config.near_plane) - first_t) / config.step - 0.5).ceil().clamp_min(0);
+  const auto n_points = static_cast<int64_t>(std::ceil(grid.box.size().norm() / config.step)) + 1;
+  const auto k = at::arange(n_points, o.options());                               // [K]
+  const auto t = first_t + (first + k + 0.5) * config.step;                       // [R,K]
+  const auto inside = is_hit.logical_and(t < leave.clamp_max(config.far_plane));  // [R,K]
+  const auto cells = (high - low) / static_cast<double>(grid.resolution);
+  const auto place = (o.unsqueeze(1) + t.unsqueeze(2) * d.unsqueeze(1) - low) / cells;  // [R,K,3]
+  const auto index = at::nan_to_num(place, 0, 0, 0).clamp(0, grid.resolution - 1).to(at::kLong);
+  const auto flat = (index.select(2, 0) * grid.resolution + index.select(2, 1)) * grid.resolution +
+                    index.select(2, 2);                                  // [R,K]
+  const auto rows = at::nonzero(binary.take(flat).logical_and(inside));  // [M,2]
+  const auto ray = rows.select(1, 0), at_k = rows.select(1, 1);
+  return {ray, t.reshape({-1}).index_select(0, ray * n_points + at_k)};
+}
+
 }  // namespace
+
+RaySamples sample_lattice_dense(const at::Tensor& origins, const at::Tensor& directions,
+                                const OccupancyGrid& grid, const LatticeConfig& config,
+                                const at::Tensor& jitter) {
+  T3D_CHECK(config.step > 0.0f, "the lattice needs a positive step, not ", config.step);
+  T3D_CHECK(grid.n_levels == 1 && config.cone_angle == 0, "the dense lattice has one level and even steps");
+  constexpr int64_t kAtOnce = 1 << 22;
+  const Rays rays(origins, directions, jitter);
+  const auto binary = grid.binary.to(rays.o.device(), at::kBool).reshape({-1});  // [X*Y*Z]
+  const auto shift = jitter.defined() ? rays.jitter : at::zeros({rays.size()}, rays.o.options());
+  const auto n_points = static_cast<int64_t>(std::ceil(grid.box.size().norm() / config.step)) + 1;
+  const int64_t n_rays = std::max<int64_t>(1, kAtOnce / n_points);
+  std::vector<at::Tensor> ray, t;
+  for (int64_t i = 0; i < rays.size() || i == 0; i += n_rays) {
+    const auto part = dense_part(rays.o.slice(0, i, i + n_rays), rays.d.slice(0, i, i + n_rays),
+                                 shift.slice(0, i, i + n_rays), grid, binary, config);
+    ray.push_back(part.ray + i);
+    t.push_back(part.t);
+  }
+  RaySamples out;
+  out.ray_indices = at::cat(ray);
+  out.t = at::cat(t);
+  out.dt = at::full_like(out.t, config.step);
+  out.ray_start = ray_start_from_indices(out.ray_indices, rays.size());
+  return out;
+}
 
 RaySamples sample_lattice(const at::Tensor& origins, const at::Tensor& directions, const OccupancyGrid& grid,
                           const LatticeConfig& config, const at::Tensor& jitter) {
   T3D_CHECK(config.step > 0.0f, "the lattice needs a positive step, not ", config.step);
   T3D_CHECK(grid.n_levels <= kMaxCascades, "at most ", kMaxCascades, " levels, not ", grid.n_levels);
+  if (!origins.device().is_cpu() && grid.n_levels == 1 && config.cone_angle == 0)
+    return sample_lattice_dense(origins, directions, grid, config, jitter);
   if (!origins.device().is_cpu()) {
     // The walk runs on the CPU whatever the device: rays go there and samples come back.
     OccupancyGrid on_cpu = grid;

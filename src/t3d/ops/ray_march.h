@@ -80,6 +80,11 @@ struct LatticeConfig {
 /// jitter [R] in [0,1) or undefined: none (0).
 RaySamples sample_lattice(const at::Tensor& origins, const at::Tensor& directions, const OccupancyGrid& grid,
                           const LatticeConfig& config, const at::Tensor& jitter = {});
+/// The same for one level and even steps by testing all points of the lattice at once, in tensor operations:
+/// what CUDA tensors take. Points within rounding of a cell's wall may fall to either side.
+RaySamples sample_lattice_dense(const at::Tensor& origins, const at::Tensor& directions,
+                                const OccupancyGrid& grid, const LatticeConfig& config,
+                                const at::Tensor& jitter = {});
 
 /// Rows of `samples` where keep [S] (bool) is true.
 RaySamples select_samples(const RaySamples& samples, const at::Tensor& keep);

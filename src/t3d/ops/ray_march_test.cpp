@@ -174,6 +174,43 @@ TEST(RayBox, FloatAgreesWithDoubleOnRandomRays) {
   EXPECT_LT((f.t_max - g.t_max).masked_select(both).abs().max().item<double>(), 1e-5);
 }
 
+TEST(Lattice, AllPointsAtOnceGiveTheSamplesOfTheWalk) {
+  Box3f box;
+  box.min = Vec3f(-1, -0.8f, -0.9f), box.max = Vec3f(1, 0.9f, 0.7f);
+  OccupancyGrid grid = OccupancyGrid::create(box, 16);
+  grid.binary = at::rand({1, 16, 16, 16}) > 0.6;
+  const RandomRays rays(4000, 12, 2.0f);
+  LatticeConfig config;
+  config.step = 0.013f, config.near_plane = 0.3f, config.far_plane = 2.4f;
+  const RaySamples walk = sample_lattice(rays.o, rays.d, grid, config, rays.jitter);
+  const RaySamples dense = sample_lattice_dense(rays.o, rays.d, grid, config, rays.jitter);
+  const auto counts = [](const RaySamples& s) {
+    return (s.ray_start.slice(0, 1) - s.ray_start.slice(0, 0, -1)).to(at::kFloat);
+  };
+  ASSERT_GT(walk.n_samples(), 10000);
+  const auto difference = (counts(walk) - counts(dense)).abs();
+  EXPECT_LT(difference.sum().item<float>(), 2e-3 * static_cast<double>(walk.n_samples()));  // walls
+  const auto same = difference.eq(0);
+  const auto of = [&](const RaySamples& s) { return s.t.masked_select(same.index_select(0, s.ray_indices)); };
+  const auto off = (of(walk) - of(dense)).abs();
+  EXPECT_GT((off < 1e-4).to(at::kFloat).mean().item<float>(), 0.999);
+  EXPECT_TRUE(dense.dt.eq(config.step).all().item<bool>());
+}
+
+TEST(Lattice, AllPointsAtOnceStandRaysThatMissOrAreNoRays) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const at::Tensor o = at::tensor({nan, 0.f, 0.f, 0.f, 0.f, 0.f, 5.f, 5.f, 0.f, -3.f, 0.f, 0.f}).view({4, 3});
+  const at::Tensor d = at::tensor({1.f, 0.f, 0.f, nan, nan, nan, 1.f, 0.f, 0.f, 1.f, 0.f, 0.f}).view({4, 3});
+  OccupancyGrid grid = OccupancyGrid::create(Box3f());
+  grid.fill(true);
+  LatticeConfig config;
+  config.step = 0.1f;
+  const RaySamples s = sample_lattice_dense(o, d, grid, config);
+  EXPECT_EQ(s.ray_indices.min().item<int64_t>(), 3);  // along an axis, in the middle
+  EXPECT_EQ(s.n_samples(), 20);
+  EXPECT_EQ(sample_lattice_dense(o.slice(0, 0, 0), d.slice(0, 0, 0), grid, config).n_samples(), 0);
+}
+
 TEST(Lattice, TwoLevelsCoverTheEnlargedBoxAndTheFinestWins) {
   Box3f box;
   OccupancyGrid grid = OccupancyGrid::create(box, 8, 2);
