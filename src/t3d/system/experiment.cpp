@@ -83,6 +83,14 @@ std::string time_text() {
   return text;
 }
 
+/// A prompt in a folder's name may hold slashes, which make folders as in the reference, but it cannot lead out
+/// of the experiment's folder.
+std::string below(const std::string& name) {
+  fs::path out;
+  for (const auto& part : fs::path(name).relative_path()) out /= part == ".." ? fs::path("__") : part;
+  return out.string();
+}
+
 /// Folder names are at most 255 bytes, also where a prompt is longer: its start and a number made of it.
 std::string short_parts(const std::string& path) {
   constexpr size_t kMost = 200;
@@ -122,7 +130,7 @@ Experiment read_experiment(const Node& root) {
   if (!e.timestamp) e.timestamp = e.use_timestamp ? time_text() : "";
   e.trial_name = e.tag + *e.timestamp;
   e.exp_dir = (fs::path(e.exp_root_dir) / e.name).string();
-  e.trial_dir = short_parts((fs::path(e.exp_dir) / e.trial_name).string());
+  e.trial_dir = short_parts((fs::path(e.exp_dir) / below(e.trial_name)).string());
   return e;
 }
 

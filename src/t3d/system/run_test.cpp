@@ -266,6 +266,9 @@ TEST(Experiment, FoldersAreNamedAsInTheReference) {
   config::apply_override(root, "tag=a_hamburger");
   config::apply_override(root, "use_timestamp=false");
   EXPECT_EQ(read_experiment(root).trial_dir, "outputs/df/a_hamburger");
+  config::apply_override(root, "tag=/a/../../b");
+  EXPECT_EQ(read_experiment(root).trial_dir, "outputs/df/a/__/__/b");
+  config::apply_override(root, "tag=a_hamburger");
   config::apply_override(root, "use_timestamp=true");
   EXPECT_THAT(read_experiment(root).trial_dir,
               ::testing::MatchesRegex("outputs/df/a_hamburger@[0-9]+-[0-9]+"));
