@@ -1,11 +1,11 @@
 #include "t3d/evaluate/colour_shares.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <utility>
 
+#include "t3d/core/error.h"
 #include "t3d/toybox/palette.h"
 
 namespace t3d::evaluate {
@@ -14,9 +14,9 @@ namespace {
 constexpr int kBits = 6, kSide = 1 << kBits;                          // of the table
 constexpr float kDarkest = 0.15f, kBrightest = 2.0f, kUsual = 0.75f;  // brightness of an object's pixels
 constexpr int kSteps = 24;
-constexpr float kGloss = 0.02f;   // what even a black surface reflects of white light
-constexpr float kPenalty = 7;     // L*a*b* distance of a brightness e times the usual one
-constexpr float kForeground = 7;  // L*a*b* distance from the background
+constexpr float kGloss = 0.02f;  // what even a black surface reflects of white light
+constexpr float kPenalty = 7;    // L*a*b* distance of a brightness e times the usual one
+constexpr float kLargestReach = 20, kBeyondNoise = 1.5f;
 
 Vec3f linear_to_srgb(const Vec3f& linear) {
   return linear.unaryExpr([](float c) {
@@ -66,14 +66,20 @@ Vec3f colour_at(const uint8_t* p) {
   return Vec3f(p[0], p[1], p[2]) / 255;
 }
 
+float quantile(std::vector<float>& values, double q) {
+  const auto place = values.begin() + static_cast<std::ptrdiff_t>(q * static_cast<double>(values.size()));
+  std::nth_element(values.begin(), place, values.end());
+  return *place;
+}
+
 /// The colour word of every pixel, -1 for the background.
-std::vector<int> words_of(const io::Image8& view) {
-  const Vec3f background = toybox::srgb_to_lab(border_colour(view));
+std::vector<int> words_of(const io::Image8& view, const Backdrop& backdrop) {
+  const Vec3f behind = toybox::srgb_to_lab(backdrop.srgb);
   std::vector<int> words;
   for (int y = 0; y < view.height; ++y)
     for (int x = 0; x < view.width; ++x) {
       const uint8_t* p = view.at(x, y);
-      const bool is_object = (toybox::srgb_to_lab(colour_at(p)) - background).norm() >= kForeground;
+      const bool is_object = (toybox::srgb_to_lab(colour_at(p)) - behind).norm() >= backdrop.reach;
       words.push_back(is_object ? static_cast<int>(shaded_colour(p)) : -1);
     }
   return words;
@@ -98,18 +104,23 @@ size_t shaded_colour(const uint8_t* srgb) {
                (srgb[2] >> kShift)];
 }
 
-Vec3f border_colour(const io::Image8& picture) {
-  std::array<std::vector<uint8_t>, 3> values;
+Backdrop backdrop_of(const io::Image8& picture) {
+  std::vector<const uint8_t*> border;
   for (int y = 0; y < picture.height; ++y)
     for (int x = 0; x < picture.width; ++x)
       if (x == 0 || y == 0 || x == picture.width - 1 || y == picture.height - 1)
-        for (size_t k = 0; k < 3; ++k) values[k].push_back(picture.at(x, y)[k]);
-  Vec3f out;
+        border.push_back(picture.at(x, y));
+  T3D_CHECK(!border.empty(), "an empty picture");
+  Backdrop out;
   for (int k = 0; k < 3; ++k) {
-    auto& v = values[static_cast<size_t>(k)];
-    std::nth_element(v.begin(), v.begin() + static_cast<std::ptrdiff_t>(v.size() / 2), v.end());
-    out[k] = static_cast<float>(v[v.size() / 2]) / 255;
+    std::vector<float> values;
+    for (const uint8_t* p : border) values.push_back(colour_at(p)[k]);
+    out.srgb[k] = quantile(values, 0.5);
   }
+  const Vec3f behind = toybox::srgb_to_lab(out.srgb);
+  std::vector<float> distances;
+  for (const uint8_t* p : border) distances.push_back((toybox::srgb_to_lab(colour_at(p)) - behind).norm());
+  out.reach = std::clamp(kBeyondNoise * quantile(distances, 0.95), out.reach, kLargestReach);
   return out;
 }
 
@@ -126,12 +137,14 @@ io::Image8 before_colour(const io::Image8& rgba, const Vec3f& srgb) {
   return out;
 }
 
-ColourShares colour_shares(const std::vector<io::Image8>& views) {
+ColourShares colour_shares(const std::vector<io::Image8>& views, const std::vector<Backdrop>& backdrops) {
+  T3D_CHECK(views.size() == backdrops.size(), views.size(), " views, ", backdrops.size(), " backdrops");
   const size_t n_words = toybox::palette().size();
   ColourShares out(n_words);
   double n = 0;
-  for (const io::Image8& view : views) {
-    const auto words = words_of(view);
+  for (size_t v = 0; v < views.size(); ++v) {
+    const io::Image8& view = views[v];
+    const auto words = words_of(view, backdrops[v]);
     const auto [top, bottom] = rows_of_object(words, view.width);
     for (size_t i = 0; i < words.size(); ++i) {
       if (words[i] < 0) continue;

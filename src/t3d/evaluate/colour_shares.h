@@ -22,13 +22,19 @@ using ColourShares = std::vector<ColourShare>;
 /// of which those far from the usual count as farther. From a table of 64^3 cells.
 size_t shaded_colour(const uint8_t* srgb);
 
-/// The median of a picture's border, sRGB in [0,1]: its background, where that is of one colour.
-Vec3f border_colour(const io::Image8& picture);
+/// What lies behind an object that does not touch the picture's border.
+struct Backdrop {
+  Vec3f srgb = Vec3f::Zero();  ///< the median of the border, in [0,1]
+  /// Distance from there, in CIE L*a*b*, from which on a pixel belongs to the object: 7, or 1.5 times what 95
+  /// of 100 of the border's pixels keep, up to 20. Samples of a model have noise there.
+  float reach = 7;
+};
+Backdrop backdrop_of(const io::Image8& picture);
 
 /// A picture with alpha before one colour.
 io::Image8 before_colour(const io::Image8& rgba, const Vec3f& srgb);
 
-/// Of all pixels of the views that differ from their own view's border colour. All zeros when none does.
-ColourShares colour_shares(const std::vector<io::Image8>& views);
+/// Of all pixels of the views that differ from their own view's backdrop. All zeros when none does.
+ColourShares colour_shares(const std::vector<io::Image8>& views, const std::vector<Backdrop>& backdrops);
 
 }  // namespace t3d::evaluate

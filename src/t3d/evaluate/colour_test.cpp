@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "t3d/core/rng.h"
 #include "t3d/evaluate/colour_check.h"
 #include "t3d/evaluate/truth_views.h"
 #include "t3d/toybox/palette.h"
@@ -19,7 +20,7 @@ ColourShares shares_of(const std::string& caption, uint64_t seed, float grey) {
   orbit.resolution = 64;
   auto views = truth_views(toybox::parse_caption(caption), seed, orbit);
   for (auto& view : views) view = before_colour(view, Vec3f::Constant(grey));
-  return colour_shares(views);
+  return colour_shares(views, std::vector<Backdrop>(views.size(), {Vec3f::Constant(grey)}));
 }
 
 ColourVerdict verdict(const std::string& caption, const std::string& shown, float grey) {
@@ -39,7 +40,23 @@ TEST(ColourShares, LitAndShadedSurfacesKeepTheirColourWord) {
 TEST(ColourShares, OfAnEmptyPictureAreZero) {
   io::Image8 flat(8, 8, 3);
   std::fill(flat.pixels.begin(), flat.pixels.end(), uint8_t{200});
-  for (const ColourShare& s : colour_shares({flat, flat})) EXPECT_EQ(s.share, 0);
+  for (const ColourShare& s : colour_shares({flat, flat}, {backdrop_of(flat), backdrop_of(flat)}))
+    EXPECT_EQ(s.share, 0);
+}
+
+TEST(ColourShares, ANoisyBackdropIsNoObject) {
+  io::Image8 picture(40, 40, 3);
+  Rng rng(1);
+  for (int i = 0; i < 40 * 40; ++i) {
+    const int noise = static_cast<int>(rng.below(49)) - 24;
+    const bool is_object = i % 40 >= 10 && i % 40 < 30 && i / 40 >= 10 && i / 40 < 30;
+    for (int k = 0; k < 3; ++k)
+      picture.at(i % 40, i / 40)[k] = static_cast<uint8_t>((is_object ? (k == 0 ? 205 : 40) : 150) + noise);
+  }
+  const auto backdrop = backdrop_of(picture);
+  EXPECT_GT(backdrop.reach, 7);
+  EXPECT_NEAR(backdrop.srgb.x(), 150.0f / 255, 0.03f);
+  EXPECT_GT(colour_shares({picture}, {backdrop})[word("red")].share, 0.97);
 }
 
 TEST(ColourShares, HeightsAreWhereTheColourLies) {
@@ -50,7 +67,7 @@ TEST(ColourShares, HeightsAreWhereTheColourLies) {
       uint8_t* p = picture.at(x, y);
       p[0] = y < 10 ? 210 : 30, p[1] = 30, p[2] = y < 10 ? 30 : 210;
     }
-  const auto shares = colour_shares({picture});
+  const auto shares = colour_shares({picture}, {backdrop_of(picture)});
   EXPECT_NEAR(shares[word("red")].share, 0.5, 1e-9);
   EXPECT_NEAR(shares[word("red")].height, 0.77, 0.02);
   EXPECT_NEAR(shares[word("blue")].height, 0.23, 0.02);

@@ -31,14 +31,16 @@ ColourVerdict colours_of(const toybox::Description& description, const std::vect
   Orbit orbit = s.orbit;
   orbit.n_views = static_cast<int>(views.size());
   orbit.resolution = views[0].width;
+  std::vector<Backdrop> backdrops;
+  for (const io::Image8& view : views) backdrops.push_back(backdrop_of(view));
   std::vector<ColourShares> truths;
   for (int k = 0; k < s.n_truths; ++k) {
     throw_if_interrupted("nothing was written");
     auto truth = truth_views(description, kTruthSeed + static_cast<uint64_t>(k), orbit);
-    for (size_t v = 0; v < truth.size(); ++v) truth[v] = before_colour(truth[v], border_colour(views[v]));
-    truths.push_back(colour_shares(truth));
+    for (size_t v = 0; v < truth.size(); ++v) truth[v] = before_colour(truth[v], backdrops[v].srgb);
+    truths.push_back(colour_shares(truth, backdrops));
   }
-  return check_colours(named_colours(description), truths, colour_shares(views));
+  return check_colours(named_colours(description), truths, colour_shares(views, backdrops));
 }
 
 /// `words`: [candidates,S], the own caption's first.
