@@ -78,6 +78,16 @@ at::Tensor ScoreDistillation::latents_of(const at::Tensor& pictures, bool is_lat
   return model_->vae->to_latents(pictures * 2 - 1, noise);
 }
 
+Timesteps ScoreDistillation::each_view(const std::vector<int64_t>& of_objects) const {
+  std::vector<int64_t> rows;
+  for (const int64_t t : of_objects) rows.insert(rows.end(), static_cast<size_t>(n_views()), t);
+  return Timesteps::of(std::move(rows), device());
+}
+
+Timesteps ScoreDistillation::draw_steps(int64_t n_rows, Rng& rng) const {
+  return each_view(range_.draw(n_rows / n_views(), rng, c10::kCPU).host);
+}
+
 at::Tensor ScoreDistillation::cameras_of(const Views& views) const {
   const auto& poses = views.camera_to_world;
   if (!model_->takes_cameras || !poses.defined()) return {};

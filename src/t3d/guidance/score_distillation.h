@@ -67,6 +67,11 @@ class ScoreDistillation : public Guidance {
   std::vector<int64_t> latent_shape(const Views& views) const;
   void check_rows(const Views& views) const;
 
+  /// A timestep for each object of `n_rows` rows, the same for its views, as multi-view models were trained.
+  Timesteps draw_steps(int64_t n_rows, Rng& rng) const;
+  /// One number of `of_objects` for each of an object's views.
+  Timesteps each_view(const std::vector<int64_t>& of_objects) const;
+
   /// [B,16] what a model that takes cameras is told of these; undefined for any other model, and where the
   /// caller knows no cameras.
   at::Tensor cameras_of(const Views& views) const;

@@ -7,12 +7,11 @@ namespace t3d::guidance {
 
 GuidanceOutput StableDiffusionAsd::operator()(const Views& views, const PromptEmbeddings& prompt, Rng& rng) {
   check_rows(views);
-  const int64_t n = views.rgb.size(0);
   Draws draws;
-  draws.t = range().draw(n, rng, device());
-  const auto uniform = config_.shift.draw(static_cast<size_t>(n), rng);
-  draws.later = Timesteps::of(config_.shift.apply(draws.t.host, uniform, range().min(), schedule().n_steps()),
-                              device());
+  const auto t = range().draw(views.rgb.size(0) / n_views(), rng, c10::kCPU).host;
+  draws.t = each_view(t);
+  const auto uniform = config_.shift.draw(t.size(), rng);
+  draws.later = each_view(config_.shift.apply(t, uniform, range().min(), schedule().n_steps()));
   draws.noise = draw_normal(latent_shape(views), rng, device());
   if (!views.is_latent) draws.vae_noise = draw_normal(latent_shape(views), rng, device());
   return distill(views, prompt, draws);

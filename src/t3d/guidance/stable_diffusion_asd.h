@@ -10,7 +10,7 @@ namespace t3d::guidance {
 /// the prompt processor and guidance_perp_neg ask for it. plus_ratio 0 is classifier score distillation: Yu
 /// et al. 2023, arXiv:2310.19415. Cost: one denoiser call at batch 3B, 5B with Perp-Neg, B less where no
 /// timestep is shifted.
-class StableDiffusionAsd : public ScoreDistillation {
+class StableDiffusionAsd : public StableDiffusionDistillation {
  public:
   struct Config : StableDiffusionConfig {
     Weighting weighting_strategy = Weighting::Sds;
@@ -37,7 +37,8 @@ class StableDiffusionAsd : public ScoreDistillation {
   StableDiffusionAsd(const Config& config, const GuidanceContext& context)
       : StableDiffusionAsd(config, open_stable_diffusion(config, context)) {}
   StableDiffusionAsd(const Config& config, std::shared_ptr<const Model> model)
-      : ScoreDistillation(std::move(model), config, {config.min_step_percent, config.max_step_percent}),
+      : StableDiffusionDistillation(std::move(model), config,
+                                    {config.min_step_percent, config.max_step_percent}),
         config_(config) {}
 
   GuidanceOutput operator()(const Views& views, const PromptEmbeddings& prompt, Rng& rng) override;

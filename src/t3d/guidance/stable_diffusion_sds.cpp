@@ -24,6 +24,15 @@ std::shared_ptr<const Model> open_stable_diffusion(const StableDiffusionConfig& 
   return smaller;
 }
 
+StableDiffusionDistillation::StableDiffusionDistillation(std::shared_ptr<const Model> model,
+                                                         const StableDiffusionConfig& config,
+                                                         const StepRange::Rules& rules)
+    : ScoreDistillation(std::move(model), config, rules), n_views_(config.n_view) {
+  if (n_views_ > 1 && !this->model().takes_cameras)
+    throw UserError(cat("guidance.n_view is ", n_views_, ", but ", this->model().name,
+                        " takes one picture at a time. Set it to 1, or use an MVDream-like model."));
+}
+
 void warn_of_token_merging(bool wanted) {
   if (wanted) log::warning("guidance.token_merging is not built and has no effect: every token is kept.");
 }
@@ -35,7 +44,7 @@ at::Tensor image_gradient(const at::Tensor& difference, const at::Tensor& w,
 }
 
 StableDiffusionSds::StableDiffusionSds(const Config& config, std::shared_ptr<const Model> model)
-    : ScoreDistillation(
+    : StableDiffusionDistillation(
           std::move(model), config,
           {config.min_step_percent, config.max_step_percent, config.sqrt_anneal, config.trainer_max_steps}),
       config_(config) {
@@ -49,7 +58,7 @@ StableDiffusionSds::StableDiffusionSds(const Config& config, std::shared_ptr<con
 GuidanceOutput StableDiffusionSds::operator()(const Views& views, const PromptEmbeddings& prompt, Rng& rng) {
   check_rows(views);
   Draws draws;
-  draws.t = range().draw(views.rgb.size(0), rng, device());
+  draws.t = draw_steps(views.rgb.size(0), rng);
   draws.noise = draw_normal(latent_shape(views), rng, device());
   if (!views.is_latent) draws.vae_noise = draw_normal(latent_shape(views), rng, device());
   return distill(views, prompt, draws);

@@ -10,6 +10,7 @@ struct StableDiffusionConfig : DistillationConfig {
   std::string pretrained_model_name_or_path = "stabilityai/stable-diffusion-2-1-base";
   double guidance_scale = 7.5;
   bool view_dependent_prompting = true;
+  int64_t n_view = 1;
 
   template <class V>
   void visit_stable_diffusion(V& v) {
@@ -18,6 +19,8 @@ struct StableDiffusionConfig : DistillationConfig {
     v("guidance_scale", guidance_scale, config::any(), "s of classifier-free guidance");
     v("view_dependent_prompting", view_dependent_prompting, config::any(),
       "texts with the view's direction instead of the plain prompt");
+    v("n_view", n_view, config::at_least(1),
+      "adjacent rows that are views of one object, for models that see several at once");
     visit_common(v);
   }
 };
@@ -26,6 +29,18 @@ struct StableDiffusionConfig : DistillationConfig {
 /// its own size.
 std::shared_ptr<const Model> open_stable_diffusion(const StableDiffusionConfig& config,
                                                    const GuidanceContext& context);
+
+/// What guidances by Stable Diffusion share. Models that take cameras serve too: they are told the views'
+/// cameras, and with n_view above 1 see an object's views together.
+class StableDiffusionDistillation : public ScoreDistillation {
+ public:
+  StableDiffusionDistillation(std::shared_ptr<const Model> model, const StableDiffusionConfig& config,
+                              const StepRange::Rules& rules);
+  int64_t n_views() const override { return n_views_; }
+
+ private:
+  int64_t n_views_;
+};
 
 /// Says which keys of token merging have no effect.
 void warn_of_token_merging(bool wanted);
@@ -37,8 +52,8 @@ void warn_of_token_merging(bool wanted);
 ///   SJC  gradient = noise_hat - noise, without var_red noise_hat
 ///
 /// threestudio's s is one less than the usual one; with Perp-Neg it is the usual one. One timestep for each
-/// picture. Cost: one denoiser call at batch 2B, 4B with Perp-Neg.
-class StableDiffusionSds : public ScoreDistillation {
+/// picture, or for an object's views. Cost: one denoiser call at batch 2B, 4B with Perp-Neg.
+class StableDiffusionSds : public StableDiffusionDistillation {
  public:
   struct Config : StableDiffusionConfig {
     Weighting weighting_strategy = Weighting::Sds;

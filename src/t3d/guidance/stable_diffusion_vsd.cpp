@@ -46,7 +46,7 @@ StableDiffusionVsd::StableDiffusionVsd(const Config& config, const GuidanceConte
 
 StableDiffusionVsd::StableDiffusionVsd(const Config& config, std::shared_ptr<const Model> model,
                                        ParticleScore phi)
-    : ScoreDistillation(
+    : StableDiffusionDistillation(
           std::move(model), config,
           {config.min_step_percent, config.max_step_percent, config.sqrt_anneal, config.trainer_max_steps}),
       config_(config),
@@ -54,9 +54,6 @@ StableDiffusionVsd::StableDiffusionVsd(const Config& config, std::shared_ptr<con
   warn_of_token_merging(config.token_merging);
   if (config.weights)
     throw UserError("guidance.weights: starting from a checkpoint's part is not built yet. Set it to null.");
-  if (config.n_view > 1 && !this->model().takes_cameras)
-    throw UserError(cat("guidance.n_view is ", config.n_view, ", but ", this->model().name,
-                        " takes one picture at a time. Set it to 1, or use an MVDream-like model."));
 }
 
 void StableDiffusionVsd::collect(const std::string& prefix, NamedTensors& parameters, NamedTensors&) const {
@@ -68,20 +65,14 @@ GuidanceOutput StableDiffusionVsd::operator()(const Views& views, const PromptEm
   const int64_t n = views.rgb.size(0), n_train = n * config_.lora_n_timestamp_samples;
   const auto shape = latent_shape(views);
   Draws draws;
-  // Views of one object share their timestep, as the model was trained.
-  const auto one_each = [&](const std::vector<int64_t>& of_objects) {
-    std::vector<int64_t> rows;
-    for (const int64_t t : of_objects) rows.insert(rows.end(), static_cast<size_t>(n_views()), t);
-    return Timesteps::of(std::move(rows), device());
-  };
-  draws.t = one_each(range().draw(n / n_views(), rng, c10::kCPU).host);
+  draws.t = draw_steps(n, rng);
   draws.noise = draw_normal(shape, rng, device());
   if (!views.is_latent) draws.vae_noise = draw_normal(shape, rng, device());
   if (!phi_.parameters.empty()) {
     std::vector<int64_t> steps;
     for (int64_t i = 0; i < n_train / n_views(); ++i)
       steps.push_back(rng.below(static_cast<uint32_t>(phi_.schedule.n_steps())));
-    draws.train_t = one_each(steps);
+    draws.train_t = each_view(steps);
     draws.train_noise = draw_normal({n_train, shape[1], shape[2], shape[3]}, rng, device());
     draws.drops_camera = config_.lora_cfg_training && rng.uniform() < kCameraDropout;
   }

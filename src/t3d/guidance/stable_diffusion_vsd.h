@@ -21,7 +21,7 @@ struct ParticleScore {
 /// Particles come as rows of one batch, or in turn: phi is shared by all that this object is called with.
 /// With a model that sees several views at once, set n_view; phi then sees them together too.
 /// Cost: denoiser calls at batch 2B and B without, and at B with gradients.
-class StableDiffusionVsd : public ScoreDistillation {
+class StableDiffusionVsd : public StableDiffusionDistillation {
  public:
   struct Config : StableDiffusionConfig {
     std::string pretrained_model_name_or_path_lora = "stabilityai/stable-diffusion-2-1";
@@ -32,7 +32,6 @@ class StableDiffusionVsd : public ScoreDistillation {
     int64_t trainer_max_steps = 25000;
     bool use_img_loss = false;
     std::string camera_condition_type = "extrinsics";
-    int64_t n_view = 1;
     bool token_merging = false;
     config::Node token_merging_params{config::Node::Map{}};
     int64_t max_items_eval = 4;
@@ -56,8 +55,6 @@ class StableDiffusionVsd : public ScoreDistillation {
         "loss_vsd_img too: distance of the two decoded predictions (HiFA)");
       v("camera_condition_type", camera_condition_type, config::one_of({"extrinsics", "mvp"}),
         "the 16 numbers of a camera: camera_to_world, or the matrix to clip space");
-      v("n_view", n_view, config::at_least(1),
-        "adjacent rows that are views of one object, for models that see several at once");
       v("token_merging", token_merging, config::any(), "accepted, without effect: every token is kept");
       v("token_merging_params", token_merging_params, config::any(), "accepted, without effect");
       v("max_items_eval", max_items_eval, config::any(), "accepted, without effect");
@@ -80,7 +77,6 @@ class StableDiffusionVsd : public ScoreDistillation {
   GuidanceOutput operator()(const Views& views, const PromptEmbeddings& prompt, Rng& rng) override;
   GuidanceOutput distill(const Views& views, const PromptEmbeddings& prompt, const Draws& draws) const;
   void collect(const std::string& prefix, NamedTensors& parameters, NamedTensors& buffers) const override;
-  int64_t n_views() const override { return config_.n_view; }
 
   /// For tests that keep a closed-form phi up to date.
   void set_phi(ParticleScore phi) { phi_ = std::move(phi); }
