@@ -30,6 +30,7 @@ void add_models_command(CLI::App& app, Run& run);
 void add_convert_command(CLI::App& app, Run& run);
 void add_forward_command(CLI::App& app, Run& run);
 void add_sample_command(CLI::App& app, Run& run);
+void add_distill2d_command(CLI::App& app, Run& run);
 void add_toybox_command(CLI::App& app, Run& run);
 void add_prior_command(CLI::App& app, Run& run);
 void add_launch_command(CLI::App& app, Run& run);

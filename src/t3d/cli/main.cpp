@@ -29,6 +29,7 @@ void add_commands(CLI::App& app, Run& run) {
   add_convert_command(app, run);
   add_forward_command(app, run);
   add_sample_command(app, run);
+  add_distill2d_command(app, run);
   add_toybox_command(app, run);
   add_prior_command(app, run);
   add_launch_command(app, run);
