@@ -142,7 +142,7 @@ field::GeometryOutput NerfVolumeRenderer::evaluate(const at::Tensor& points, boo
 }
 
 RenderOutput NerfVolumeRenderer::operator()(const RenderRays& rays, bool is_training, Rng& rng) {
-  const c10::AutoGradMode gradients(is_training);
+  const c10::AutoGradMode gradients(is_training && c10::GradMode::is_enabled());
   const int64_t B = rays.origins.size(0), H = rays.origins.size(1), W = rays.origins.size(2);
   const auto o = rays.origins.reshape({-1, 3}), d = rays.directions.reshape({-1, 3});  // [R,3]
   ops::RaySamples s = sample(o, d, is_training && config_.randomized, rng);

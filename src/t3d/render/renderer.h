@@ -44,7 +44,8 @@ struct RenderOutput {
 /// From rays to images: threestudio's system.renderer.
 class Renderer : public field::Component {
  public:
-  /// In training gradients flow to the scene's parameters and random draws come from `rng`.
+  /// In training gradients flow to the scene's parameters, unless the caller has switched them off, and
+  /// random draws come from `rng`.
   virtual RenderOutput operator()(const RenderRays& rays, bool is_training, Rng& rng) = 0;
 };
 

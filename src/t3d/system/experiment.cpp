@@ -83,8 +83,8 @@ std::string time_text() {
   return text;
 }
 
-/// A prompt in a folder's name may hold slashes, which make folders as in the reference, but it cannot lead out
-/// of the experiment's folder.
+/// A prompt in a folder's name may hold slashes, which make folders as in the reference, but it cannot lead
+/// out of the experiment's folder.
 std::string below(const std::string& name) {
   fs::path out;
   for (const auto& part : fs::path(name).relative_path()) out /= part == ".." ? fs::path("__") : part;

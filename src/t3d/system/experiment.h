@@ -16,6 +16,7 @@ struct TrainerConfig {
   std::optional<double> gradient_clip_val;
   bool enable_progress_bar = true;
   std::string precision = "32";
+  int64_t max_rays = 0;
 
   template <class V>
   void visit(V& v) {
@@ -28,6 +29,8 @@ struct TrainerConfig {
     v("accumulate_grad_batches", accumulate_grad_batches, at_least(1), "batches of a step");
     v("gradient_clip_val", gradient_clip_val, non_negative(), "longest gradient of all parameters together");
     v("enable_progress_bar", enable_progress_bar, any(), "show progress");
+    v("max_rays", max_rays, non_negative(),
+      "rays rendered at once in training, the rest strip by strip with less memory; 0: all");
     v("precision", precision, any(), "read and not used: scenes are float, models half as their keys say");
   }
 };

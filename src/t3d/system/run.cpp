@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
+#include <c10/util/Exception.h>
 
 #include <chrono>
 #include <cmath>
@@ -143,6 +144,27 @@ void Run::prepare_fit() {
       experiment_.trial_dir, experiment_.resume ? std::optional<int64_t>(step_) : std::nullopt);
 }
 
+StepLosses Run::step_with_retries(const data::CameraBatch& batch) {
+  const double scale = 1 / static_cast<double>(trainer_.accumulate_grad_batches);
+  const int64_t n_rays = batch.n() * batch.height * batch.width;
+  for (;;) {
+    try {
+      return system_->training_step(batch, 0, step_, scale, trainer_.max_rays);
+    } catch (const c10::Error& e) {
+      if (std::string(e.what()).find("out of memory") == std::string::npos) throw;
+      const int64_t now = trainer_.max_rays > 0 ? std::min(trainer_.max_rays, n_rays) : n_rays;
+      if (now / 2 < batch.width || trainer_.accumulate_grad_batches > 1)
+        throw SystemError(cat("step ", step_, ": the device's memory does not suffice for ", n_rays,
+                              " rays, even in strips. Lower data.width, data.height or ",
+                              "system.renderer.num_samples_per_ray; resume=RUN goes on."));
+      trainer_.max_rays = now / 2;
+      log::warning(cat("step ", step_, ": out of device memory; rendering at most ", trainer_.max_rays,
+                       " rays at once from here on (trainer.max_rays)."));
+      optimizer_->clear_gradients();
+    }
+  }
+}
+
 bool Run::train_step(std::map<std::string, double>* row) {
   const c10::AutoGradMode with_gradients(true);
   StepLosses losses;
@@ -150,13 +172,7 @@ bool Run::train_step(std::map<std::string, double>* row) {
     const int64_t batch = step_ * trainer_.accumulate_grad_batches + part;
     views_->update_step(0, step_);
     system_->update_step(0, step_, /*is_training=*/true);
-    losses = system_->training_step(views_->train_batch(batch), 0, step_);
-    if (!losses.total.defined() || !losses.total.requires_grad())
-      throw UserError("system.loss: every weight is 0, so that nothing is learned. Raise one.");
-    auto total = losses.total;
-    if (trainer_.accumulate_grad_batches > 1)
-      total = total / static_cast<double>(trainer_.accumulate_grad_batches);
-    total.backward();
+    losses = step_with_retries(views_->train_batch(batch));
   }
 
   // The one point of a step that waits for the device.

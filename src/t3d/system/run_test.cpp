@@ -213,6 +213,32 @@ TEST_F(RunTest, CheckpointsOfAnotherConfigurationAreRefused) {
   EXPECT_THROW(other.fit(), UserError);
 }
 
+/// Gradients of one step by parameter name.
+std::map<std::string, at::Tensor> gradients_of(const Experiment& experiment, int64_t max_rays) {
+  auto views = data::camera_data().make(experiment.data_type, experiment.data, "data", {0, c10::kCPU});
+  auto system = systems().make(experiment.system_type, experiment.system, "system", context());
+  system->open_guidance();
+  system->update_step(0, 0, true);
+  system->training_step(views->train_batch(0), 0, 20, 0.5, max_rays);
+  std::map<std::string, at::Tensor> all;
+  for (const auto& [name, p] : system->parameters())
+    if (p.grad().defined()) all[name] = p.grad().clone();
+  return all;
+}
+
+TEST_F(RunTest, StripsHaveTheGradientOfTheWholePicture) {
+  // Without jitter, which strips draw in another order; every kind of term is on.
+  const auto e = experiment({"system.renderer.randomized=false", "system.loss.lambda_orient=1.0",
+                             "system.loss.lambda_z_variance=1.0", "system.material.ambient_only_steps=1000"});
+  const auto whole = gradients_of(e, 0);
+  for (const int64_t max_rays : {1, 48, 200}) {
+    const auto strips = gradients_of(e, max_rays);
+    ASSERT_EQ(strips.size(), whole.size());
+    for (const auto& [name, g] : whole)
+      EXPECT_LT((g - strips.at(name)).norm().item<double>(), 1e-4 * g.norm().item<double>() + 1e-9) << name;
+  }
+}
+
 TEST_F(RunTest, MissingLossWeightsAreNamed) {
   try {
     OneRun(experiment({}, "a", with("lambda_sds", "lambda_sdz")), context()).fit();

@@ -7,6 +7,7 @@
 
 #include "t3d/io/image_grid.h"
 #include "t3d/system/regularisers.h"
+#include "t3d/system/strips.h"
 
 namespace t3d::system {
 namespace {
@@ -82,17 +83,42 @@ void System::update_step(int64_t epoch, int64_t step, bool is_training) {
   if (is_training) renderer_->update_step(epoch, step);  // evaluation leaves the occupancy grid as it is
 }
 
-StepLosses System::training_step(const data::CameraBatch& batch, int64_t epoch, int64_t step) {
+StepLosses System::losses_of(const render::RenderOutput& out, const data::CameraBatch& batch,
+                             int64_t step) const {
+  Rng rng = stream_of(context_.seed, kGuidanceStream, step);
+  StepLosses losses;
+  add_losses(losses, out, batch, rng);
+  for (const auto& [name, schedule] : loss_) losses.lambdas.emplace(name, schedule.at(epoch_, step));
+  if (!losses.total.defined() || !losses.total.requires_grad())
+    throw UserError("system.loss: every weight is 0, so that nothing is learned. Raise one.");
+  return losses;
+}
+
+StepLosses System::training_step(const data::CameraBatch& batch, int64_t epoch, int64_t step, double scale,
+                                 int64_t max_rays) {
   epoch_ = epoch, step_ = step;
-  Rng render_rng = stream_of(context_.seed, kRenderStream, step);
-  Rng guidance_rng = stream_of(context_.seed, kGuidanceStream, step);
+  if (max_rays > 0 && batch.n() * batch.height * batch.width > max_rays)
+    return step_in_strips(batch, step, scale, max_rays);
+  Rng rng = stream_of(context_.seed, kRenderStream, step);
   render::RenderRays rays;
   rays.origins = batch.rays_o, rays.directions = batch.rays_d;
   rays.light_positions = batch.light_positions;
-  const auto out = (*renderer_)(rays, /*is_training=*/true, render_rng);
-  StepLosses losses;
-  add_losses(losses, out, batch, guidance_rng);
-  for (const auto& [name, schedule] : loss_) losses.lambdas.emplace(name, schedule.at(epoch, step));
+  StepLosses losses = losses_of((*renderer_)(rays, /*is_training=*/true, rng), batch, step);
+  (losses.total * scale).backward();
+  losses.total = losses.total.detach();
+  return losses;
+}
+
+StepLosses System::step_in_strips(const data::CameraBatch& batch, int64_t step, double scale,
+                                  int64_t max_rays) {
+  Rng rng = stream_of(context_.seed, kRenderStream, step);
+  const auto background = (*background_)(batch.rays_d, /*is_training=*/true, rng);  // [B,H,W,C]
+  const StripRenderer strips(*renderer_, batch, background, max_rays, rng);
+  Strips whole = strips.without_graph();
+  StepLosses losses = losses_of(whole.joined, batch, step);
+  (losses.total * scale).backward();
+  losses.total = losses.total.detach();
+  strips.backward(whole);
   return losses;
 }
 

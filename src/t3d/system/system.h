@@ -75,7 +75,7 @@ struct SystemContext {
 
 /// The result of one training batch.
 struct StepLosses {
-  at::Tensor total;                           ///< scalar with a graph
+  at::Tensor total;                           ///< scalar; its graph is gone once training_step returns
   std::map<std::string, at::Tensor> metrics;  ///< "loss_sds", "grad_norm": scalars without one, unweighted
   std::map<std::string, double> lambdas;      ///< "lambda_sds": what is in force now
 };
@@ -102,8 +102,14 @@ class System {
 
   /// The cascade before every batch: all parts.
   void update_step(int64_t epoch, int64_t step, bool is_training);
-  /// Renders the batch, asks the guidance, adds the terms up. A function of seed, step, batch and parameters.
-  StepLosses training_step(const data::CameraBatch& batch, int64_t epoch, int64_t step);
+  /// Renders the batch, asks the guidance, adds the terms up, and leaves the gradient of total * `scale` in
+  /// the parameters. A function of seed, step, batch and parameters.
+  ///
+  /// Above `max_rays` rays (0: no bound) the picture is rendered twice, in strips: first without a graph, for
+  /// the losses, then strip by strip for the gradient, so that memory holds the samples of one strip. Zhang
+  /// et al. 2022, ARF, arXiv:2206.06360, section 4.2.
+  StepLosses training_step(const data::CameraBatch& batch, int64_t epoch, int64_t step, double scale = 1,
+                           int64_t max_rays = 0);
   /// Renders an evaluation view, without a graph.
   render::RenderOutput render_view(const data::CameraBatch& batch);
   /// The view's pictures: rgb, normal where there are normals, opacity.
@@ -147,8 +153,12 @@ class System {
   guidance::Guidance& open() const;
 
  private:
+  StepLosses step_in_strips(const data::CameraBatch& batch, int64_t step, double scale, int64_t max_rays);
   SystemConfig config_;
   SystemContext context_;
+  /// The losses of a rendering, with their graph. Throws UserError when nothing is to be learned from them.
+  StepLosses losses_of(const render::RenderOutput& out, const data::CameraBatch& batch, int64_t step) const;
+
   std::map<std::string, config::Schedule> loss_;
   std::unique_ptr<field::Geometry> geometry_;
   std::unique_ptr<shading::Material> material_;
