@@ -200,6 +200,8 @@ ModelPlaces ModelPlaces::from_environment() {
     at = end + 1;
   }
   places.folders.push_back("models");
+  std::error_code none;
+  if (!fs::equivalent("models", T3D_SHIPPED_MODELS, none)) places.folders.push_back(T3D_SHIPPED_MODELS);
   if (const std::string cache = environment("HF_HUB_CACHE"); !cache.empty()) {
     places.hub_cache = cache;
   } else if (const std::string home = environment("HF_HOME"); !home.empty()) {

@@ -28,7 +28,8 @@ struct ModelInfo {
 };
 
 /// Folders in which names are looked up, in this order: those of T3D_MODELS (separated by ':'), the Hugging
-/// Face cache (HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub), ./models.
+/// Face cache (HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub), ./models, and models/ of t3d's own sources,
+/// where the toybox prior is.
 struct ModelPlaces {
   std::vector<std::string> folders;
   std::string hub_cache;
