@@ -209,6 +209,16 @@ void write_jpeg(const std::string& path, const Image8& image, int quality) {
   write_bytes(path, encode_jpeg(image, quality));
 }
 
+Image8 without_alpha(const Image8& image) {
+  if (image.channels != 4) return image;
+  Image8 out(image.width, image.height, 3);
+  for (size_t i = 0; i < image.pixels.size() / 4; ++i) {
+    if (image.pixels[4 * i + 3] != 255) return image;
+    for (size_t c = 0; c < 3; ++c) out.pixels[3 * i + c] = image.pixels[4 * i + c];
+  }
+  return out;
+}
+
 ImageF to_float(const Image8& image) {
   ImageF out;
   out.width = image.width;

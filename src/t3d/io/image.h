@@ -74,6 +74,9 @@ void write_png(const std::string& path, const Image8& image, ReadBack read_back 
 /// JPEG of 1 or 3 channels; quality 95 is OpenCV's default. Alpha is dropped.
 void write_jpeg(const std::string& path, const Image8& image, int quality = 95);
 
+/// The first three of four channels, when all alpha is 255; other images as they are.
+Image8 without_alpha(const Image8& image);
+
 /// v / 255.
 ImageF to_float(const Image8& image);
 /// round(255 * clamp(v, 0, 1)); not a number becomes 0.

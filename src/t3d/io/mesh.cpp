@@ -14,6 +14,13 @@ Box3f Mesh::bounds() const {
   return box;
 }
 
+const Image8* only_texture(const Mesh& mesh) {
+  if (mesh.uvs.empty() || mesh.materials.size() != 1) return nullptr;
+  const int index = mesh.materials[0].texture;
+  if (index < 0 || static_cast<size_t>(index) >= mesh.textures.size()) return nullptr;
+  return &mesh.textures[static_cast<size_t>(index)];
+}
+
 void fit_mesh(Mesh& mesh, float size, bool center) {
   const Box3f box = mesh.bounds();
   const float longest = box.size().maxCoeff();

@@ -35,6 +35,9 @@ struct Mesh {
   Box3f bounds() const;
 };
 
+/// The texture of a mesh that has texture coordinates and one material with a texture; null for all others.
+const Image8* only_texture(const Mesh& mesh);
+
 /// Moves the mesh so that the centre of its bounding box is the origin, and scales its longest side to
 /// `size`. `center` false keeps the position relative to the origin and only scales (about the origin).
 void fit_mesh(Mesh& mesh, float size, bool center = true);

@@ -14,6 +14,7 @@ using Json = nlohmann::ordered_json;
 // glTF's numbers for component types and buffer targets.
 constexpr int kUnsignedShort = 5123, kUnsignedInt = 5125, kFloat = 5126;
 constexpr int kVertexBuffer = 34962, kIndexBuffer = 34963;
+constexpr int kLinear = 9729, kLinearMipmapLinear = 9987;
 
 Vec3f y_up(const Vec3f& p) {
   return {p.y(), p.z(), p.x()};
@@ -45,6 +46,12 @@ class Builder {
     accessors_.push_back(entry);
     begin_ = bytes_.size();
     return static_cast<int>(accessors_.size()) - 1;
+  }
+  /// Everything put since the last call becomes a buffer view of bytes. Returns its number.
+  size_t byte_view() {
+    views_.push_back({{"buffer", 0}, {"byteOffset", begin_}, {"byteLength", bytes_.size() - begin_}});
+    begin_ = bytes_.size();
+    return views_.size() - 1;
   }
   Json& last_accessor() { return accessors_.back(); }
 
@@ -85,7 +92,7 @@ Json build_attributes(const Mesh& mesh, Builder& out) {
     for (const Vec2f& uv : mesh.uvs) out.put(uv.x()), out.put(1 - uv.y());  // glTF counts v from the top
     attributes["TEXCOORD_0"] = out.accessor(kFloat, "VEC2", n, kVertexBuffer);
   }
-  if (!mesh.colours.empty()) {
+  if (!mesh.colours.empty() && only_texture(mesh) == nullptr) {  // they would be multiplied
     for (const Vec3f& colour : mesh.colours) {
       for (int c = 0; c < 3; ++c)
         out.put(static_cast<uint16_t>(std::lround(65535 * linear_from_srgb(colour[c]))));
@@ -98,11 +105,12 @@ Json build_attributes(const Mesh& mesh, Builder& out) {
 
 Json build_material(const Mesh& mesh) {
   Json pbr = {{"metallicFactor", 0.0}, {"roughnessFactor", 1.0}};
-  if (mesh.colours.empty() && !mesh.materials.empty()) {
+  if ((mesh.colours.empty() || only_texture(mesh) != nullptr) && !mesh.materials.empty()) {
     const Material& m = mesh.materials[0];
     pbr = {{"baseColorFactor", {m.base_colour.x(), m.base_colour.y(), m.base_colour.z(), 1.0}},
            {"metallicFactor", m.metallic},
            {"roughnessFactor", m.roughness}};
+    if (only_texture(mesh) != nullptr) pbr["baseColorTexture"] = {{"index", 0}};
   }
   return {{"name", "surface"}, {"pbrMetallicRoughness", pbr}, {"doubleSided", true}};
 }
@@ -114,7 +122,9 @@ void put_32(std::string& out, uint64_t value) {
 }  // namespace
 
 std::string glb_bytes(const Mesh& mesh, const std::string& path) {
-  const uint64_t n_expected = mesh.positions.size() * uint64_t{40} + mesh.faces.size() * uint64_t{12} + 4096;
+  const Image8* picture = only_texture(mesh);
+  const uint64_t n_expected = mesh.positions.size() * uint64_t{40} + mesh.faces.size() * uint64_t{12} +
+                              (picture != nullptr ? picture->pixels.size() : 0) + 4096;
   if (n_expected > 0xffffffffu)
     throw UserError(cat(path, ": the mesh needs ", human_bytes(static_cast<double>(n_expected)),
                         " and a GLB file holds at most 4 GiB. Write a PLY."));
@@ -124,15 +134,23 @@ std::string glb_bytes(const Mesh& mesh, const std::string& path) {
     for (const uint32_t v : face) builder.put(v);
   const int indices = builder.accessor(kUnsignedInt, "SCALAR", mesh.faces.size() * 3, kIndexBuffer);
   const Json primitive = {{"attributes", attributes}, {"indices", indices}, {"mode", 4}, {"material", 0}};
-  const Json json = {{"asset", {{"version", "2.0"}, {"generator", "t3d"}}},
-                     {"scene", 0},
-                     {"scenes", Json::array({{{"nodes", {0}}}})},
-                     {"nodes", Json::array({{{"mesh", 0}}})},
-                     {"meshes", Json::array({{{"primitives", Json::array({primitive})}}})},
-                     {"materials", Json::array({build_material(mesh)})},
-                     {"buffers", Json::array({{{"byteLength", builder.bytes_.size()}}})},
-                     {"bufferViews", builder.views_},
-                     {"accessors", builder.accessors_}};
+  Json json = {{"asset", {{"version", "2.0"}, {"generator", "t3d"}}},
+               {"scene", 0},
+               {"scenes", Json::array({{{"nodes", {0}}}})},
+               {"nodes", Json::array({{{"mesh", 0}}})},
+               {"meshes", Json::array({{{"primitives", Json::array({primitive})}}})},
+               {"materials", Json::array({build_material(mesh)})}};
+  if (picture != nullptr) {
+    const auto png = encode_png(without_alpha(*picture));
+    builder.bytes_.append(png.begin(), png.end());
+    json["images"] = Json::array({{{"bufferView", builder.byte_view()}, {"mimeType", "image/png"}}});
+    json["samplers"] = Json::array({{{"magFilter", kLinear}, {"minFilter", kLinearMipmapLinear}}});
+    json["textures"] = Json::array({{{"sampler", 0}, {"source", 0}}});
+    builder.bytes_.resize((builder.bytes_.size() + 3) / 4 * 4, '\0');
+  }
+  json["buffers"] = Json::array({{{"byteLength", builder.bytes_.size()}}});
+  json["bufferViews"] = builder.views_;
+  json["accessors"] = builder.accessors_;
   std::string text = json.dump();
   text.resize((text.size() + 3) / 4 * 4, ' ');
   std::string out = "glTF";

@@ -54,16 +54,19 @@ Vec3f clamped(const Vec3f& colour) {
   return colour.cwiseMax(0.0f).cwiseMin(1.0f);
 }
 
-std::string obj_text(const Mesh& mesh) {
+/// `library`: name of the material file; empty: none.
+std::string obj_text(const Mesh& mesh, const std::string& library) {
   std::string out = "# x right, y back, z up; vertex colours are sRGB\n";
+  if (!library.empty()) out += "mtllib " + library + "\n";
   out.reserve(mesh.positions.size() * 96 + mesh.faces.size() * 40);
   for (size_t v = 0; v < mesh.positions.size(); ++v) {
     append_line(out, "v", mesh.positions[v]);
-    if (!mesh.colours.empty()) append_line(out, "", clamped(mesh.colours[v]));
+    if (!mesh.colours.empty() && library.empty()) append_line(out, "", clamped(mesh.colours[v]));
     out += '\n';
   }
   for (const Vec2f& uv : mesh.uvs) append_line(out, "vt", uv), out += '\n';
   for (const Vec3f& n : mesh.normals) append_line(out, "vn", n), out += '\n';
+  if (!library.empty()) out += "g object\nusemtl default\n";
   for (const auto& face : mesh.faces) {
     out += 'f';
     for (const uint32_t v : face) {
@@ -109,16 +112,42 @@ std::string ply_bytes(const Mesh& mesh) {
   return out;
 }
 
+void write_checked(const std::string& path, const std::string& bytes) {
+  write_file_atomically(path, bytes);
+  if (read_whole_file(path, bytes.size() + 1) != bytes)
+    throw SystemError(cat(path, ": the file does not hold what was written to it; the disk may be failing."));
+}
+
+/// The material file and the texture beside an OBJ. Returns the material file's name.
+std::string write_material(const std::string& path, const Mesh& mesh, const WriteMeshOptions& options) {
+  const auto beside = [&path](const char* ending) {
+    return std::filesystem::path(path).replace_extension(ending);
+  };
+  const auto picture = options.texture_name.empty()
+                           ? beside(options.jpeg ? ".jpg" : ".png")
+                           : std::filesystem::path(path).replace_filename(options.texture_name);
+  const auto library = beside(".mtl");
+  const auto bytes = options.jpeg ? encode_jpeg(without_alpha(*only_texture(mesh)))
+                                  : encode_png(without_alpha(*only_texture(mesh)));
+  write_checked(picture.string(), std::string(bytes.begin(), bytes.end()));
+  const Vec3f& colour = mesh.materials[0].base_colour;
+  std::string text = "newmtl default\nKa 0 0 0\n";
+  append_line(text, "Kd", colour);
+  text += cat("\nmap_Kd ", picture.filename().string(), "\nKs 0 0 0\n");
+  write_checked(library.string(), text);
+  return library.filename().string();
+}
+
 }  // namespace
 
-void write_mesh(const std::string& path, const Mesh& mesh) {
+void write_mesh(const std::string& path, const Mesh& mesh, const WriteMeshOptions& options) {
   check_mesh(path, mesh);
   std::string ending = std::filesystem::path(path).extension().string();
   std::transform(ending.begin(), ending.end(), ending.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   std::string bytes;
   if (ending == ".obj") {
-    bytes = obj_text(mesh);
+    bytes = obj_text(mesh, only_texture(mesh) != nullptr ? write_material(path, mesh, options) : "");
   } else if (ending == ".ply") {
     bytes = ply_bytes(mesh);
   } else if (ending == ".glb") {
@@ -126,9 +155,7 @@ void write_mesh(const std::string& path, const Mesh& mesh) {
   } else {
     throw UserError(cat(path, ": meshes are written as .obj, .ply or .glb."));
   }
-  write_file_atomically(path, bytes);
-  if (read_whole_file(path, bytes.size() + 1) != bytes)
-    throw SystemError(cat(path, ": the file does not hold what was written to it; the disk may be failing."));
+  write_checked(path, bytes);
 }
 
 }  // namespace t3d::io
