@@ -40,6 +40,12 @@ if(assimp_FOUND)
   target_link_libraries(t3d_assimp INTERFACE assimp::assimp)
 endif()
 
+find_package(meshoptimizer QUIET)
+t3d_optional(meshoptimizer meshoptimizer_FOUND "fewer faces in exported meshes need it: libmeshoptimizer-dev")
+if(meshoptimizer_FOUND)
+  target_link_libraries(t3d_meshoptimizer INTERFACE meshoptimizer::meshoptimizer)
+endif()
+
 find_package(PkgConfig QUIET)
 if(PkgConfig_FOUND)
   pkg_check_modules(T3D_FFMPEG QUIET IMPORTED_TARGET libavcodec libavformat libavutil libswscale)

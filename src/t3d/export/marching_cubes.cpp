@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include "t3d/core/error.h"
 #include "t3d/export/marching_cubes_table.h"
@@ -155,54 +154,6 @@ io::Mesh marching_cubes(const SampleGrid& grid, const std::function<void(int k, 
                      &mesh.colours[i]);
   }
   return mesh;
-}
-
-int remove_small_parts(io::Mesh& mesh, double min_fraction) {
-  const size_t n = mesh.positions.size();
-  std::vector<uint32_t> parent(n);
-  std::iota(parent.begin(), parent.end(), 0u);
-  const auto root = [&](uint32_t v) {
-    while (parent[v] != v) v = parent[v] = parent[parent[v]];
-    return v;
-  };
-  for (const auto& face : mesh.faces) {
-    parent[root(face[1])] = root(face[0]);
-    parent[root(face[2])] = root(face[0]);
-  }
-  std::vector<size_t> n_faces(n, 0);
-  for (const auto& face : mesh.faces) ++n_faces[root(face[0])];
-  const size_t largest = n == 0 ? 0 : *std::max_element(n_faces.begin(), n_faces.end());
-  const auto is_kept = [&](uint32_t v) {
-    const size_t faces = n_faces[root(v)];
-    return faces > 0 && static_cast<double>(faces) >= min_fraction * static_cast<double>(largest);
-  };
-  int n_removed = 0;
-  std::vector<uint32_t> new_index(n, kNone);
-  uint32_t n_kept = 0;
-  for (uint32_t v = 0; v < n; ++v) {
-    if (parent[v] == v && n_faces[v] > 0 && !is_kept(v)) ++n_removed;
-    if (is_kept(v)) new_index[v] = n_kept++;
-  }
-  const auto compact = [&](auto& values) {
-    if (values.empty()) return;
-    for (size_t v = 0; v < n; ++v)
-      if (new_index[v] != kNone) values[new_index[v]] = values[v];
-    values.resize(n_kept);
-  };
-  size_t n_kept_faces = 0;
-  for (size_t f = 0; f < mesh.faces.size(); ++f) {
-    if (new_index[mesh.faces[f][0]] == kNone) continue;
-    for (int c = 0; c < 3; ++c) mesh.faces[n_kept_faces][c] = new_index[mesh.faces[f][c]];
-    if (!mesh.face_material.empty()) mesh.face_material[n_kept_faces] = mesh.face_material[f];
-    ++n_kept_faces;
-  }
-  mesh.faces.resize(n_kept_faces);
-  if (!mesh.face_material.empty()) mesh.face_material.resize(n_kept_faces);
-  compact(mesh.positions);
-  compact(mesh.normals);
-  compact(mesh.uvs);
-  compact(mesh.colours);
-  return n_removed;
 }
 
 }  // namespace t3d::export_

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <functional>
 
+#include "t3d/export/mesh_parts.h"
 #include "t3d/io/mesh.h"
 #include "t3d/math/vec.h"
 
@@ -36,9 +37,5 @@ struct MarchingCubesOptions {
 /// mesh. Values that are not finite count as outside.
 io::Mesh marching_cubes(const SampleGrid& grid, const std::function<void(int k, float* values)>& slice,
                         const MarchingCubesOptions& options);
-
-/// Keeps the connected parts that have at least `min_fraction` of the largest part's faces. Returns the
-/// number of parts removed. Vertices that no face uses are removed too.
-int remove_small_parts(io::Mesh& mesh, double min_fraction);
 
 }  // namespace t3d::export_

@@ -1,0 +1,193 @@
+#include "t3d/export/export_field.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <map>
+
+#include "t3d/core/error.h"
+#include "t3d/export/decimate.h"
+#include "t3d/export/mesh_parts.h"
+#include "t3d/io/read_mesh.h"
+
+namespace t3d::export_ {
+namespace {
+
+using ::testing::HasSubstr;
+using Density = std::function<float(const Vec3f&)>;
+
+/// Soft-edged matter where `distance` is negative.
+float matter(float distance) {
+  return 60 / (1 + std::exp(distance * 80));
+}
+float ball(const Vec3f& p) {
+  return matter(p.norm() - 0.5f);
+}
+float noise(const Vec3f& p) {
+  return std::sin(91 * p.x() + 37 * p.y()) * std::sin(57 * p.y() - 71 * p.z()) * std::cos(83 * p.z() + p.x());
+}
+
+FieldSampler sampler(const Density& density) {
+  FieldSampler out;
+  out.density = [density](size_t n, const Vec3f* points, float* values) {
+    for (size_t i = 0; i < n; ++i) values[i] = density(points[i]);
+  };
+  out.colour = [](size_t n, const Vec3f* points, const Vec3f*, Vec3f* colours) {
+    for (size_t i = 0; i < n; ++i) colours[i] = 0.5f * (points[i] + Vec3f::Ones());
+  };
+  return out;
+}
+
+FieldSurface cut(const Density& density, SurfaceOptions options = {}) {
+  options.resolution = 64;
+  return cut_field(sampler(density), options);
+}
+
+::testing::AssertionResult is_closed(const io::Mesh& mesh) {
+  std::map<std::pair<uint32_t, uint32_t>, int> edges;
+  for (const auto& f : mesh.faces)
+    for (size_t c = 0; c < 3; ++c) ++edges[{f[c], f[(c + 1) % 3]}];
+  for (const auto& [edge, count] : edges)
+    if (count != 1 || edges.count({edge.second, edge.first}) == 0)
+      return ::testing::AssertionFailure() << "edge " << edge.first << "-" << edge.second;
+  return ::testing::AssertionSuccess();
+}
+
+std::string message_of(const Density& density) {
+  try {
+    cut(density);
+  } catch (const UserError& e) {
+    return e.what();
+  }
+  return "";
+}
+
+constexpr double kBall = 4.18879 * 0.125;
+
+TEST(CutField, ABallIsABall) {
+  const FieldSurface s = cut(ball);
+  EXPECT_TRUE(is_closed(s.mesh));
+  EXPECT_NEAR(volume(s.mesh), kBall, 0.06 * kBall);
+  for (size_t v = 0; v < s.mesh.positions.size(); ++v) {
+    EXPECT_NEAR(s.mesh.positions[v].norm(), 0.5f, 0.02f);
+    EXPECT_GT(s.mesh.normals[v].dot(s.mesh.positions[v].normalized()), 0.9f);
+    EXPECT_LT((s.mesh.colours[v] - 0.5f * (s.mesh.positions[v] + Vec3f::Ones())).norm(), 1e-5f);
+  }
+  EXPECT_LT(s.box.size().maxCoeff(), 1.45f) << "the finer grid should lie close around the ball";
+}
+
+TEST(CutField, ScaleOfDensityDoesNotMatter) {
+  // Denser matter is opaque further out, where its soft edge is thin.
+  for (const float scale : {0.1f, 1.0f, 4.0f})
+    EXPECT_NEAR(volume(cut([=](const Vec3f& p) { return scale * ball(p); }).mesh), kBall, 0.25 * kBall)
+        << scale;
+}
+
+TEST(CutField, AnEmptyFieldIsASentence) {
+  EXPECT_THAT(message_of([](const Vec3f&) { return 0.0f; }), HasSubstr("the field is empty"));
+  EXPECT_THAT(message_of([](const Vec3f&) { return -3.0f; }), HasSubstr("the field is empty"));
+  EXPECT_THAT(message_of([](const Vec3f&) { return NAN; }), HasSubstr("the field is empty"));
+  EXPECT_THAT(message_of([](const Vec3f&) { return 1e-6f; }), HasSubstr("the field is empty"));
+}
+
+TEST(CutField, AFullFieldIsASentence) {
+  EXPECT_THAT(message_of([](const Vec3f&) { return 100.0f; }), HasSubstr("the field fills its box"));
+  EXPECT_THAT(message_of([](const Vec3f& p) { return 100 + noise(p); }),
+              HasSubstr("the field fills its box"));
+}
+
+TEST(CutField, HazeUpToTheBorderIsNotTheBox) {
+  const FieldSurface s = cut([](const Vec3f& p) { return 8 + noise(p) + ball(p); });
+  EXPECT_NEAR(volume(s.mesh), kBall, 0.2 * kBall);
+}
+
+TEST(CutField, ABallInsideAHollowShellIsSolid) {
+  const auto shell = [](const Vec3f& p) { return matter(std::abs(p.norm() - 0.45f) - 0.05f); };
+  EXPECT_NEAR(volume(cut(shell).mesh), kBall, 0.1 * kBall);
+  SurfaceOptions options;
+  options.keep_hollows = true;
+  options.threshold = 30;
+  EXPECT_LT(volume(cut(shell, options).mesh), 0.6 * kBall);
+}
+
+TEST(CutField, ThinMatterSurvives) {
+  const auto plate = [](const Vec3f& p) {
+    return std::abs(p.z()) < 0.018f && p.head<2>().cwiseAbs().maxCoeff() < 0.7f ? 200.0f : 0.0f;
+  };
+  const Vec3f size = cut(plate).mesh.bounds().size();
+  EXPECT_NEAR(size.x(), 1.4f, 0.1f);
+  EXPECT_LT(size.z(), 0.15f);
+}
+
+TEST(CutField, TwoPartsStayAndSpecksGo) {
+  const auto field = [](const Vec3f& p) {
+    return std::max({matter((p - Vec3f(0.5f, 0, 0)).norm() - 0.3f),
+                     matter((p + Vec3f(0.5f, 0, 0)).norm() - 0.25f),
+                     matter((p - Vec3f(0, 0.9f, 0.9f)).norm() - 0.045f)});
+  };
+  const FieldSurface s = cut(field);
+  EXPECT_NEAR(volume(s.mesh), 4.18879 * (0.027 + 0.015625), 0.03);
+  EXPECT_LT(s.mesh.bounds().max.z(), 0.4f);
+}
+
+TEST(CutField, ANamedThresholdIsKept) {
+  SurfaceOptions options;
+  options.threshold = 12;
+  const io::Mesh at_12 = cut(ball, options).mesh;
+  for (const Vec3f& p : at_12.positions) EXPECT_NEAR(ball(p), 12, 8);
+  options.threshold = 1000;
+  EXPECT_THROW(cut(ball, options), UserError);
+}
+
+#ifdef T3D_HAS_MESHOPTIMIZER
+TEST(Decimate, KeepsTheShapeWithFewerFaces) {
+  SurfaceOptions options;
+  options.n_faces = 0;
+  const size_t n_all = cut(ball, options).mesh.faces.size();
+  options.n_faces = 1500;
+  const io::Mesh few = cut(ball, options).mesh;
+  EXPECT_GT(n_all, 8000u);
+  EXPECT_LE(few.faces.size(), 1500u);
+  EXPECT_TRUE(is_closed(few));
+  EXPECT_NEAR(volume(few), kBall, 0.06 * kBall);
+}
+#endif
+
+TEST(ExportField, WritesFilesThatReadBackWithTheirTexture) {
+  ExportOptions options;
+  options.surface.resolution = 48;
+  options.texture.size = 256;
+  const MeshExport made = export_field(sampler(ball), options);
+  EXPECT_TRUE(made.textured.colours.empty());
+  EXPECT_EQ(made.coloured.colours.size(), made.coloured.positions.size());
+  EXPECT_GT(made.atlas.n_charts, 3);
+  const std::string folder = ::testing::TempDir() + "t3d_export_field";
+  std::filesystem::remove_all(folder);
+  const auto paths = write_textured(made.textured, folder, "a ball", options.texture);
+  for (const std::string& path : paths) EXPECT_TRUE(std::filesystem::exists(path)) << path;
+#ifdef T3D_HAS_ASSIMP
+  for (const char* ending : {".glb", ".obj"}) {
+    io::ReadMeshOptions read;
+    read.up = std::string(ending) == ".glb" ? io::UpAxis::Y : io::UpAxis::Z;
+    const io::Mesh again = io::read_mesh(folder + "/a ball" + ending, read);
+    EXPECT_EQ(again.faces.size(), made.textured.faces.size()) << ending;
+    ASSERT_EQ(again.textures.size(), 1u) << ending;
+    EXPECT_EQ(again.textures[0].pixels, made.textured.textures[0].pixels) << ending;
+    ASSERT_EQ(again.uvs.size(), again.positions.size()) << ending;
+    double worst = 0;  // colour of a vertex by the texture, against the field's
+    for (size_t v = 0; v < again.positions.size(); ++v) {
+      const uint8_t* t = again.textures[0].at(static_cast<int>(again.uvs[v].x() * 256),
+                                              static_cast<int>((1 - again.uvs[v].y()) * 256));
+      for (int c = 0; c < 3; ++c)
+        worst = std::max<double>(worst, std::abs(t[c] / 255.0f - 0.5f * (again.positions[v][c] + 1)));
+    }
+    EXPECT_LT(worst, 0.03) << ending;
+  }
+#endif
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace t3d::export_

@@ -1,0 +1,121 @@
+#include "t3d/export/field_surface.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "t3d/core/error.h"
+#include "t3d/core/log.h"
+#include "t3d/export/decimate.h"
+#include "t3d/export/marching_cubes.h"
+#include "t3d/export/mesh_parts.h"
+#include "t3d/export/sample_field.h"
+#include "t3d/export/seen_surface.h"
+
+namespace t3d::export_ {
+namespace {
+
+constexpr float kMargin = 0.05f;  // of the tight box, a side
+constexpr int kLeastSamples = 8;
+constexpr float kFound = 0.25f;  // of a named threshold: wide cells blur, so matter is looked for below it
+
+/// Cells as cubical as the box allows, `n` samples along its longest side.
+SampleGrid cubical_grid(const Box3f& box, int n) {
+  const Vec3f size = box.size();
+  const float cell = size.maxCoeff() / static_cast<float>(n - 1);
+  SampleGrid grid;
+  const auto along = [&](int axis) {
+    return std::max(kLeastSamples, static_cast<int>(std::lround(size[axis] / cell)) + 1);
+  };
+  grid.nx = along(0), grid.ny = along(1), grid.nz = along(2);
+  grid.origin = box.min;
+  grid.spacing = size.cwiseQuotient(Vec3f(static_cast<float>(grid.nx - 1), static_cast<float>(grid.ny - 1),
+                                          static_cast<float>(grid.nz - 1)));
+  return grid;
+}
+
+/// threshold 0: where rays see a surface.
+io::Mesh extract(std::vector<float> values, const SampleGrid& grid, float threshold,
+                 const SurfaceOptions& options) {
+  MarchingCubesOptions cubes;
+  cubes.threshold = threshold;
+  if (threshold <= 0) {
+    values = seen_opacity(std::move(values), grid);
+    cubes.threshold = -std::expm1(-kSurfaceDepth);
+  }
+  const size_t plane = static_cast<size_t>(grid.nx) * static_cast<size_t>(grid.ny);
+  io::Mesh mesh = marching_cubes(
+      grid, [&](int k, float* to) { std::copy_n(values.data() + static_cast<size_t>(k) * plane, plane, to); },
+      cubes);
+  if (!options.keep_hollows) remove_hollows(mesh);
+  remove_small_parts(mesh, options.small_part);
+  return mesh;
+}
+
+/// Whether the mesh is the box, more or less.
+bool fills(const io::Mesh& mesh, const Box3f& box) {
+  constexpr double kAlmostAll = 0.85;
+  return volume(mesh) > kAlmostAll * static_cast<double>(box.size().prod());
+}
+
+[[noreturn]] void refuse(bool is_full) {
+  if (is_full)
+    throw UserError(
+        "the field fills its box: no density parts matter from haze, so there is no surface to write. Train "
+        "longer, raise system.loss.lambda_sparsity, or name a density with isosurface_threshold.");
+  throw UserError(
+      "the field is empty: nowhere is it dense enough for a surface. Train longer, lower "
+      "system.loss.lambda_sparsity, or raise system.geometry.density_bias.");
+}
+
+[[noreturn]] void refuse_threshold(float threshold) {
+  throw UserError(cat("isosurface_threshold is ", threshold,
+                      " and the field is nowhere as dense as that. Lower it, or write auto."));
+}
+
+void colour(io::Mesh& mesh, const ColourOf& colour_of) {
+  constexpr size_t kBatch = 1 << 16;
+  mesh.colours.resize(mesh.positions.size());
+  for (size_t i = 0; i < mesh.positions.size(); i += kBatch)
+    colour_of(std::min(kBatch, mesh.positions.size() - i), &mesh.positions[i], &mesh.normals[i],
+              &mesh.colours[i]);
+}
+
+}  // namespace
+
+FieldSurface cut_field(const FieldSampler& sampler, const SurfaceOptions& options) {
+  T3D_CHECK(options.resolution >= 2 * kLeastSamples, "resolution ", options.resolution);
+  FieldSurface out;
+  SampleGrid coarse = cubical_grid(options.box, options.resolution / 2);
+  std::vector<float> seen = sample_field(sampler, coarse, options.n_blurs);
+  if (!has_matter(seen, coarse)) {  // or it stands between the samples
+    coarse = cubical_grid(options.box, options.resolution);
+    seen = sample_field(sampler, coarse, options.n_blurs);
+  }
+  const bool is_empty = !has_matter(seen, coarse);
+  io::Mesh first = extract(std::move(seen), coarse, options.threshold * kFound, options);
+  if (first.faces.empty() && options.threshold > 0 && !is_empty) refuse_threshold(options.threshold);
+  if (first.faces.empty() || fills(first, options.box)) refuse(!is_empty);
+
+  out.box = first.bounds();
+  const Vec3f margin = kMargin * out.box.size() + 2 * coarse.spacing;
+  out.box.min = (out.box.min - margin).cwiseMax(options.box.min);
+  out.box.max = (out.box.max + margin).cwiseMin(options.box.max);
+  const SampleGrid fine = cubical_grid(out.box, options.resolution);
+  out.mesh = extract(sample_field(sampler, fine, options.n_blurs), fine, options.threshold, options);
+  // What is thinner than the finer grid's cells may have been there only by the coarser one's blur.
+  if (out.mesh.faces.empty() && options.threshold > 0) refuse_threshold(options.threshold);
+  if (out.mesh.faces.empty()) out.mesh = std::move(first);
+
+  smooth(out.mesh, options.n_smoothings);
+  if (options.n_faces > 0 && out.mesh.faces.size() > options.n_faces) {
+    if (!can_decimate())
+      log::warning(
+          "this t3d was built without meshoptimizer (libmeshoptimizer-dev): the mesh keeps all faces.");
+    decimate(out.mesh, options.n_faces, options.max_error);
+  }
+  make_vertex_normals(out.mesh);
+  if (sampler.colour) colour(out.mesh, sampler.colour);
+  return out;
+}
+
+}  // namespace t3d::export_

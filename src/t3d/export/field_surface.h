@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+
+#include "t3d/io/mesh.h"
+#include "t3d/math/vec.h"
+
+namespace t3d::export_ {
+
+/// Fills in sRGB colours in [0,1] of points on a surface, given its unit normals there.
+using ColourOf = std::function<void(size_t n, const Vec3f* points, const Vec3f* normals, Vec3f* colours)>;
+
+/// A radiance field as an exporter sees it. Both functions are called with up to about 100,000 points.
+struct FieldSampler {
+  /// Densities, 1 per unit of length. Not finite counts as empty.
+  std::function<void(size_t n, const Vec3f* points, float* densities)> density;
+  ColourOf colour;  ///< empty: no colours
+};
+
+struct SurfaceOptions {
+  Box3f box{Vec3f::Constant(-1), Vec3f::Constant(1)};  ///< where the field is
+  int resolution = 160;       ///< samples along the longest side of what is found in it
+  float threshold = 0;        ///< density of the surface; 0: where rays see one, see seen_surface.h
+  int n_blurs = 1;            ///< passes over the samples: what rays average out would show as grain
+  double small_part = 0.02;   ///< parts below this share of the largest one's faces are left out
+  bool keep_hollows = false;  ///< walls of hollows inside the matter
+  int n_smoothings = 3;       ///< passes over the mesh
+  size_t n_faces = 60000;     ///< what is left after decimation, at most; 0: all
+  float max_error = 0.005f;   ///< of decimation, as a share of the longest side
+};
+
+/// A surface with normals, and with colours where the sampler has them; closed, z and all as in the field.
+struct FieldSurface {
+  io::Mesh mesh;
+  Box3f box;  ///< where it was looked for closely
+};
+
+/// Cuts a field: samples the box at half the resolution, finds the part of the box that has
+/// a surface, samples that part, extracts, cleans, smooths and decimates.
+///
+/// The mesh is never empty and never the box itself: when the field has no surface, or fills its box, a
+/// UserError says so and what to change.
+FieldSurface cut_field(const FieldSampler& sampler, const SurfaceOptions& options = {});
+
+}  // namespace t3d::export_
