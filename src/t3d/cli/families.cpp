@@ -14,6 +14,7 @@
 #include "t3d/shading/background.h"
 #include "t3d/shading/material.h"
 #include "t3d/system/experiment.h"
+#include "t3d/system/mesh_exporter.h"
 #include "t3d/system/optimizer.h"
 #include "t3d/system/system.h"
 
@@ -57,6 +58,14 @@ void table(std::ostream& out, const std::vector<config::FieldInfo>& fields) {
   out << "\n";
 }
 
+FamilyInfo exporters() {
+  return {"exporter",
+          "system.exporter: what t3d export writes.",
+          {{"mesh-exporter", "a mesh with a texture or vertex colours, as OBJ and GLB",
+            config::describe<system::MeshExporterConfig>()},
+           {"dummy-exporter", "nothing", {}}}};
+}
+
 }  // namespace
 
 std::vector<FamilyInfo> families() {
@@ -70,7 +79,8 @@ std::vector<FamilyInfo> families() {
           guidance::guidances().describe(),
           data::camera_data().describe(),
           system::systems().describe(),
-          system::optimizers().describe()};
+          system::optimizers().describe(),
+          exporters()};
 }
 
 std::string list_text(const std::vector<FamilyInfo>& all) {

@@ -18,7 +18,6 @@
 #include "t3d/core/memory_usage.h"
 #include "t3d/diffusion/model_store.h"
 #include "t3d/io/json_file.h"
-#include "t3d/io/write_mesh.h"
 #include "t3d/system/outputs.h"
 #include "t3d/system/scene_mesh.h"
 #include "t3d/toybox/caption.h"
@@ -223,8 +222,9 @@ int generate(const GenerateOptions& o) {
   const double fitted = now_s();
   system::SceneMeshOptions mesh_options;
   mesh_options.resolution = o.mesh_resolution;
-  const io::Mesh mesh = system::scene_mesh(run.system(), mesh_options);
-  for (const char* file : {"/mesh.glb", "/mesh.obj"}) io::write_mesh(folder + file, mesh);
+  const export_::MeshExport made = system::export_scene(run.system(), mesh_options);
+  const io::Mesh& mesh = made.textured;
+  export_::write_textured(mesh, folder, "mesh");
   const double meshed = now_s();
   system::write_preview(run, preview, kPreviewViews, kPreviewSide);
   system::FilmOptions film;

@@ -10,9 +10,8 @@
 #include "t3d/core/error.h"
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
-#include "t3d/io/write_mesh.h"
 #include "t3d/system/run.h"
-#include "t3d/system/scene_mesh.h"
+#include "t3d/system/mesh_exporter.h"
 
 namespace t3d::cli {
 namespace {
@@ -43,10 +42,10 @@ void choose_gpu(const std::string& gpu) {
 int export_mesh(system::Run& run) {
   const auto& system = run.system();
   if (system.config().exporter_type == "dummy-exporter") return 0;
-  const std::string folder = cat(run.save_folder(), "/it", run.step(), "-export");
-  const io::Mesh mesh = system::scene_mesh(system);
-  for (const char* file : {"model.obj", "model.glb"}) io::write_mesh(folder + "/" + file, mesh);
-  log::info(cat(folder, ": model.obj, model.glb, ", mesh.faces.size(), " triangles"));
+  if (system::exporter_config(system).save_video) run.test();
+  for (const std::string& path :
+       system::export_mesh(system, cat(run.save_folder(), "/it", run.step(), "-export")))
+    log::info(path);
   return 0;
 }
 

@@ -7,10 +7,9 @@
 
 namespace t3d::train {
 
-/// mesh.glb, mesh.obj and mesh.ply: the surface of the field in the inner cube by marching cubes, with vertex
-/// colours, in the world of the input. The density at which it is cut is found by DensityThreshold; parts
-/// below 2 % of the largest one are left out. resolution: samples per side of the cube. A field without a
-/// surface is said in the log, gives no file, and returns false.
+/// mesh.glb and mesh.obj with a texture (and mesh.mtl, mesh.png), mesh.ply with vertex colours: the surface of
+/// the field in the inner cube, export_::export_field, in the world of the input. resolution: samples along its
+/// longest side. A field without a surface is said in the log, gives no file, and returns false.
 bool write_field_mesh(const std::string& folder, const data::PosedImages& images, NgpStepper& stepper,
                       int resolution);
 

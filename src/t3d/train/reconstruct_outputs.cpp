@@ -177,7 +177,7 @@ FilmPlan plan_film(const data::PosedImages& images, const NgpTrainer& trainer, N
 void check_outputs(const std::string& folder, size_t n_views, bool has_mesh, bool has_film) {
   for (size_t i = 0; i < n_views; ++i)
     for (const char* ending : {".png", "_depth.png"}) io::read_image(test_view_path(folder, i) + ending);
-  for (const char* name : {"/mesh.glb", "/mesh.obj", "/mesh.ply"})
+  for (const char* name : {"/mesh.glb", "/mesh.obj", "/mesh.mtl", "/mesh.png", "/mesh.ply"})
     if (has_mesh && fs::file_size(folder + name) == 0)
       throw SystemError(cat(folder, name, ": is empty. Check the disk."));
   for (const char* name : {"/turntable.mp4", "/turntable.gif"})
@@ -215,9 +215,9 @@ double estimate_outputs(const data::PosedImages& images, NgpTrainer& trainer, Ng
     std::vector<float> sigma(kPoints);
     const double per_point =
         timed([&] { stepper.density(points.data(), kPoints, sigma.data()); }) / static_cast<double>(kPoints);
-    // Network queries in a part of the cube, then triangles and three files.
-    const double n_points = std::pow(static_cast<double>(options.mesh_resolution), 3);
-    total += n_points * (0.15 * per_point + 1.5e-7) + 1.0;
+    // Network queries in a part of the cube, light through all of it, then triangles, texels and the files.
+    const double n_points = std::pow(static_cast<double>(options.mesh_resolution), 3), n_texels = 6e5;
+    total += n_points * (0.3 * per_point + 4e-7) + n_texels * 3 * per_point + 1.5;
   }
   return 1.15 * total;
 }
