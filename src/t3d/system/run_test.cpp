@@ -10,6 +10,7 @@
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/config/overrides.h"
 #include "t3d/core/config/read_yaml.h"
+#include "t3d/system/mesh_exporter.h"
 #include "t3d/system/regularisers.h"
 #include "t3d/system/scene_mesh.h"
 #include "t3d/train/checkpoint.h"
@@ -260,6 +261,31 @@ TEST_F(RunTest, UntrainedFieldsAlreadyHaveASurfaceAndEmptyOnesSaySo) {
   } catch (const UserError& e) {
     EXPECT_THAT(e.what(), HasSubstr("the field is empty"));
   }
+}
+
+TEST_F(RunTest, TheMeshExporterFollowsItsKeys) {
+  const std::vector<std::string> small = {"system.exporter.resolution=24",
+                                          "system.exporter.texture_size=128"};
+  const auto exported = [&](std::vector<std::string> more, const std::string& name) {
+    more.insert(more.end(), small.begin(), small.end());
+    OneRun run(experiment(more, name), context());
+    return export_mesh(run.system(), folder_ + "/" + name + "-export");
+  };
+  const auto names = [&](const std::vector<std::string>& paths) {
+    std::vector<std::string> out;
+    for (const std::string& path : paths) {
+      EXPECT_TRUE(fs::exists(path)) << path;
+      out.push_back(fs::path(path).filename().string());
+    }
+    return out;
+  };
+  using ::testing::ElementsAre;
+  EXPECT_THAT(names(exported({}, "a")), ElementsAre("model.glb", "model.obj", "model.mtl", "texture_kd.jpg"));
+  EXPECT_THAT(names(exported({"system.exporter.fmt=obj", "system.exporter.save_name=x",
+                              "system.geometry.isosurface_threshold=1000000.0"},
+                             "b")),
+              ElementsAre("x.glb", "x.obj"));
+  EXPECT_THROW(exported({"system.exporter.texture_sise=5"}, "c"), UserError);
 }
 
 TEST_F(RunTest, EverySystemTakesAStep) {
