@@ -33,7 +33,7 @@ const char* const kShippedJudge = "models/toybox/judge";
 constexpr float kDarkestGrey = 0.35f;
 
 struct SamplesCommand {
-  std::string model, captions, judge, json, sheet, device = "cpu";
+  std::string model, captions, judge, json, sheet, dtype = "float32", device = "cpu";
   int64_t n = 40, n_candidates = 100, n_steps = 25;
   int views = 4, truths = 8, resolution = 128;
   double guidance = 5, elevation_deg = 15;
@@ -73,14 +73,19 @@ std::vector<io::Image8> images_of(const at::Tensor& pictures) {
   return out;
 }
 
+at::ScalarType type_named(const std::string& name) {
+  return name == "float16" ? at::kHalf : name == "bfloat16" ? at::kBFloat16 : at::kFloat;
+}
+
 /// Samples of a model: caption i is drawn with the seed behind the i-th one.
 evaluate::MakeViews views_of_model(const SamplesCommand& o, const std::string& path,
                                    evaluate::SampleSettings& s) {
   const c10::Device device(o.device);
   auto prompts = s.captions;
   prompts.emplace_back();  // what guidance moves away from
-  const auto text = ds::embed_prompts(path, prompts, at::kFloat, device);
-  const auto model = ds::load_model(path, "", at::kFloat, device);
+  const auto dtype = type_named(o.dtype);
+  const auto text = ds::embed_prompts(path, prompts, dtype, device);
+  const auto model = ds::load_model(path, "", dtype, device);
   const auto pipeline =
       std::make_shared<ds::TextToImage>(model.denoiser, model.scheduler, model.decode, device);
   ds::SampleOptions options;
@@ -112,7 +117,7 @@ nlohmann::json settings_json(const SamplesCommand& o, const std::string& judge) 
                         {"views", o.views},
                         {"truths", o.truths},
                         {"elevation", o.elevation_deg}};
-  if (o.model != kTruth) out.update({{"steps", o.n_steps}, {"guidance", o.guidance}});
+  if (o.model != kTruth) out.update({{"steps", o.n_steps}, {"guidance", o.guidance}, {"dtype", o.dtype}});
   return out;
 }
 
@@ -220,6 +225,9 @@ void add_samples_command(CLI::App* group, Run& run) {
   c->add_option("--truths", o->truths,
                 "Objects of each caption that colours are compared with; 0: not measured")
       ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
+  c->add_option("--dtype", o->dtype, "Type of the model's weights; the judge's is float32")
+      ->check(CLI::IsMember({"float32", "float16", "bfloat16"}))
       ->capture_default_str();
   c->add_option("--res", o->resolution, "Pixels of ground-truth pictures")
       ->check(CLI::Range(16, 1024))
