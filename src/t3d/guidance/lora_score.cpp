@@ -13,6 +13,7 @@ namespace {
 namespace ds = t3d::diffusion;
 
 constexpr int64_t kCameraNumbers = 16;
+constexpr double kHalfGradientScale = 1024;
 constexpr const char* kProcessor = ".processor.";
 
 /// Where threestudio counts a layer: down blocks, up blocks, middle.
@@ -51,17 +52,24 @@ std::shared_ptr<LoraScore> LoraScore::make(const Model& model, uint64_t seed) {
   return std::make_shared<LoraScore>(model, std::move(lora), std::move(camera));
 }
 
-LoraScore::LoraScore(const Model& model, ds::Lora lora, std::optional<CameraEmbedding> camera)
+LoraScore::LoraScore(const Model& model, ds::Lora lora, std::optional<CameraEmbedding> camera,
+                     double gradient_scale)
     : unet_(model.unet),
       prediction_(model.denoiser->prediction()),
       lora_(std::move(lora)),
-      camera_(std::move(camera)) {
+      camera_(std::move(camera)),
+      gradient_scale_(gradient_scale != 0                                   ? gradient_scale
+                      : unet_of(model).compute_type == at::ScalarType::Half ? kHalfGradientScale
+                                                                            : 1) {
   const auto kind = unet_of(model).config().class_embedding;
   if (camera_ && kind != ds::ClassEmbedding::Identity)
     throw UserError(cat(model.name,
                         ": its UNet has a class embedding of its own, which leaves no room for the "
                         "camera. Use a model without one."));
   lora_.require_grad(true);
+  if (gradient_scale_ == 1) return;
+  for (const auto& [name, tensor] : parameters())
+    tensor.register_hook([scale = gradient_scale_](const at::Tensor& g) { return g / scale; });
 }
 
 at::Tensor LoraScore::predict(const at::Tensor& latents, const at::Tensor& t,
@@ -72,7 +80,10 @@ at::Tensor LoraScore::predict(const at::Tensor& latents, const at::Tensor& t,
   extra.n_views = condition.n_views;
   extra.lora = &lora_;
   extra.lora_scale = condition.lora_scale;
-  return (*unet_)(latents, t, condition.text, extra);
+  const auto out = (*unet_)(latents, t, condition.text, extra);
+  if (gradient_scale_ != 1 && out.requires_grad())
+    out.register_hook([scale = gradient_scale_](const at::Tensor& g) { return g * scale; });
+  return out;
 }
 
 std::map<std::string, at::Tensor> LoraScore::parameters() const {

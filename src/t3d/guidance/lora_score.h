@@ -30,7 +30,11 @@ class LoraScore : public diffusion::Denoiser {
   /// model that takes cameras by itself (MVDream, the toybox) gets none: its own input is used.
   static std::shared_ptr<LoraScore> make(const Model& model, uint64_t seed);
 
-  LoraScore(const Model& model, diffusion::Lora lora, std::optional<CameraEmbedding> camera);
+  /// Half precision loses gradients below 6e-8, and the loss's own start at 1e-4 for a 64 x 64 latent: inside
+  /// of the network they are `gradient_scale` times as large, and the parameters get them back as they are.
+  /// 0: 1024 for a network that computes in float16, else 1.
+  LoraScore(const Model& model, diffusion::Lora lora, std::optional<CameraEmbedding> camera,
+            double gradient_scale = 0);
 
   /// condition.class_labels [B,16]: cameras for the camera embedding; undefined: it is left out.
   at::Tensor predict(const at::Tensor& latents, const at::Tensor& t,
@@ -49,6 +53,7 @@ class LoraScore : public diffusion::Denoiser {
   diffusion::Prediction prediction_;
   diffusion::Lora lora_;
   std::optional<CameraEmbedding> camera_;
+  double gradient_scale_;
 };
 
 }  // namespace t3d::guidance
