@@ -97,6 +97,21 @@ int doctor() {
 #else
   feature(false, "FFmpeg", "MP4 and GIF", "libavcodec-dev libavformat-dev libavutil-dev libswscale-dev");
 #endif
+#ifdef T3D_HAS_MESHOPTIMIZER
+  feature(true, "meshoptimizer", "fewer faces in exported meshes", "libmeshoptimizer-dev");
+#else
+  feature(false, "meshoptimizer", "fewer faces in exported meshes", "libmeshoptimizer-dev");
+#endif
+#ifdef T3D_HAS_GLOO
+  feature(true, "Gloo", "t3d launch on the CPU", "libgloo-dev");
+#elif !defined(T3D_HAS_CUDA)
+  feature(false, "Gloo", "t3d launch on the CPU", "libgloo-dev");
+#endif
+#ifdef T3D_HAS_NCCL
+  row("NCCL", "found", "t3d launch on several GPUs");
+#elif defined(T3D_HAS_CUDA)
+  row("NCCL", "missing", "t3d launch on several GPUs: nccl.h and libnccl beside LibTorch, or at NCCL_ROOT");
+#endif
   return 0;
 }
 

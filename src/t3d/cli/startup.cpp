@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 
 #include "t3d/core/text.h"
 
@@ -50,10 +51,13 @@ bool coretype_holds_back() {
 
 /// libgomp's idle threads spin for milliseconds. When other programs want the cores too, they spin while the
 /// thread they wait for is not running, and training slows down severalfold. It reads its variables
-/// when it is loaded, so commands that train start over; for the others that is not worth 0.1 s.
+/// when it is loaded, so commands that work for long start over; for the others that is not worth 0.1 s.
 bool spinning_holds_back(char** argv) {
   if (argv[0] == nullptr || argv[1] == nullptr) return false;
-  if (std::strcmp(argv[1], "reconstruct") != 0 && std::strcmp(argv[1], "prior") != 0) return false;
+  const char* const long_ones[] = {"reconstruct", "prior", "generate", "train", "distill2d", "evaluate"};
+  if (std::none_of(std::begin(long_ones), std::end(long_ones),
+                   [&](const char* name) { return std::strcmp(argv[1], name) == 0; }))
+    return false;
   return std::getenv("OMP_WAIT_POLICY") == nullptr && std::getenv("GOMP_SPINCOUNT") == nullptr;
 }
 
