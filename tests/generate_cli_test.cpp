@@ -1,7 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "t3d/core/text.h"
 #include "tests/support/run_program.h"
@@ -44,6 +46,28 @@ TEST(Generate, FoldersThatAreInUseAreKept) {
       run_t3d(cat("generate 'a red cube' --model ", T3D_SOURCE_DIR, "/models/toybox -o ", folder.string()));
   EXPECT_NE(result.exit_code, 0);
   EXPECT_TRUE(std::ifstream(folder.string() + "/notes.txt").good());
+}
+
+TEST(Generate, LeavesAMeshPicturesAndAReport) {
+  const TemporaryFolder folder;
+  const std::string out = folder / "mushroom";
+  const std::string size = " data.width=16 data.height=16 --frames 3 --frame-size 32 --mesh-resolution 48";
+  const auto result = run_t3d(
+      "generate 'A photo of a red mushroom with a white stem' --device cpu --steps 2 -o " + out + size);
+  ASSERT_EQ(result.exit_code, 0) << result.output;
+  const auto report = nlohmann::json::parse(testing::read_text(out + "/run.json"));
+  EXPECT_EQ(report.at("caption"), "a red mushroom with a white stem");
+  EXPECT_EQ(report.at("steps"), 2);
+  EXPECT_GT(report.at("mesh").at("triangles"), 100);
+  for (const auto& [file, bytes] : report.at("files").items())
+    EXPECT_EQ(std::filesystem::file_size(out + "/" + file), bytes) << file;
+  for (const char* file : {"mesh.glb", "mesh.obj", "preview.png"})
+    EXPECT_TRUE(report.at("files").contains(file)) << file;
+
+  const auto again =
+      run_t3d("generate 'a red mushroom with a white stem' --device cpu --steps 3 --resume -o " + out + size);
+  ASSERT_EQ(again.exit_code, 0) << again.output;
+  EXPECT_EQ(nlohmann::json::parse(testing::read_text(out + "/run.json")).at("steps"), 3);
 }
 
 TEST(Train, TheCommandLineOfThreestudioIsUnderstood) {
