@@ -27,7 +27,7 @@ train() { # train NAME PROCESSES key=value...
   run="prior train --config configs/toybox/$name.yaml val_data=$work/held_out --device cuda -o $work/$name"
   [ "$processes" = 1 ] || run="launch -n $processes -- $run"
   ./t3d $run $resume --time-limit $limit "$@"
-  grep -q '"finished": *true' "$work/$name/report.json" || { echo "again: $name goes on where it stopped"; exit 0; }
+  grep -q '"finished": *true' "$work/$name/report.json" 2>/dev/null || { echo "again: $name goes on where it stopped"; exit 0; }
   touch "$work/$name.done"
 }
 

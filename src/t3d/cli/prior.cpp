@@ -55,8 +55,10 @@ int train_part(const PriorCommand& o, const prior::AutoencoderTraining& training
     log::info(cat(o.run.folder, ": ", report.steps, " of ", training.steps, " steps done; --resume goes on"));
     return 0;
   }
-  io::write_json_file(report_path(o),
-                      {{"part", "autoencoder"}, {"steps", report.steps}, {"val", {{"psnr", report.psnr}}}});
+  io::write_json_file(report_path(o), {{"part", "autoencoder"},
+                                       {"finished", true},
+                                       {"steps", report.steps},
+                                       {"val", {{"psnr", report.psnr}}}});
   log::info(cat(o.run.folder, "/vae: ", report.psnr, " dB after ", report.steps, " steps"));
   return 0;
 }
