@@ -126,13 +126,9 @@ void check_model(const Node& root, const std::string& path, Report& report) {
   const Node* named = at_path(root, path);
   if (named == nullptr || named->is_null()) return;
   const std::string name = config::to_string(*named, path);
-  auto places = diffusion::ModelPlaces::from_environment();
-  places.folders.push_back(std::string(T3D_SOURCE_DIR) + "/models");
   try {
-    const std::string found = diffusion::find_model(name, places);
-    std::string missing;
-    for (const auto& part : diffusion::inspect_model(found).parts)
-      if (!part.missing.empty()) missing += cat(missing.empty() ? "" : "; ", part.name, ": ", part.missing);
+    const std::string found = diffusion::find_model(name);
+    const std::string missing = diffusion::inspect_model(found).missing();
     report.line(path, found, missing.empty() ? "" : "missing: " + missing);
   } catch (const UserError& e) {
     report.line(path, name, "not found: see t3d models");

@@ -49,12 +49,6 @@ double now_s() {
   return duration<double>(steady_clock::now().time_since_epoch()).count();
 }
 
-std::string choose_model(const std::string& name) {
-  auto places = diffusion::ModelPlaces::from_environment();
-  places.folders.push_back(std::string(T3D_SOURCE_DIR) + "/models");
-  return diffusion::find_model(name, places);
-}
-
 config::Schedule line(double from, double to, int64_t n_steps) {
   return config::Schedule(Node(Node::List{Node(int64_t{0}), Node(from), Node(to), Node(n_steps)}));
 }
@@ -222,7 +216,7 @@ void prepare_folder(const Distill2dOptions& o) {
 int distill2d(Distill2dOptions o) {
   const double began = now_s();
   const InterruptScope interrupts;
-  o.model = choose_model(o.model);
+  o.model = diffusion::find_model(o.model);
   if (o.guidance == 0) o.guidance = o.method == "sds" || o.method == "sjc" ? 100 : 7.5;
   if (o.timesteps.empty()) o.timesteps = is_asynchronous(o.method) ? "annealed" : "random";
   if (o.batch == 0 || o.batch > o.particles) o.batch = o.particles;

@@ -92,14 +92,10 @@ std::string choose_folder(const GenerateOptions& o) {
   }
 }
 
-/// Where the model is: as given, in the places that `t3d models` lists, or beside t3d's own sources.
+/// Where the model is: as given, or in the places that `t3d models` lists.
 std::string choose_model(const std::string& name) {
-  auto places = diffusion::ModelPlaces::from_environment();
-  places.folders.push_back(std::string(T3D_SOURCE_DIR) + "/models");
-  const std::string path = diffusion::find_model(name, places);
-  std::string missing;
-  for (const auto& part : diffusion::inspect_model(path).parts)
-    if (!part.missing.empty()) missing += cat(missing.empty() ? "" : "; ", part.name, ": ", part.missing);
+  const std::string path = diffusion::find_model(name);
+  const std::string missing = diffusion::inspect_model(path).missing();
   if (!missing.empty())
     throw UserError(cat("model ", path, " is not complete: ", missing,
                         " is missing. See t3d models, or name another one with --model."));

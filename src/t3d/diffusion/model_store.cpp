@@ -181,6 +181,13 @@ nlohmann::json config_beside(const std::string& path) {
 
 }  // namespace
 
+std::string ModelInfo::missing() const {
+  std::string all;
+  for (const ModelPart& part : parts)
+    if (!part.missing.empty()) all += cat(all.empty() ? "" : "; ", part.name, ": ", part.missing);
+  return all;
+}
+
 bool ModelInfo::is_complete() const {
   return std::all_of(parts.begin(), parts.end(), [](const ModelPart& part) { return part.missing.empty(); });
 }

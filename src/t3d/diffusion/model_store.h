@@ -24,6 +24,8 @@ struct ModelInfo {
   bool is_single_file = false;
   std::vector<ModelPart> parts;
   bool is_complete() const;
+  /// "unet: config.json; vae: ..."; empty when the model is complete.
+  std::string missing() const;
   uint64_t n_bytes() const;
 };
 
