@@ -25,44 +25,63 @@ std::vector<Config> group_configs(const Config& base, const std::vector<Paramete
   return all;
 }
 
-/// Adam (Kingma and Ba 2014, arXiv:1412.6980) and AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101), with
-/// PyTorch's defaults.
-template <bool kDecoupled>
-class AdamOptimizer : public Optimizer {
+/// An optimizer whose groups each have options of their own.
+template <class GroupConfig>
+class GroupedOptimizer : public Optimizer {
  public:
-  struct Config {
-    double lr = 1e-3;
-    std::array<double, 2> betas = {0.9, 0.999};
-    double eps = 1e-8, weight_decay = kDecoupled ? 0.01 : 0;
-    template <class V>
-    void visit(V& v) {
-      using namespace config;
-      v("lr", lr, non_negative(), "learning rate");
-      v("betas", betas, in_range(0, 1), "decay of the two moments");
-      v("eps", eps, non_negative(), "added to the root of the second moment");
-      v("weight_decay", weight_decay, non_negative(),
-        kDecoupled ? "shrinks parameters by lr times this" : "times the parameter, added to the gradient");
-    }
-  };
+  using Config = GroupConfig;
 
-  AdamOptimizer(const Config& config, std::vector<ParameterGroup> groups)
+  GroupedOptimizer(const Config& config, std::vector<ParameterGroup> groups)
       : Optimizer(std::move(groups)), configs_(group_configs(config, groups_)) {}
-
-  void step(int64_t step, const std::vector<double>& factors) override {
-    const c10::NoGradGuard no_grad;
-    for (size_t g = 0; g < groups_.size(); ++g) {
-      const Config& c = configs_[g];
-      for (auto& [name, p] : groups_[g].tensors) {
-        if (!p.grad().defined()) continue;
-        update(p, p.grad(), moment(name, "m", p), moment(name, "v", p), c, c.lr * factors[g], step);
-      }
-    }
-  }
 
   std::vector<double> learning_rates() const override {
     std::vector<double> all;
     for (const Config& c : configs_) all.push_back(c.lr);
     return all;
+  }
+
+ protected:
+  /// Calls body(name, parameter, its group's options, its learning rate) where there is a gradient.
+  template <class Body>
+  void for_each(const std::vector<double>& factors, const Body& body) {
+    const c10::NoGradGuard no_grad;
+    for (size_t g = 0; g < groups_.size(); ++g)
+      for (auto& [name, p] : groups_[g].tensors)
+        if (p.grad().defined()) body(name, p, configs_[g], configs_[g].lr * factors[g]);
+  }
+
+ private:
+  std::vector<Config> configs_;
+};
+
+/// Adam (Kingma and Ba 2014, arXiv:1412.6980) and AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101), with
+/// PyTorch's defaults.
+template <bool kDecoupled>
+struct AdamConfig {
+  double lr = 1e-3;
+  std::array<double, 2> betas = {0.9, 0.999};
+  double eps = 1e-8, weight_decay = kDecoupled ? 0.01 : 0;
+  template <class V>
+  void visit(V& v) {
+    using namespace config;
+    v("lr", lr, non_negative(), "learning rate");
+    v("betas", betas, in_range(0, 1), "decay of the two moments");
+    v("eps", eps, non_negative(), "added to the root of the second moment");
+    v("weight_decay", weight_decay, non_negative(),
+      kDecoupled ? "shrinks parameters by lr times this" : "times the parameter, added to the gradient");
+  }
+};
+
+template <bool kDecoupled>
+class AdamOptimizer : public GroupedOptimizer<AdamConfig<kDecoupled>> {
+ public:
+  using Config = AdamConfig<kDecoupled>;
+  using GroupedOptimizer<Config>::GroupedOptimizer;
+
+  void step(int64_t step, const std::vector<double>& factors) override {
+    this->for_each(factors, [&](const std::string& name, at::Tensor& p, const Config& c, double lr) {
+      update(p, p.grad(), this->moment(name, "m", p), this->moment(name, "v", p), c, lr, step);
+    });
   }
 
  private:
@@ -83,118 +102,89 @@ class AdamOptimizer : public Optimizer {
     const auto root = (v / (1 - std::pow(c.betas[1], n))).sqrt_().add_(c.eps);
     p.addcdiv_(m, root, -lr / (1 - std::pow(c.betas[0], n)));
   }
+};
 
-  std::vector<Config> configs_;
+struct AdamaxConfig {
+  double lr = 2e-3;
+  std::array<double, 2> betas = {0.9, 0.999};
+  double eps = 1e-8, weight_decay = 0;
+  template <class V>
+  void visit(V& v) {
+    using namespace config;
+    v("lr", lr, non_negative(), "learning rate");
+    v("betas", betas, in_range(0, 1), "decay of the mean and of the largest");
+    v("eps", eps, non_negative(), "added to the gradient's size");
+    v("weight_decay", weight_decay, non_negative(), "times the parameter, added to the gradient");
+  }
 };
 
 /// Adam with the largest gradient in the second moment's place: Kingma and Ba 2014, section 7.1.
-class AdamaxOptimizer : public Optimizer {
+class AdamaxOptimizer : public GroupedOptimizer<AdamaxConfig> {
  public:
-  struct Config {
-    double lr = 2e-3;
-    std::array<double, 2> betas = {0.9, 0.999};
-    double eps = 1e-8, weight_decay = 0;
-    template <class V>
-    void visit(V& v) {
-      using namespace config;
-      v("lr", lr, non_negative(), "learning rate");
-      v("betas", betas, in_range(0, 1), "decay of the mean and of the largest");
-      v("eps", eps, non_negative(), "added to the gradient's size");
-      v("weight_decay", weight_decay, non_negative(), "times the parameter, added to the gradient");
-    }
-  };
-
-  AdamaxOptimizer(const Config& config, std::vector<ParameterGroup> groups)
-      : Optimizer(std::move(groups)), configs_(group_configs(config, groups_)) {}
+  using GroupedOptimizer::GroupedOptimizer;
 
   void step(int64_t step, const std::vector<double>& factors) override {
-    const c10::NoGradGuard no_grad;
-    for (size_t g = 0; g < groups_.size(); ++g) {
-      const Config& c = configs_[g];
-      for (auto& [name, p] : groups_[g].tensors) {
-        if (!p.grad().defined()) continue;
-        const auto grad = c.weight_decay == 0 ? p.grad() : p.grad() + p * c.weight_decay;
-        auto &m = moment(name, "m", p), &largest = moment(name, "u", p);
-        m.mul_(c.betas[0]).add_(grad, 1 - c.betas[0]);
-        largest.copy_(at::maximum(largest * c.betas[1], grad.abs() + c.eps));
-        p.addcdiv_(m, largest, -c.lr * factors[g] / (1 - std::pow(c.betas[0], static_cast<double>(step))));
-      }
-    }
+    for_each(factors, [&](const std::string& name, at::Tensor& p, const Config& c, double lr) {
+      const auto grad = c.weight_decay == 0 ? p.grad() : p.grad() + p * c.weight_decay;
+      auto &m = moment(name, "m", p), &largest = moment(name, "u", p);
+      m.mul_(c.betas[0]).add_(grad, 1 - c.betas[0]);
+      largest.copy_(at::maximum(largest * c.betas[1], grad.abs() + c.eps));
+      p.addcdiv_(m, largest, -lr / (1 - std::pow(c.betas[0], static_cast<double>(step))));
+    });
   }
+};
 
-  std::vector<double> learning_rates() const override {
-    std::vector<double> all;
-    for (const Config& c : configs_) all.push_back(c.lr);
-    return all;
+struct AdanConfig {
+  double lr = 1e-3;
+  std::array<double, 3> betas = {0.98, 0.92, 0.99};
+  double eps = 1e-8, weight_decay = 0, max_grad_norm = 0;
+  bool no_prox = false, foreach = true;
+  template <class V>
+  void visit(V& v) {
+    using namespace config;
+    v("lr", lr, non_negative(), "learning rate");
+    v("betas", betas, in_range(0, 1), "decay of gradient, difference of gradients, and their square");
+    v("eps", eps, non_negative(), "added to the root of the square");
+    v("weight_decay", weight_decay, non_negative(), "shrinks parameters");
+    v("max_grad_norm", max_grad_norm, non_negative(), "all gradients are clipped to this length; 0: not");
+    v("no_prox", no_prox, any(), "shrink before the step, as AdamW does");
+    v("foreach", foreach, any(), "read and not used");
   }
-
- private:
-  std::vector<Config> configs_;
 };
 
 /// Xie et al. 2022, Adan, arXiv:2208.06677, algorithm 1, in the form of the authors' code: betas are decays,
 /// and the parameters shrink by 1 / (1 + lr weight_decay) afterwards unless no_prox.
-class AdanOptimizer : public Optimizer {
+class AdanOptimizer : public GroupedOptimizer<AdanConfig> {
  public:
-  struct Config {
-    double lr = 1e-3;
-    std::array<double, 3> betas = {0.98, 0.92, 0.99};
-    double eps = 1e-8, weight_decay = 0, max_grad_norm = 0;
-    bool no_prox = false, foreach = true;
-    template <class V>
-    void visit(V& v) {
-      using namespace config;
-      v("lr", lr, non_negative(), "learning rate");
-      v("betas", betas, in_range(0, 1), "decay of gradient, difference of gradients, and their square");
-      v("eps", eps, non_negative(), "added to the root of the square");
-      v("weight_decay", weight_decay, non_negative(), "shrinks parameters");
-      v("max_grad_norm", max_grad_norm, non_negative(), "all gradients are clipped to this length; 0: not");
-      v("no_prox", no_prox, any(), "shrink before the step, as AdamW does");
-      v("foreach", foreach, any(), "read and not used");
-    }
-  };
-
   AdanOptimizer(const Config& config, std::vector<ParameterGroup> groups)
-      : Optimizer(std::move(groups)), base_(config), configs_(group_configs(config, groups_)) {}
+      : GroupedOptimizer(config, std::move(groups)), base_(config) {}
 
   void step(int64_t step, const std::vector<double>& factors) override {
     const c10::NoGradGuard no_grad;
     at::Tensor clip;  // a scalar, so that the device is not waited for
     if (base_.max_grad_norm > 0)
       clip = (base_.max_grad_norm / (gradient_norm() + base_.eps)).clamp_max(1).to(at::kFloat);
-    for (size_t g = 0; g < groups_.size(); ++g) {
-      const Config& c = configs_[g];
-      const double lr = c.lr * factors[g], n = static_cast<double>(step);
-      const auto correction = [&](int i) { return 1 - std::pow(c.betas[static_cast<size_t>(i)], n); };
-      for (auto& [name, p] : groups_[g].tensors) {
-        if (!p.grad().defined()) continue;
-        const auto grad = clip.defined() ? p.grad() * clip.to(p.device()) : p.grad();
-        auto &m = moment(name, "m", p), &d = moment(name, "d", p), &square = moment(name, "n", p),
-             &before = moment(name, "g", p);
-        const auto change = step == 1 ? at::zeros_like(grad) : grad - before;
-        const auto looked_ahead = grad + c.betas[1] * change;
-        m.mul_(c.betas[0]).add_(grad, 1 - c.betas[0]);
-        d.mul_(c.betas[1]).add_(change, 1 - c.betas[1]);
-        square.mul_(c.betas[2]).addcmul_(looked_ahead, looked_ahead, 1 - c.betas[2]);
-        const auto root = square.sqrt().div_(std::sqrt(correction(2))).add_(c.eps);
-        if (c.no_prox) p.mul_(1 - lr * c.weight_decay);
-        p.addcdiv_(m, root, -lr / correction(0));
-        p.addcdiv_(d, root, -lr * c.betas[1] / correction(1));
-        if (!c.no_prox) p.div_(1 + lr * c.weight_decay);
-        before.copy_(grad);
-      }
-    }
-  }
-
-  std::vector<double> learning_rates() const override {
-    std::vector<double> all;
-    for (const Config& c : configs_) all.push_back(c.lr);
-    return all;
+    for_each(factors, [&](const std::string& name, at::Tensor& p, const Config& c, double lr) {
+      const auto correction = [&](size_t i) { return 1 - std::pow(c.betas[i], static_cast<double>(step)); };
+      const auto grad = clip.defined() ? p.grad() * clip.to(p.device()) : p.grad();
+      auto &m = moment(name, "m", p), &d = moment(name, "d", p), &square = moment(name, "n", p),
+           &before = moment(name, "g", p);
+      const auto change = step == 1 ? at::zeros_like(grad) : grad - before;
+      const auto looked_ahead = grad + c.betas[1] * change;
+      m.mul_(c.betas[0]).add_(grad, 1 - c.betas[0]);
+      d.mul_(c.betas[1]).add_(change, 1 - c.betas[1]);
+      square.mul_(c.betas[2]).addcmul_(looked_ahead, looked_ahead, 1 - c.betas[2]);
+      const auto root = square.sqrt().div_(std::sqrt(correction(2))).add_(c.eps);
+      if (c.no_prox) p.mul_(1 - lr * c.weight_decay);
+      p.addcdiv_(m, root, -lr / correction(0));
+      p.addcdiv_(d, root, -lr * c.betas[1] / correction(1));
+      if (!c.no_prox) p.div_(1 + lr * c.weight_decay);
+      before.copy_(grad);
+    });
   }
 
  private:
   Config base_;
-  std::vector<Config> configs_;
 };
 
 using Adam = AdamOptimizer<false>;
