@@ -12,7 +12,8 @@ namespace {
 
 constexpr float kPi = 3.14159265358979323846f;
 constexpr uint64_t kCameraStream = 0xca3e7a;
-constexpr float kNear = 0.01f, kFar = 100, kMultiviewNear = 0.1f, kMultiviewFar = 1000;
+constexpr float kNear = 0.01f, kFar = 100;
+constexpr RayForm kMultiviewRays{true, 0.1f, 1000};
 
 float radians(float degrees) {
   return degrees * kPi / 180;
@@ -192,14 +193,51 @@ CameraBatch make_batch(const std::vector<ViewPlan>& plans, int64_t height, int64
   return out;
 }
 
-RandomCameras::RandomCameras(const Config& config, const CameraContext& context)
-    : config_(config), context_(context), stage_(stage_at(config, 0)) {
+template <class C>
+DrawnCameras<C>::DrawnCameras(const C& config, const CameraContext& context, const RayForm& rays)
+    : config_(config), context_(context), stage_(stage_at(config, 0)), rays_(rays) {
   check(config);
 }
 
-void RandomCameras::update_step(int64_t, int64_t step) {
+template <class C>
+void DrawnCameras<C>::update_step(int64_t, int64_t step) {
   stage_ = stage_at(config_, step);
 }
+
+template <class C>
+CameraBatch DrawnCameras<C>::batch_of(const std::vector<ViewPlan>& plans, int64_t height,
+                                      int64_t width) const {
+  return make_batch(plans, height, width, rays_.normalize, rays_.near, rays_.far, context_.device);
+}
+
+template <class C>
+CameraBatch DrawnCameras<C>::view(int64_t index, const ViewPlan& plan, int64_t height, int64_t width) const {
+  CameraBatch batch = batch_of({plan}, height, width);
+  batch.index = index;
+  return batch;
+}
+
+template <class C>
+CameraBatch DrawnCameras<C>::val_view(int64_t index) const {
+  return circle_view(index, config_.n_val_views, config_.eval_height, config_.eval_width);
+}
+
+template <class C>
+CameraBatch DrawnCameras<C>::test_view(int64_t index) const {
+  return view(index, circle_plan(config_, index, config_.n_test_views, true), config_.eval_height,
+              config_.eval_width);
+}
+
+template <class C>
+CameraBatch DrawnCameras<C>::circle_view(int64_t index, int64_t n, int64_t height, int64_t width) const {
+  return view(index, circle_plan(config_, index, n, false), height, width);
+}
+
+template class DrawnCameras<RandomCameraConfig>;
+template class DrawnCameras<MultiviewCameraConfig>;
+
+RandomCameras::RandomCameras(const Config& config, const CameraContext& context)
+    : DrawnCameras(config, context, {config.rays_d_normalize, kNear, kFar}) {}
 
 CameraBatch RandomCameras::train_batch(int64_t step) const {
   Rng rng = stream_of(context_, step);
@@ -218,41 +256,16 @@ CameraBatch RandomCameras::train_batch(int64_t step) const {
     perturb(config_, plan, rng);
     plan.light = draw_light(config_, plan.position, rng);
   }
-  return make_batch(plans, stage_.height, stage_.width, config_.rays_d_normalize, kNear, kFar,
-                    context_.device);
-}
-
-CameraBatch RandomCameras::val_view(int64_t index) const {
-  return circle_view(index, config_.n_val_views, config_.eval_height, config_.eval_width);
-}
-
-CameraBatch RandomCameras::test_view(int64_t index) const {
-  CameraBatch batch =
-      make_batch({circle_plan(config_, index, config_.n_test_views, true)}, config_.eval_height,
-                 config_.eval_width, config_.rays_d_normalize, kNear, kFar, context_.device);
-  batch.index = index;
-  return batch;
-}
-
-CameraBatch RandomCameras::circle_view(int64_t index, int64_t n, int64_t height, int64_t width) const {
-  CameraBatch batch = make_batch({circle_plan(config_, index, n, false)}, height, width,
-                                 config_.rays_d_normalize, kNear, kFar, context_.device);
-  batch.index = index;
-  return batch;
+  return batch_of(plans, stage_.height, stage_.width);
 }
 
 MultiviewCameras::MultiviewCameras(const Config& config, const CameraContext& context)
-    : config_(config), context_(context), stage_(stage_at(config, 0)) {
-  check(config);
+    : DrawnCameras(config, context, kMultiviewRays) {
   check_range(config.zoom_range, "zoom_range");
   for (const int64_t n : config.batch_size.values)
     if (n % config.n_view != 0)
       throw UserError(cat("data.batch_size is ", n, ", expected a multiple of n_view (", config.n_view,
                           "): every object is seen by all of its views."));
-}
-
-void MultiviewCameras::update_step(int64_t, int64_t step) {
-  stage_ = stage_at(config_, step);
 }
 
 CameraBatch MultiviewCameras::train_batch(int64_t step) const {
@@ -282,28 +295,8 @@ CameraBatch MultiviewCameras::train_batch(int64_t step) const {
       plans.push_back(plan);
     }
   }
-  CameraBatch batch =
-      make_batch(plans, stage_.height, stage_.width, true, kMultiviewNear, kMultiviewFar, context_.device);
+  CameraBatch batch = batch_of(plans, stage_.height, stage_.width);
   batch.n_view = config_.n_view;
-  return batch;
-}
-
-CameraBatch MultiviewCameras::val_view(int64_t index) const {
-  return circle_view(index, config_.n_val_views, config_.eval_height, config_.eval_width);
-}
-
-CameraBatch MultiviewCameras::test_view(int64_t index) const {
-  CameraBatch batch =
-      make_batch({circle_plan(config_, index, config_.n_test_views, true)}, config_.eval_height,
-                 config_.eval_width, true, kMultiviewNear, kMultiviewFar, context_.device);
-  batch.index = index;
-  return batch;
-}
-
-CameraBatch MultiviewCameras::circle_view(int64_t index, int64_t n, int64_t height, int64_t width) const {
-  CameraBatch batch = make_batch({circle_plan(config_, index, n, false)}, height, width, true, kMultiviewNear,
-                                 kMultiviewFar, context_.device);
-  batch.index = index;
   return batch;
 }
 

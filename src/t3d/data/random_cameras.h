@@ -96,58 +96,66 @@ Vec3f draw_light(const RandomCameraConfig& config, const Vec3f& position, Rng& r
 /// Draws the perturbations of position, centre and up vector, and then the light.
 void perturb(const RandomCameraConfig& config, ViewPlan& plan, Rng& rng);
 
-/// threestudio's random-camera-datamodule.
-class RandomCameras : public CameraData {
+/// How a data type gives its rays.
+struct RayForm {
+  bool normalize;   ///< unit directions
+  float near, far;  ///< planes of the projection
+};
+
+/// What both data types share: the stage that the training has reached, and the views of evaluation.
+template <class CameraConfig>
+class DrawnCameras : public CameraData {
  public:
-  using Config = RandomCameraConfig;
-  RandomCameras(const Config& config, const CameraContext& context);
+  using Config = CameraConfig;
 
   void update_step(int64_t epoch, int64_t step) override;
-  CameraBatch train_batch(int64_t step) const override;
   int64_t n_val_views() const override { return config_.n_val_views; }
   int64_t n_test_views() const override { return config_.n_test_views; }
   CameraBatch val_view(int64_t index) const override;
   CameraBatch test_view(int64_t index) const override;
   CameraBatch circle_view(int64_t index, int64_t n, int64_t height, int64_t width) const override;
 
- private:
+ protected:
+  DrawnCameras(const Config& config, const CameraContext& context, const RayForm& rays);
+  CameraBatch batch_of(const std::vector<ViewPlan>& plans, int64_t height, int64_t width) const;
+
   Config config_;
   CameraContext context_;
   CameraStage stage_;
+  RayForm rays_;
+
+ private:
+  CameraBatch view(int64_t index, const ViewPlan& plan, int64_t height, int64_t width) const;
+};
+
+/// threestudio's random-camera-datamodule.
+class RandomCameras : public DrawnCameras<RandomCameraConfig> {
+ public:
+  RandomCameras(const Config& config, const CameraContext& context);
+  CameraBatch train_batch(int64_t step) const override;
+};
+
+struct MultiviewCameraConfig : RandomCameraConfig {
+  bool relative_radius = true;
+  int64_t n_view = 1;
+  std::array<float, 2> zoom_range = {1, 1};
+  template <class V>
+  void visit(V& v) {
+    using namespace config;
+    RandomCameraConfig::visit(v);
+    v("relative_radius", relative_radius, any(),
+      "the distance is that of the range divided by tan(fov / 2): objects keep their size in the picture");
+    v("n_view", n_view, in_range(1, 64), "views of each object; batch_size is a multiple of it");
+    v("zoom_range", zoom_range, positive(), "factor of the field of view, once the distance is fixed");
+  }
 };
 
 /// MVDream's mvdream-random-multiview-camera-datamodule: each object is seen by n_view cameras at even
 /// azimuths that share everything else.
-class MultiviewCameras : public CameraData {
+class MultiviewCameras : public DrawnCameras<MultiviewCameraConfig> {
  public:
-  struct Config : RandomCameraConfig {
-    bool relative_radius = true;
-    int64_t n_view = 1;
-    std::array<float, 2> zoom_range = {1, 1};
-    template <class V>
-    void visit(V& v) {
-      using namespace config;
-      RandomCameraConfig::visit(v);
-      v("relative_radius", relative_radius, any(),
-        "the distance is that of the range divided by tan(fov / 2): objects keep their size in the picture");
-      v("n_view", n_view, in_range(1, 64), "views of each object; batch_size is a multiple of it");
-      v("zoom_range", zoom_range, positive(), "factor of the field of view, once the distance is fixed");
-    }
-  };
   MultiviewCameras(const Config& config, const CameraContext& context);
-
-  void update_step(int64_t epoch, int64_t step) override;
   CameraBatch train_batch(int64_t step) const override;
-  int64_t n_val_views() const override { return config_.n_val_views; }
-  int64_t n_test_views() const override { return config_.n_test_views; }
-  CameraBatch val_view(int64_t index) const override;
-  CameraBatch test_view(int64_t index) const override;
-  CameraBatch circle_view(int64_t index, int64_t n, int64_t height, int64_t width) const override;
-
- private:
-  Config config_;
-  CameraContext context_;
-  CameraStage stage_;
 };
 
 }  // namespace t3d::data
