@@ -22,6 +22,7 @@
 #include "t3d/guidance/multiview_sds.h"
 #include "t3d/system/outputs.h"
 #include "t3d/toybox/render_objects.h"
+#include "tests/support/no_prompt.h"
 
 namespace t3d {
 namespace {
@@ -92,18 +93,6 @@ class KnowsTheObjects : public diffusion::Denoiser {
   std::shared_ptr<const diffusion::Autoencoder> vae_;
 };
 
-class NoPrompt : public guidance::PromptProcessor {
- public:
-  const guidance::PromptEmbeddings& embeddings() const override { return embeddings_; }
-  const std::string& prompt() const override { return text_; }
-  const std::vector<std::string>& direction_prompts() const override { return texts_; }
-
- private:
-  std::string text_;
-  std::vector<std::string> texts_;
-  guidance::PromptEmbeddings embeddings_{at::zeros({1, 1}), at::zeros({1, 1}), at::zeros({4, 1, 1})};
-};
-
 double overlap(system::Run& run, const trace::Scene& scene) {
   double sum = 0;
   constexpr int kViews = 8;
@@ -150,7 +139,7 @@ void bench(const std::string& caption, const std::string& folder, const std::vec
     return std::make_unique<guidance::MultiviewSds>(
         config::read_struct<guidance::MultiviewSds::Config>(keys, "system.guidance"), model);
   };
-  context.make_prompt = [] { return std::make_unique<NoPrompt>(); };
+  context.make_prompt = [] { return std::make_unique<testing::NoPrompt>(); };
   system::Run run(system::read_experiment(root), context);
   const auto report = run.fit();
   double best = 0;

@@ -17,6 +17,7 @@
 #include "t3d/system/run.h"
 #include "t3d/system/scene_mesh.h"
 #include "t3d/toybox/render_objects.h"
+#include "tests/support/no_prompt.h"
 #include "tests/support/temporary_folder.h"
 
 namespace t3d {
@@ -76,18 +77,6 @@ class Truth : public guidance::Guidance {
   guidance::Model model_;
 };
 
-class NoPrompt : public guidance::PromptProcessor {
- public:
-  const guidance::PromptEmbeddings& embeddings() const override { return embeddings_; }
-  const std::string& prompt() const override { return text_; }
-  const std::vector<std::string>& direction_prompts() const override { return texts_; }
-
- private:
-  std::string text_;
-  std::vector<std::string> texts_;
-  guidance::PromptEmbeddings embeddings_{at::zeros({1, 1}), at::zeros({1, 1}), at::zeros({4, 1, 1})};
-};
-
 /// Losses under all names that recipes use, towards grey.
 class AnyLoss : public guidance::Guidance {
  public:
@@ -137,7 +126,7 @@ TEST(Recipes, EveryOneTakesStepsAndWritesItsViews) {
         if (loss.find(std::string("lambda_") + each) != nullptr) guidance->name = std::string("loss_") + each;
       return guidance;
     };
-    context.make_prompt = [] { return std::make_unique<NoPrompt>(); };
+    context.make_prompt = [] { return std::make_unique<testing::NoPrompt>(); };
     system::Run run(system::read_experiment(root), context);
     EXPECT_EQ(run.fit().steps, 2);
     run.validate();
@@ -167,7 +156,7 @@ TEST(Distill, TruthInTheModelsPlaceComesOutAsAMesh) {
   config::resolve_interpolations(root);
   system::SystemContext context;
   context.make_guidance = [&] { return std::make_unique<Truth>(caption); };
-  context.make_prompt = [] { return std::make_unique<NoPrompt>(); };
+  context.make_prompt = [] { return std::make_unique<testing::NoPrompt>(); };
   system::Run run(system::read_experiment(root), context);
   const auto report = run.fit();
   run.validate();

@@ -14,6 +14,7 @@
 #include "t3d/system/regularisers.h"
 #include "t3d/system/scene_mesh.h"
 #include "t3d/train/checkpoint.h"
+#include "tests/support/no_prompt.h"
 
 namespace t3d::system {
 namespace {
@@ -57,22 +58,10 @@ class FourChannels : public TowardsRed {
   }
 };
 
-class NoPrompt : public guidance::PromptProcessor {
- public:
-  const guidance::PromptEmbeddings& embeddings() const override { return embeddings_; }
-  const std::string& prompt() const override { return text_; }
-  const std::vector<std::string>& direction_prompts() const override { return texts_; }
-
- private:
-  std::string text_;
-  std::vector<std::string> texts_;
-  guidance::PromptEmbeddings embeddings_{at::zeros({1, 1}), at::zeros({1, 1}), at::zeros({4, 1, 1})};
-};
-
 SystemContext context(int64_t bad_from = 1 << 30, int64_t bad_until = 1 << 30) {
   SystemContext c;
   c.make_guidance = [=] { return std::make_unique<TowardsRed>(bad_from, bad_until); };
-  c.make_prompt = [] { return std::make_unique<NoPrompt>(); };
+  c.make_prompt = [] { return std::make_unique<testing::NoPrompt>(); };
   return c;
 }
 
