@@ -4,8 +4,8 @@
 
 namespace t3d::ops {
 
-/// Group normalisation of pictures, with SiLU behind it where wanted. Wu and He 2018, arXiv:1803.08494, eq.
-/// 1:
+/// Group normalisation of pictures, with SiLU behind it where wanted.
+/// Wu and He 2018, arXiv:1803.08494, eq. 1:
 ///
 ///   z = weight_c (x - mean) / sqrt(variance + eps) + bias_c      over a group's channels and all pixels
 ///   y = z, or z sigmoid(z)
