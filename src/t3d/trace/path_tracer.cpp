@@ -150,7 +150,9 @@ class ViewRenderer {
       Hit hit;
       if (!scene_.intersect(ray, hit)) continue;
       ++n_hits;
-      const Vec3f radiance = trace_path(scene_, light_, ray, hit, settings_.max_bounces, sampler);
+      const Vec3f radiance = settings_.unlit
+                                 ? hit.base_colour
+                                 : trace_path(scene_, light_, ray, hit, settings_.max_bounces, sampler);
       if (radiance.allFinite()) sum += radiance.cwiseMin(20.0f);
     }
     if (n_hits == 0) return;

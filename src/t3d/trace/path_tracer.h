@@ -14,6 +14,7 @@ struct RenderSettings {
   uint64_t seed = 0;       // give each view its own
   int n_threads = 0;       // 0: all cores
   bool auxiliary = false;  // depth, normals and mask too
+  bool unlit = false;      // base colours as they are: surfaces whose texture is their appearance
 };
 
 struct RenderedView {

@@ -153,6 +153,25 @@ TEST(PathTracer, ThreadsDoNotChangeAPixel) {
   EXPECT_EQ(one.rgba.pixels, render_view(scene, camera, settings).rgba.pixels);
 }
 
+TEST(PathTracer, UnlitSurfacesShowTheirOwnColourWhateverTheLight) {
+  io::Mesh mesh = sphere(0.5f, 24);
+  mesh.colours.assign(mesh.positions.size(), Vec3f(0.2f, 0.4f, 0.8f));
+  io::Material material;
+  material.base_colour = Vec3f::Ones();
+  mesh.materials = {material};
+  const Scene scene(std::move(mesh), constant_environment(0.1f), AreaLight{});
+  const Camera camera{Lens::from_fov_x(9, 9, 0.5f), look_at({1, 0, 1}, {0, 0, 0})};
+  RenderSettings settings;
+  settings.samples = 4;
+  settings.unlit = true;
+  const auto view = render_view(scene, camera, settings);
+  for (int i = 0; i < 9; ++i) {
+    EXPECT_EQ(view.rgba.at(i, i)[0], 51);
+    EXPECT_EQ(view.rgba.at(i, i)[1], 102);
+    EXPECT_EQ(view.rgba.at(i, i)[2], 204);
+  }
+}
+
 TEST(Scene, CutOutTexturesLetRaysThrough) {
   io::Mesh mesh = ground(1);
   mesh.uvs = {{0, 0}, {1, 0}, {1, 1}, {0, 1}};
