@@ -255,6 +255,13 @@ std::string find_model(const std::string& name, const ModelPlaces& places) {
                       ", or name the folder that holds it in T3D_MODELS; see docs/model_files.md."));
 }
 
+std::string find_beside_models(const std::string& path, const ModelPlaces& places) {
+  T3D_CHECK(is_plain_name(path), path);
+  for (const auto& folder : places.folders)
+    if (is_folder(fs::path(folder) / path)) return (fs::path(folder) / path).string();
+  return "";
+}
+
 ModelInfo inspect_model(const std::string& path) {
   ModelInfo info;
   info.name = info.path = path;

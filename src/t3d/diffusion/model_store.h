@@ -30,8 +30,8 @@ struct ModelInfo {
 };
 
 /// Folders in which names are looked up, in this order: those of T3D_MODELS (separated by ':'), the Hugging
-/// Face cache (HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub), ./models, and models/ of t3d's own sources,
-/// where the toybox prior is.
+/// Face cache (HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub), ./models, and models/ of t3d's own
+/// sources, where the toybox prior is.
 struct ModelPlaces {
   std::vector<std::string> folders;
   std::string hub_cache;
@@ -44,6 +44,11 @@ std::vector<std::string> model_aliases(const std::string& name);
 /// The folder or file of a model named by path or by name. Throws UserError that lists what was looked at and
 /// says what to put where.
 std::string find_model(const std::string& name, const ModelPlaces& places = ModelPlaces::from_environment());
+
+/// A folder that comes with a model but is none itself, by its path in one of the places' folders:
+/// "toybox/judge". Empty when no place has it.
+std::string find_beside_models(const std::string& path,
+                               const ModelPlaces& places = ModelPlaces::from_environment());
 
 /// Parts, sizes and what is missing. Reads no weights. Throws UserError when `path` is no model.
 ModelInfo inspect_model(const std::string& path);

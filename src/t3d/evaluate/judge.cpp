@@ -8,6 +8,7 @@
 
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
+#include "t3d/diffusion/model_store.h"
 
 namespace t3d::evaluate {
 namespace {
@@ -15,6 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 namespace ds = t3d::diffusion;
 
+const char* const kShipped = "toybox/judge";
 constexpr size_t kTextsAtOnce = 128, kPicturesAtOnce = 32;
 
 const std::string& checked(const std::string& folder) {
@@ -52,6 +54,13 @@ ds::ClipTokenizer open_tokenizer(const std::string& folder, const ds::ClipModel&
 }
 
 }  // namespace
+
+std::string find_judge(const std::string& model_path) {
+  if (!model_path.empty())
+    if (const auto beside = fs::path(model_path) / "judge"; fs::is_directory(beside)) return beside.string();
+  const std::string shipped = ds::find_beside_models(kShipped);
+  return shipped.empty() ? cat("models/", kShipped) : shipped;
+}
 
 Judge::Judge(const std::string& folder, c10::Device device)
     : folder_(checked(folder)),

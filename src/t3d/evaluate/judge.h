@@ -38,4 +38,8 @@ class Judge {
   diffusion::ClipTokenizer tokenizer_;
 };
 
+/// The folder `judge` in a model's folder, else that of the toybox, wherever diffusion::ModelPlaces has it.
+/// Where there is none, the path that should have it, which Judge then explains.
+std::string find_judge(const std::string& model_path = "");
+
 }  // namespace t3d::evaluate
