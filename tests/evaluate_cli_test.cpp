@@ -1,3 +1,4 @@
+#include <ATen/Context.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -87,6 +88,50 @@ TEST_F(EvaluateCommand, ViewsOfPromptsAreCompared) {
   EXPECT_THAT(read_text(*folder / "texts/recall.txt"), HasSubstr("average: 0.5"));
 }
 
+TEST_F(EvaluateCommand, ObjectsAreMeasuredAndThoseThatCannotBeAreNamed) {
+  const std::string objects = *folder / "objects";
+  for (const char* name : {"first", "second", "unfinished"}) {
+    fs::create_directories(objects + "/" + name);
+    run(std::string("toybox mesh \"a red cube\" --seed ") + (name[0] == 'f' ? "1" : "2") + " -o " + objects +
+        "/" + name + "/mesh.glb");
+    if (name[0] != 'u')
+      write_text(objects + "/" + name + "/run.json", R"({"prompt": "Red cube", "seed": 3})");
+  }
+  const std::string rest = " --judge " + *folder / "judge/judge" +
+                           " --views 2 --res 32 --truths 2 --candidates 3 --json " + *folder / "objects.json";
+  const auto result = run_t3d("evaluate objects " + objects + rest);
+  ASSERT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_THAT(result.output, AllOf(HasSubstr("| silhouette IoU, best truth |"),
+                                   HasSubstr("Not measured: 1 of 3 objects."), HasSubstr("- unfinished: ")));
+  const auto report = nlohmann::json::parse(read_text(*folder / "objects.json"));
+  EXPECT_EQ(report.at("objects").size(), 2u);
+  EXPECT_EQ(report.at("objects")[0].at("caption"), "a red cube");
+  EXPECT_EQ(report.at("objects")[0].at("seed"), 3);
+  EXPECT_GT(report.at("silhouette_iou").at("value"), 0.8);
+  EXPECT_EQ(report.at("diversity").at("n"), 1);
+  EXPECT_EQ(report.at("failures")[0].at("object"), "unfinished");
+  EXPECT_TRUE(fs::exists(*folder / "objects.png"));
+
+  const auto mixed = run_t3d("evaluate objects " + objects + " -n 3" + rest);
+  EXPECT_EQ(mixed.exit_code, 2);
+  EXPECT_THAT(mixed.output, HasSubstr("-n is for ground-truth"));
+  fs::remove_all(objects + "/first");
+  fs::remove_all(objects + "/second");
+  fs::remove(*folder / "objects.json");
+  const auto none = run_t3d("evaluate objects " + objects + rest);
+  EXPECT_EQ(none.exit_code, 2);
+  EXPECT_THAT(none.output, AllOf(HasSubstr("none of 1 sub-folders"), HasSubstr("--resume")));
+  EXPECT_FALSE(fs::exists(*folder / "objects.json"));
+}
+
+TEST_F(EvaluateCommand, TheShippedJudgeIsFoundFromEverywhere) {
+  const auto result =
+      run_t3d("evaluate objects ground-truth -n 1 --views 2 --res 32 --truths 1 --candidates 3",
+              "cd '" + folder->string() + "' &&");
+  ASSERT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("| R-precision, all views of an object |"));
+}
+
 TEST_F(EvaluateCommand, WhatIsMissingOrWrongIsExplained) {
   const auto message = [](const std::string& arguments) {
     const auto result = run_t3d("evaluate samples --json " + *folder / "no.json" + " " + arguments);
@@ -104,6 +149,11 @@ TEST_F(EvaluateCommand, WhatIsMissingOrWrongIsExplained) {
   write_text(*folder / "zebra.txt", "a red zebra\n");
   EXPECT_THAT(message(truth + judge() + *folder / "zebra.txt"), HasSubstr("zebra"));
   EXPECT_THAT(message("--model " + *folder / "nowhere" + judge() + "held-out"), HasSubstr("nowhere"));
+  if (!at::hasCUDA()) {
+    const auto result = run_t3d("evaluate objects ground-truth --device cuda");
+    EXPECT_EQ(result.exit_code, 3);
+    EXPECT_THAT(result.output, HasSubstr("has no CUDA"));
+  }
 }
 
 }  // namespace

@@ -25,6 +25,24 @@ TEST(Interval, NothingMeasuredIsTheWholeRange) {
   EXPECT_DOUBLE_EQ(e.high, 1);
 }
 
+TEST(Interval, ThingsThatGoRightTogetherCountForTheIntervalOnce) {
+  const Estimate e = share_of(3 * 81, 3 * 263, 263), single = share_of(81, 263);
+  EXPECT_DOUBLE_EQ(e.value, single.value);
+  EXPECT_DOUBLE_EQ(e.low, single.low);
+  EXPECT_DOUBLE_EQ(e.high, single.high);
+  EXPECT_EQ(e.n, 3 * 263);
+}
+
+TEST(Interval, CaptionsCountAlikeHoweverManyValuesTheyHave) {
+  const Estimate e = mean_by_caption({1, 3, 6, 2}, {"a", "b", "a", "a"});
+  EXPECT_DOUBLE_EQ(e.value, 3);
+  EXPECT_EQ(e.n, 2);
+  const Estimate same = mean_of({3, 3});
+  EXPECT_DOUBLE_EQ(e.low, same.low);
+  EXPECT_EQ(mean_by_caption({}, {}).n, 0);
+  EXPECT_DOUBLE_EQ(mean_by_caption({1, 4}, {"a", "b"}).low, mean_of({1, 4}).low);
+}
+
 TEST(Interval, BootstrapOfAMeanIsAboutTwoStandardErrors) {
   std::vector<double> values;
   for (int i = 0; i < 400; ++i) values.push_back(i % 2);  // mean 0.5, deviation 0.5

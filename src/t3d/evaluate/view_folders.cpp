@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
 #include "t3d/core/interrupt.h"
+#include "t3d/evaluate/report_table.h"
 
 namespace t3d::evaluate {
 namespace {
@@ -70,10 +70,6 @@ io::Image8 first_panel(const std::string& path) {
   return out;
 }
 
-nlohmann::json estimate_json(const Estimate& e) {
-  return {{"value", e.value}, {"ci95", {e.low, e.high}}, {"n", e.n}};
-}
-
 }  // namespace
 
 ViewsReport evaluate_view_folders(const std::string& folder, const Judge& judge,
@@ -124,15 +120,8 @@ nlohmann::json report_json(const ViewsReport& report) {
 }
 
 std::string report_markdown(const ViewsReport& report) {
-  char text[512];
-  std::snprintf(text, sizeof text,
-                "| figure | value | 95 %% interval | of |\n| --- | --- | --- | --- |\n"
-                "| CLIP similarity | %.4f | %.4f to %.4f | %lld prompts |\n"
-                "| R-precision | %.1f %% | %.1f to %.1f %% | %lld prompts |\n",
-                report.similarity.value, report.similarity.low, report.similarity.high,
-                static_cast<long long>(report.similarity.n), 100 * report.recall.value,
-                100 * report.recall.low, 100 * report.recall.high, static_cast<long long>(report.recall.n));
-  return text;
+  return table_heading() + table_row("CLIP similarity", report.similarity, {1, "", 4}, "prompts") +
+         table_row("R-precision", report.recall, kPercent, "prompts");
 }
 
 void write_text_reports(const std::string& folder, const ViewsReport& report) {

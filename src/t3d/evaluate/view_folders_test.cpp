@@ -5,13 +5,10 @@
 
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
-#include "t3d/io/json_file.h"
-#include "t3d/io/safetensors.h"
-#include "t3d/prior/text_tokens.h"
+#include "tests/support/random_judge.h"
 
 namespace t3d::evaluate {
 namespace {
@@ -25,22 +22,7 @@ struct ViewFolders : ::testing::Test {
 
   void SetUp() override {
     fs::remove_all(folder);
-    prior::write_tokenizer(judge, {"a red ball", "a blue box"}, 8, 100);
-    const auto tokenizer = diffusion::ClipTokenizer::from_folder(judge);
-    const nlohmann::json tower = {
-        {"hidden_size", 16}, {"intermediate_size", 32}, {"num_hidden_layers", 1}, {"num_attention_heads", 2}};
-    nlohmann::json text = tower, vision = tower;
-    text.update({{"model_type", "clip_text_model"},
-                 {"vocab_size", tokenizer.vocabulary_size()},
-                 {"max_position_embeddings", 8},
-                 {"eos_token_id", tokenizer.end_id()}});
-    vision.update({{"model_type", "clip_vision_model"}, {"image_size", 16}, {"patch_size", 8}});
-    const nlohmann::json config = {
-        {"model_type", "clip"}, {"projection_dim", 8}, {"text_config", text}, {"vision_config", vision}};
-    io::write_json_file(judge + "/config.json", config);
-    const auto weights = diffusion::Weights::random(3);
-    const diffusion::ClipModel model(diffusion::ClipConfig::from_json(config, "test"), weights);
-    io::write_safetensors(judge + "/model.safetensors", weights.parameters(), {{"format", "pt"}});
+    testing::write_random_judge(judge, {"a red ball", "a blue box"});
     write_views("a_red_ball", 220, 30);
     write_views("a_blue_box", 30, 220);
   }
