@@ -1,4 +1,4 @@
-# The language standard, warnings, sanitizers, compiler cache and linker that all targets share.
+# The language standard, warnings, sanitizers and compiler cache that all targets share.
 set(CMAKE_CXX_STANDARD 17)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
@@ -13,12 +13,6 @@ set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 find_program(T3D_CCACHE ccache)
 if(T3D_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${T3D_CCACHE})
-endif()
-find_program(T3D_MOLD mold)
-if(T3D_MOLD AND CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
-  # mold 1.10 begins the read-only part off a page when a program has a small thread-local variable (LibTorch's
-  # headers bring one), and the loader then refuses the program.
-  add_link_options(-fuse-ld=mold -Wl,-z,norelro)
 endif()
 
 add_library(t3d_flags INTERFACE)
