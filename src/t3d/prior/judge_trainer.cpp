@@ -18,8 +18,8 @@
 #include "t3d/io/image.h"
 #include "t3d/io/json_file.h"
 #include "t3d/io/safetensors.h"
+#include "t3d/ops/device_graph.h"
 #include "t3d/prior/augmentation.h"
-#include "t3d/prior/device_graph.h"
 #include "t3d/prior/text_tokens.h"
 #include "t3d/prior/view_set.h"
 
@@ -281,7 +281,7 @@ class Trainer {
   at::Tensor scale_;
   at::ScalarType dtype_;
   Adam adam_;
-  DeviceGraph step_;
+  ops::DeviceGraph step_;
 };
 
 }  // namespace

@@ -19,7 +19,7 @@
 #include "t3d/io/image.h"
 #include "t3d/io/json_file.h"
 #include "t3d/io/safetensors.h"
-#include "t3d/prior/device_graph.h"
+#include "t3d/ops/device_graph.h"
 #include "t3d/prior/latent_set.h"
 #include "t3d/prior/text_tokens.h"
 #include "t3d/prior/view_set.h"
@@ -297,7 +297,7 @@ class Trainer {
   ds::ClipTextModel text_;
   ds::NoiseSchedule schedule_;
   Adam adam_;
-  DeviceGraph step_;
+  ops::DeviceGraph step_;
 };
 
 }  // namespace

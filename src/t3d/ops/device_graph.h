@@ -7,10 +7,10 @@
 #include <memory>
 #include <vector>
 
-namespace t3d::prior {
+namespace t3d::ops {
 
-/// A function of tensors that is recorded once for each combination of input shapes and then replayed as one
-/// launch on CUDA, where the many small kernels of a training step would otherwise wait for the CPU. On other
+/// A function of tensors that is recorded once for each combination of input shapes and types and then
+/// replayed as one launch on CUDA, where its many small kernels would otherwise wait for the CPU. On other
 /// devices it is simply called.
 ///
 /// The function must work on the device alone (no .item(), no copies from the host, no random numbers),
@@ -31,4 +31,4 @@ class DeviceGraph {
   std::unique_ptr<Recorder> recorder_;  // null where nothing is recorded
 };
 
-}  // namespace t3d::prior
+}  // namespace t3d::ops

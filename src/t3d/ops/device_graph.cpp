@@ -1,4 +1,4 @@
-#include "t3d/prior/device_graph.h"
+#include "t3d/ops/device_graph.h"
 
 #ifdef T3D_HAS_CUDA
 #include <ATen/cuda/CUDAEvent.h>
@@ -9,7 +9,7 @@
 #include <map>
 #endif
 
-namespace t3d::prior {
+namespace t3d::ops {
 
 #ifdef T3D_HAS_CUDA
 
@@ -65,6 +65,7 @@ struct DeviceGraph::Recorder {
     std::vector<int64_t> out;
     for (const at::Tensor& t : inputs) {
       out.push_back(t.defined() ? t.dim() : -1);
+      if (t.defined()) out.push_back(static_cast<int64_t>(t.scalar_type()));
       if (t.defined()) out.insert(out.end(), t.sizes().begin(), t.sizes().end());
     }
     return out;
@@ -96,4 +97,4 @@ at::Tensor DeviceGraph::operator()(const std::vector<at::Tensor>& inputs) {
 
 DeviceGraph::~DeviceGraph() = default;
 
-}  // namespace t3d::prior
+}  // namespace t3d::ops

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <cstddef>
+
+namespace t3d::ops {
+
+/// Bytes that this process holds for tensors on a CUDA device: now, and the most so far. What the driver and
+/// libraries need for themselves, some hundred MiB, is not counted. 0 on the CPU.
+size_t device_bytes(c10::Device device);
+size_t peak_device_bytes(c10::Device device);
+
+}  // namespace t3d::ops
