@@ -1,6 +1,6 @@
 #include <ATen/ATen.h>
-#include <c10/core/GradMode.h>
 #include <ATen/Parallel.h>
+#include <c10/core/GradMode.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -11,7 +11,8 @@
 #include <thread>
 
 #include "t3d/core/memory_usage.h"
-#include "t3d/diffusion/unet.h"
+#include "t3d/diffusion/unet_denoiser.h"
+#include "t3d/ops/device_memory.h"
 
 // One call of a UNet of a published shape with random weights: time, floating-point operations, the share of
 // what convolutions and matrix products of the same type reach on this machine, and peak memory.
@@ -137,6 +138,14 @@ int main(int argc, char** argv) {
   if (config.camera_inputs > 0) extra.camera = at::randn({batch, config.camera_inputs}, options);
 
   const double seconds = best_seconds(repeats, device, [&] { unet(sample, t, text, extra); });
+  const std::shared_ptr<const UNet> shared(std::shared_ptr<void>(), &unet);
+  const UNetDenoiser denoiser(shared, Prediction::Epsilon);
+  const Condition condition{text, extra.camera, {}, views};
+  // The first calls record.
+  for (int i = 0; !device.is_cpu() && i < 4; ++i) denoiser.predict(sample, t, condition);
+  const double recorded_seconds =
+      device.is_cpu() ? 0 : best_seconds(repeats, device, [&] { denoiser.predict(sample, t, condition); });
+  const size_t device_peak = ops::peak_device_bytes(device);
   const size_t peak = peak_rss_bytes();
 
   const auto computed = options.dtype(unet.compute_type);
@@ -155,13 +164,17 @@ int main(int argc, char** argv) {
               device_name.c_str(), static_cast<long long>(batch), static_cast<long long>(side),
               static_cast<long long>(side), n_threads);
   std::printf("time per call            %10.4f s\n", seconds);
+  if (recorded_seconds > 0) std::printf("recorded and replayed    %10.4f s\n", recorded_seconds);
   std::printf("operations               %10.1f GFLOP (convolutions %.1f, matrices %.1f, attention %.1f)\n",
               ops.total() / 1e9, ops.convolution / 1e9, ops.matrix / 1e9, ops.attention / 1e9);
   std::printf("rate                     %10.1f GFLOP/s\n", ops.total() / seconds / 1e9);
   std::printf("measured convolutions    %10.1f GFLOP/s, matrix products %.1f GFLOP/s\n",
               convolution_rate / 1e9, matrix_rate / 1e9);
-  std::printf("share of the measured    %10.1f %%\n", 100 * ideal / seconds);
+  std::printf("share of the measured    %10.1f %%\n",
+              100 * ideal / (recorded_seconds > 0 ? recorded_seconds : seconds));
   std::printf("peak resident memory     %10.2f GB\n", static_cast<double>(peak) / 1e9);
+  if (device_peak > 0)
+    std::printf("peak device memory       %10.2f GB\n", static_cast<double>(device_peak) / 1e9);
   std::fflush(stdout);
   if (peer.empty()) return 0;
   std::printf("peer: %s\n", peer.c_str());

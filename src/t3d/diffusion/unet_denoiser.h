@@ -1,13 +1,20 @@
 #pragma once
 
+#include <map>
 #include <memory>
+#include <utility>
 
 #include "t3d/diffusion/denoiser.h"
 #include "t3d/diffusion/unet.h"
+#include "t3d/ops/device_graph.h"
 
 namespace t3d::diffusion {
 
 /// A UNet, and LoRA weights if there are some, as a Denoiser. Shares both.
+///
+/// On CUDA, calls without gradients are recorded once for each combination of shapes and then replayed as one
+/// launch; recorded activations stay allocated. Parameters may change in place, but not be replaced. Calls
+/// must not overlap.
 class UNetDenoiser : public Denoiser {
  public:
   UNetDenoiser(std::shared_ptr<const UNet> unet, Prediction prediction,
@@ -15,22 +22,21 @@ class UNetDenoiser : public Denoiser {
       : unet_(std::move(unet)), lora_(std::move(lora)), prediction_(prediction) {}
 
   at::Tensor predict(const at::Tensor& latents, const at::Tensor& t,
-                     const Condition& condition) const override {
-    UNetExtra extra;
-    extra.class_labels = condition.class_labels;
-    extra.camera = condition.camera;
-    extra.n_views = condition.n_views;
-    extra.lora = lora_.get();
-    extra.lora_scale = condition.lora_scale;
-    return (*unet_)(latents, t, condition.text, extra);
-  }
+                     const Condition& condition) const override;
   Prediction prediction() const override { return prediction_; }
   int64_t latent_channels() const override { return unet_->config().in_channels; }
 
+  /// Whether calls are recorded where they can be.
+  bool records = true;
+
  private:
+  at::Tensor call(const at::Tensor& latents, const at::Tensor& t, const Condition& condition) const;
+  bool can_record(const at::Tensor& latents, const Condition& condition) const;
+
   std::shared_ptr<const UNet> unet_;
   std::shared_ptr<const Lora> lora_;
   Prediction prediction_;
+  mutable std::map<std::pair<int64_t, double>, ops::DeviceGraph> graphs_;  // by n_views and lora_scale
 };
 
 }  // namespace t3d::diffusion
