@@ -18,6 +18,7 @@
 #include "t3d/core/memory_usage.h"
 #include "t3d/diffusion/model_store.h"
 #include "t3d/io/json_file.h"
+#include "t3d/ops/device_memory.h"
 #include "t3d/system/outputs.h"
 #include "t3d/system/scene_mesh.h"
 #include "t3d/toybox/caption.h"
@@ -242,6 +243,9 @@ int generate(const GenerateOptions& o) {
                        {"film", now_s() - meshed},
                        {"total", now_s() - began}};
   report["memory"] = {{"peak_mib", static_cast<double>(peak_rss_bytes()) / (1 << 20)}};
+  if (context.device.is_cuda())
+    report["memory"]["device_peak_mib"] =
+        static_cast<double>(ops::peak_device_bytes(context.device)) / (1 << 20);
   report["files"] = list_files(folder);
   write_run_json(folder, report);
   log::info(cat(folder, ": mesh.glb, mesh.obj (", mesh.faces.size(), " triangles), preview.png",

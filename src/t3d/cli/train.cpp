@@ -10,8 +10,10 @@
 #include "t3d/core/error.h"
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
-#include "t3d/system/run.h"
+#include "t3d/core/memory_usage.h"
+#include "t3d/ops/device_memory.h"
 #include "t3d/system/mesh_exporter.h"
+#include "t3d/system/run.h"
 
 namespace t3d::cli {
 namespace {
@@ -61,8 +63,11 @@ int run_mode(const ModeOptions& o, Mode mode) {
     system::write_run_folder(experiment, o.config, g_command);
     log::info(cat("run folder: ", experiment.trial_dir));
     const auto report = run.fit();
+    const double device_peak = static_cast<double>(ops::peak_device_bytes(context.device));
     log::info(cat(report.steps, " steps, ", report.skipped, " of them skipped, in ",
-                  human_seconds(report.seconds)));
+                  human_seconds(report.seconds), "; memory at the peak ",
+                  human_bytes(static_cast<double>(peak_rss_bytes())),
+                  device_peak > 0 ? cat(", on the device ", human_bytes(device_peak)) : ""));
     run.test();
     return 0;
   }

@@ -13,6 +13,7 @@
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
 #include "t3d/core/progress.h"
+#include "t3d/ops/device_memory.h"
 #include "t3d/train/checkpoint.h"
 
 namespace t3d::system {
@@ -239,6 +240,8 @@ FitReport Run::fit(const FitHooks& hooks) {
   FitReport report;
   set_progress_enabled(trainer_.enable_progress_bar);
   Progress progress("train", trainer_.max_steps);
+  const auto device = system_->context().device;
+  if (device.is_cuda()) progress.show_device_memory([device] { return ops::device_bytes(device); });
   progress.start_at(step_);
   std::string note;
   while (step_ < trainer_.max_steps && !(hooks.should_stop && hooks.should_stop(step_))) {
