@@ -92,6 +92,10 @@ void tune_process(char** argv) {
   } else if (has_avx2()) {
     setenv("ATEN_CPU_CAPABILITY", "avx2", 0);
   }
+#ifdef T3D_HAS_CUDA
+  // Blocks that grow: rendering frees and asks for tensors of ever other sizes, which leaves holes.
+  setenv("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True", 0);
+#endif
   // Large tensors stay on the heap: glibc would map and unmap them on every use, a page fault per 4 KiB.
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, -1);
@@ -121,6 +125,10 @@ std::vector<TuningLine> describe_tuning() {
   lines.push_back({"OpenBLAS core type", coretype != nullptr ? coretype : "chosen by OpenBLAS",
                    std::getenv("T3D_TUNED") != nullptr ? "corrected by t3d at start" : ""});
   lines.push_back({"ATen capability", capability != nullptr ? capability : "chosen by LibTorch", ""});
+#ifdef T3D_HAS_CUDA
+  const char* allocator = std::getenv("PYTORCH_CUDA_ALLOC_CONF");
+  lines.push_back({"CUDA allocator", allocator != nullptr ? allocator : "chosen by LibTorch", ""});
+#endif
   lines.push_back({"malloc", off ? "as the system has it" : "keeps large blocks (M_MMAP_MAX=0, no trimming)",
                    off ? "T3D_NO_TUNING=1 is set" : ""});
   return lines;
