@@ -134,11 +134,18 @@ int make_data(const DataCommand& o) {
   make_folders(o.output);
   const std::string settings = (fs::path(o.output) / "set.json").string();
   if (fs::exists(settings)) {
-    if (io::read_json_file(settings) != settings_of(o))
+    auto made = io::read_json_file(settings);
+    const int64_t n_made = made.value("objects", int64_t{0});
+    made["objects"] = o.n_objects;
+    if (made != settings_of(o))
       throw UserError(cat(settings, ": was made with other options. Repeat them, or name another folder."));
-  } else {
-    io::write_json_file(settings, settings_of(o));
+    if (n_made > o.n_objects)
+      throw UserError(cat(settings, ": there are ", n_made, " objects already. Ask for as many, for more, or ",
+                          "name another folder."));
+    if (n_made < o.n_objects && n_made % kShard != 0)  // the last one is not full
+      fs::remove(data::shard_path(o.output, n_made / kShard));
   }
+  io::write_json_file(settings, settings_of(o));
   const InterruptScope interrupts;
   const int n_threads = o.jobs > 0 ? o.jobs : static_cast<int>(std::thread::hardware_concurrency());
   Progress progress("render", o.n_objects);
