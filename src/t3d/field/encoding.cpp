@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 
 #include "t3d/ops/frequency.h"
 #include "t3d/ops/hash_grid.h"
@@ -77,6 +78,10 @@ class ProgressiveBandHashGrid : public HashGridEncoding {
   }
   void update_step(int64_t, int64_t step) override {
     n_active_ = std::max(n_active_, band_.levels_at(step, layout_.config.n_levels));
+  }
+  std::optional<double> progressive_resolution() const override {
+    const int n_open = std::max(n_active_, band_.levels_at(0, layout_.config.n_levels));
+    return layout_.config.base_resolution * std::pow(layout_.config.per_level_scale, n_open - 1);
   }
 
  private:
@@ -181,6 +186,7 @@ class WithPosition : public Encoding {
     inner_->collect(prefix, parameters, buffers);
   }
   void update_step(int64_t epoch, int64_t step) override { inner_->update_step(epoch, step); }
+  std::optional<double> progressive_resolution() const override { return inner_->progressive_resolution(); }
 
  private:
   std::unique_ptr<Encoding> inner_;

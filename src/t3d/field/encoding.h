@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "t3d/core/registry.h"
 #include "t3d/field/component.h"
@@ -14,6 +15,8 @@ class Encoding : public Component {
   /// x [N,D] in [0,1] (not clamped), float. Returns [N,n_outputs()]; differentiable in x and the parameters,
   /// twice in x.
   virtual at::Tensor operator()(const at::Tensor& x) const = 0;
+  /// Cells along [0,1] of the finest level that is open now; nothing where levels do not open with the steps.
+  virtual std::optional<double> progressive_resolution() const { return std::nullopt; }
 };
 
 /// The table of encodings by `otype`; the int is the number of input dimensions D.

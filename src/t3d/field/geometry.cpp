@@ -4,15 +4,12 @@
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "t3d/field/implicit_sdf.h"
 #include "t3d/field/implicit_volume.h"
 #include "t3d/field/volume_grid.h"
 
 namespace t3d::field {
 namespace {
-
-at::Tensor unit(const at::Tensor& v) {
-  return v / v.norm(2, at::IntArrayRef{-1}, true).clamp_min(1e-12);
-}
 
 /// Points moved by eps along each axis, [N,3,3], inside the box.
 at::Tensor moved(const at::Tensor& points, float eps, float radius) {
@@ -22,34 +19,58 @@ at::Tensor moved(const at::Tensor& points, float eps, float radius) {
 
 }  // namespace
 
-at::Tensor density_normals(NormalType type, const at::Tensor& points, const at::Tensor& density_at_points,
-                           const std::function<at::Tensor(const at::Tensor&)>& density, float eps,
-                           float radius) {
+at::Tensor unit_rows(const at::Tensor& rows) {
+  return rows / rows.norm(2, at::IntArrayRef{-1}, true).clamp_min(1e-12);
+}
+
+at::Tensor cube(float radius, c10::Device device) {
+  return at::tensor({-radius, -radius, -radius, radius, radius, radius}).reshape({2, 3}).to(device);
+}
+
+at::Tensor Geometry::density(const at::Tensor&) const {
+  T3D_CHECK(false, "this geometry has no density");
+  return {};
+}
+
+at::Tensor Geometry::signed_distance(const at::Tensor&) const {
+  T3D_CHECK(false, "this geometry has no signed distance");
+  return {};
+}
+
+void Geometry::initialize_shape(bool) {}
+
+at::Tensor field_slope(NormalType type, const at::Tensor& points, const at::Tensor& value_at_points,
+                       const std::function<at::Tensor(const at::Tensor&)>& value, float eps, float radius) {
   const auto at_moved = [&](float by) {
-    return density(moved(points, by, radius).reshape({-1, 3})).reshape({-1, 3});  // [N,3]
+    return value(moved(points, by, radius).reshape({-1, 3})).reshape({-1, 3});  // [N,3]
   };
   switch (type) {
     case NormalType::FiniteDifference:
-      return unit(-(at_moved(eps) - density_at_points) / eps);
+      return (at_moved(eps) - value_at_points) / eps;
     case NormalType::FiniteDifferenceLaplacian:
-      return unit(-0.5 * (at_moved(eps) - at_moved(-eps)) / eps);
+      return 0.5 * (at_moved(eps) - at_moved(-eps)) / eps;
     case NormalType::Analytic: {
       const bool is_training = c10::GradMode::is_enabled();
       const c10::AutoGradMode with_gradients(true);
       const auto at = points.detach().requires_grad_(true);
-      const auto value = density(at);
-      auto slope = torch::autograd::grad({value}, {at}, {at::ones_like(value)}, /*retain_graph=*/true,
-                                         /*create_graph=*/is_training)[0];
-      const auto normal = unit(-slope);
-      return is_training ? normal : normal.detach();
+      const auto here = value(at);
+      const auto slope = torch::autograd::grad({here}, {at}, {at::ones_like(here)}, /*retain_graph=*/true,
+                                               /*create_graph=*/is_training)[0];
+      return is_training ? slope : slope.detach();
     }
     case NormalType::Pred:
     case NormalType::None:
       break;
   }
   throw UserError(
-      "geometry.normal_type is null, but the material or a loss needs normals. Use finite_difference or "
-      "analytic.");
+      "geometry.normal_type is null, but the material, the renderer or a loss needs normals. Use "
+      "finite_difference or analytic.");
+}
+
+at::Tensor density_normals(NormalType type, const at::Tensor& points, const at::Tensor& density_at_points,
+                           const std::function<at::Tensor(const at::Tensor&)>& density, float eps,
+                           float radius) {
+  return unit_rows(-field_slope(type, points, density_at_points, density, eps, radius));
 }
 
 void refuse_weights(const std::optional<std::string>& weights) {
@@ -63,6 +84,7 @@ const GeometryRegistry& geometries() {
   static const R table(
       "geometry", "shapes that learn (system.geometry_type)",
       {R::entry<ImplicitVolume>("implicit-volume", "a density from an encoding and networks"),
+       R::entry<ImplicitSdf>("implicit-sdf", "a signed distance from an encoding and networks"),
        R::entry<VolumeGrid>("volume-grid", "a density and features in a dense grid")});
   return table;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -10,10 +11,12 @@ namespace t3d::field {
 
 /// What a geometry says about N points.
 struct GeometryOutput {
-  at::Tensor density;         ///< [N,1], not negative; undefined for explicit geometries
+  at::Tensor density;         ///< [N,1], not negative; undefined for signed distances
   at::Tensor features;        ///< [N,F], raw: the material's activation is still to come
   at::Tensor normal;          ///< [N,3] unit, outwards; undefined unless asked for
   at::Tensor shading_normal;  ///< [N,3]
+  at::Tensor sdf;             ///< [N,1], negative inside; of signed distances only
+  at::Tensor sdf_grad;        ///< [N,3] its slope, not unit; with the normals
 };
 
 /// A shape that learns, inside the box [-radius, radius]^3: threestudio's system.geometry.
@@ -24,10 +27,20 @@ class Geometry : public Component {
   /// points [N,3] in the scene's units. Normals follow the config's normal_type; asking for them where it is
   /// null is a UserError.
   virtual GeometryOutput operator()(const at::Tensor& points, bool with_normals) const = 0;
-  /// [N,1]
-  virtual at::Tensor density(const at::Tensor& points) const = 0;
+  /// Whether the shape is a level of a signed distance; else it is a density.
+  virtual bool is_signed_distance() const { return false; }
+  /// [N,1]. A density's only.
+  virtual at::Tensor density(const at::Tensor& points) const;
+  /// [N,1], negative inside. A signed distance's only.
+  virtual at::Tensor signed_distance(const at::Tensor& points) const;
+  /// The value of signed_distance that is the surface.
+  virtual float surface_level() const { return 0; }
   /// [N,F] without the rest; undefined when there are no features.
   virtual at::Tensor features(const at::Tensor& points) const = 0;
+  /// Called once, before training starts afresh: takes the parameters to the shape that the configuration
+  /// wants to begin with, if it names one (shape_init). `has_weights`: the parameters come from a checkpoint,
+  /// so that only force_shape_init counts.
+  virtual void initialize_shape(bool has_weights);
 };
 
 /// The table of geometries by `system.geometry_type`.
@@ -37,11 +50,21 @@ const GeometryRegistry& geometries();
 /// How normals are found from a density.
 enum class NormalType { None, FiniteDifference, FiniteDifferenceLaplacian, Analytic, Pred };
 
-/// The four ways that need the density alone (not Pred); `density` maps [N,3] to [N,1], offset points are
-/// clamped to the box. Returns [N,3] unit vectors towards lower density.
+/// The slope [N,3] of a value by the three ways that need the value alone (not Pred); `value` maps [N,3] to
+/// [N,1], offset points are clamped to the box. The analytic slope carries a graph where gradients are on.
+at::Tensor field_slope(NormalType type, const at::Tensor& points, const at::Tensor& value_at_points,
+                       const std::function<at::Tensor(const at::Tensor&)>& value, float eps, float radius);
+
+/// The same for a density: [N,3] unit vectors towards lower density.
 at::Tensor density_normals(NormalType type, const at::Tensor& points, const at::Tensor& density_at_points,
                            const std::function<at::Tensor(const at::Tensor&)>& density, float eps,
                            float radius);
+
+/// Rows of length 1; a row of zeros stays.
+at::Tensor unit_rows(const at::Tensor& rows);
+
+/// The corners [2,3] of [-radius, radius]^3.
+at::Tensor cube(float radius, c10::Device device);
 
 /// Throws UserError where a part's `weights` key is set: starting from a checkpoint's part is not built yet.
 void refuse_weights(const std::optional<std::string>& weights);

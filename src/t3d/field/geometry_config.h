@@ -16,6 +16,10 @@ inline std::vector<std::pair<NormalType, const char*>> enum_names(const NormalTy
           {NormalType::Pred, "pred"}};
 }
 
+/// threestudio's: 16 levels of 2 features up to a resolution of 4096, and one hidden layer of 64.
+config::Node default_position_encoding();
+config::Node default_network();
+
 /// Keys that all implicit geometries share, threestudio section 3.4.
 struct ImplicitConfig {
   int n_input_dims = 3;
@@ -40,7 +44,7 @@ struct ImplicitConfig {
     v("isosurface_method", isosurface_method, one_of({"mt", "mc-cpu"}), "marching tetrahedra or cubes");
     v("isosurface_resolution", isosurface_resolution, in_range(2, 1024), "samples along a side");
     v("isosurface_threshold", isosurface_threshold, any(),
-      "density of the surface; auto: found by the exporter");
+      "of a density: the surface's, auto: found by the exporter; of a signed distance: its level");
     v("isosurface_chunk", isosurface_chunk, any(), "points evaluated at once; 0: all");
     v("isosurface_coarse_to_fine", isosurface_coarse_to_fine, any(), "extract again in the tight box");
     v("isosurface_deformable_grid", isosurface_deformable_grid, any(), "the grid's vertices may move");

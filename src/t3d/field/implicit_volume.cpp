@@ -4,27 +4,6 @@
 
 namespace t3d::field {
 
-config::Node ImplicitVolume::Config::default_encoding() {
-  config::Node n;
-  n.set("otype", config::Node(std::string("HashGrid")));
-  n.set("n_levels", config::Node(int64_t{16}));
-  n.set("n_features_per_level", config::Node(int64_t{2}));
-  n.set("log2_hashmap_size", config::Node(int64_t{19}));
-  n.set("base_resolution", config::Node(int64_t{16}));
-  n.set("per_level_scale", config::Node(1.447269237440378));
-  return n;
-}
-
-config::Node ImplicitVolume::Config::default_network() {
-  config::Node n;
-  n.set("otype", config::Node(std::string("VanillaMLP")));
-  n.set("activation", config::Node(std::string("ReLU")));
-  n.set("output_activation", config::Node(std::string("none")));
-  n.set("n_neurons", config::Node(int64_t{64}));
-  n.set("n_hidden_layers", config::Node(int64_t{1}));
-  return n;
-}
-
 ImplicitVolume::ImplicitVolume(const Config& config, const BuildContext& context)
     : config_(config), bias_{config.density_bias, config.density_blob_scale, config.density_blob_std} {
   refuse_weights(config.weights);
@@ -39,10 +18,7 @@ ImplicitVolume::ImplicitVolume(const Config& config, const BuildContext& context
   density_network_ = network("density_network", 1);
   if (config.n_feature_dims > 0) feature_network_ = network("feature_network", config.n_feature_dims);
   if (config.normal_type == NormalType::Pred) normal_network_ = network("normal_network", 3);
-  box_ = at::tensor(
-             {-config.radius, -config.radius, -config.radius, config.radius, config.radius, config.radius})
-             .reshape({2, 3})
-             .to(context.device);
+  box_ = cube(config.radius, context.device);
 }
 
 at::Tensor ImplicitVolume::encoded(const at::Tensor& points) const {
@@ -68,8 +44,7 @@ GeometryOutput ImplicitVolume::operator()(const at::Tensor& points, bool with_no
   if (feature_network_) out.features = (*feature_network_)(e);
   if (!with_normals) return out;
   if (normal_network_) {
-    const auto raw = (*normal_network_)(e);
-    out.normal = raw / raw.norm(2, at::IntArrayRef{-1}, true).clamp_min(1e-12);
+    out.normal = unit_rows((*normal_network_)(e));
   } else {
     out.normal = density_normals(
         config_.normal_type.value_or(NormalType::None), points, out.density,

@@ -15,16 +15,13 @@ class ImplicitVolume : public Geometry {
  public:
   struct Config : ImplicitConfig {
     Config() { isosurface_threshold = 25.f; }
-    config::Node pos_encoding_config = default_encoding();
+    config::Node pos_encoding_config = default_position_encoding();
     config::Node mlp_network_config = default_network();
     std::string density_activation = "softplus";
     std::variant<float, std::string> density_bias = "blob_magic3d";
     float density_blob_scale = 10, density_blob_std = 0.5f;
     float finite_difference_normal_eps = 0.01f;
     config::Node anneal_density_blob_std_config;
-
-    static config::Node default_encoding();
-    static config::Node default_network();
 
     template <class V>
     void visit(V& v) {

@@ -22,10 +22,7 @@ VolumeGrid::VolumeGrid(const Config& config, const BuildContext& context)
     normal_grid_ = learned(at::zeros({1, 3, g[0], g[1], g[2]}, options));
   density_scale_ = at::zeros({}, options);
   if (config.density_bias.index() == 0) learned(density_scale_);
-  box_ = at::tensor(
-             {-config.radius, -config.radius, -config.radius, config.radius, config.radius, config.radius})
-             .reshape({2, 3})
-             .to(context.device);
+  box_ = cube(config.radius, context.device);
 }
 
 at::Tensor VolumeGrid::read(const at::Tensor& grid, const at::Tensor& points) const {
@@ -54,8 +51,7 @@ GeometryOutput VolumeGrid::operator()(const at::Tensor& points, bool with_normal
   if (config_.n_feature_dims > 0) out.features = values.narrow(1, 1, config_.n_feature_dims);
   if (!with_normals) return out;
   if (normal_grid_.defined()) {
-    const auto raw = read(normal_grid_, points);
-    out.normal = raw / raw.norm(2, at::IntArrayRef{-1}, true).clamp_min(1e-12);
+    out.normal = unit_rows(read(normal_grid_, points));
   } else {
     out.normal = density_normals(
         config_.normal_type.value_or(NormalType::None), points, out.density,

@@ -1,0 +1,75 @@
+#include "t3d/field/sdf_shape.h"
+
+#include <ATen/ATen.h>
+
+#include <memory>
+
+#include "t3d/core/config/struct_io.h"
+#include "t3d/core/error.h"
+#include "t3d/core/text.h"
+#include "t3d/field/mesh_distance.h"
+#include "t3d/io/read_mesh.h"
+
+namespace t3d::field {
+namespace {
+
+Vec3f axis_named(const std::string& name, const std::string& key) {
+  if (name.size() == 2 && (name[0] == '+' || name[0] == '-') && name[1] >= 'x' && name[1] <= 'z')
+    return (name[0] == '+' ? 1.f : -1.f) * Vec3f::Unit(name[1] - 'x');
+  throw UserError(cat("geometry.", key, " is ", name, ", expected +x, -x, +y, -y, +z or -z."));
+}
+
+}  // namespace
+
+ShapeFunction analytic_shape(const std::string& kind, const config::Node& params, const std::string& where) {
+  const std::string at = where + "_params";
+  if (kind == "sphere") {
+    if (!params.is_int() && !params.is_float()) config::reject(params, at, "the sphere's radius, a number");
+    const double radius = config::to_float(params, at);
+    return [radius](const at::Tensor& x) { return x.norm(2, at::IntArrayRef{-1}, true) - radius; };
+  }
+  if (kind == "ellipsoid") {
+    const auto axes = config::Codec<std::array<float, 3>>::read(params, at, config::positive());
+    return [axes](const at::Tensor& x) {
+      const auto size = at::tensor(at::ArrayRef<float>(axes)).to(x.device());  // [3]
+      return (x / size).norm(2, at::IntArrayRef{-1}, true) - 1;
+    };
+  }
+  throw UserError(cat(where, ": there is no shape named ", kind, did_you_mean(kind, {"sphere", "ellipsoid"}),
+                      ". Use sphere or ellipsoid."));
+}
+
+ShapeFunction mesh_shape(const std::string& path, float scale, const std::string& up,
+                         const std::string& front) {
+  const Vec3f z = axis_named(up, "shape_init_mesh_up"), x = axis_named(front, "shape_init_mesh_front");
+  if (z.dot(x) != 0)
+    throw UserError(cat("geometry.shape_init_mesh_front is ", front, " and shape_init_mesh_up ", up,
+                        ", expected two different axes."));
+  io::ReadMeshOptions read;
+  read.up = io::UpAxis::Z;  // leaves coordinates alone
+  read.load_textures = false;
+  io::Mesh mesh = io::read_mesh(path, read);
+  Vec3f mean = Vec3f::Zero();
+  for (const Vec3f& v : mesh.positions) mean += v / static_cast<float>(mesh.positions.size());
+  float largest = 0;
+  for (Vec3f& v : mesh.positions) {
+    v -= mean;
+    largest = std::max(largest, v.cwiseAbs().maxCoeff());
+  }
+  if (!(largest > 0)) throw UserError(cat(path, ": all vertices are in one place. Name another mesh."));
+  Mat3f to_file;
+  to_file << x, z.cross(x), z;  // columns: where +x, +y, +z are in the file
+  for (Vec3f& v : mesh.positions) v = to_file.transpose() * v * (scale / largest);
+  const auto distance = std::make_shared<MeshDistance>(mesh.positions, mesh.faces);
+  return [distance](const at::Tensor& points) {
+    const auto here = points.detach().to(at::kCPU, at::kFloat).contiguous();
+    const auto n = static_cast<size_t>(here.size(0));
+    std::vector<Vec3f> list(n);
+    std::copy_n(here.data_ptr<float>(), 3 * n, list.data()->data());
+    const auto out = at::empty({here.size(0), 1}, at::kFloat);
+    (*distance)(n, list.data(), out.data_ptr<float>());
+    return out.to(points.device());
+  };
+}
+
+}  // namespace t3d::field
