@@ -139,6 +139,11 @@ at::Tensor stop_mask(const at::Tensor& transmittance, double min_transmittance) 
   return (transmittance > min_transmittance).to(transmittance.scalar_type());
 }
 
+at::Tensor visible(const RayWeights& w, double min_transmittance, double min_alpha) {
+  const at::Tensor reached = w.transmittance >= min_transmittance;  // [S]
+  return min_alpha > 0 ? reached.logical_and(w.alphas >= min_alpha) : reached;
+}
+
 }  // namespace
 
 at::Tensor ray_start_from_indices(const at::Tensor& ray_indices, int64_t n_rays) {
@@ -206,9 +211,13 @@ at::Tensor accumulate_along_rays(const at::Tensor& weights, const at::Tensor& va
 at::Tensor visible_samples(const at::Tensor& sigma, const at::Tensor& dt, const at::Tensor& ray_start,
                            double min_transmittance, double min_alpha) {
   c10::NoGradGuard no_grad;
-  const RayWeights w = weights_from_density(sigma, dt, ray_start);
-  const at::Tensor reached = w.transmittance >= min_transmittance;  // [S]
-  return min_alpha > 0 ? reached.logical_and(w.alphas >= min_alpha) : reached;
+  return visible(weights_from_density(sigma, dt, ray_start), min_transmittance, min_alpha);
+}
+
+at::Tensor visible_samples(const at::Tensor& alpha, const at::Tensor& ray_start, double min_transmittance,
+                           double min_alpha) {
+  c10::NoGradGuard no_grad;
+  return visible(weights_from_alpha(alpha, ray_start), min_transmittance, min_alpha);
 }
 
 at::Tensor z_variance(const at::Tensor& weights, const at::Tensor& t, const at::Tensor& opacity,

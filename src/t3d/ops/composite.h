@@ -93,6 +93,10 @@ at::Tensor accumulate_along_rays(const at::Tensor& weights, const at::Tensor& va
 at::Tensor visible_samples(const at::Tensor& sigma, const at::Tensor& dt, const at::Tensor& ray_start,
                            double min_transmittance, double min_alpha);
 
+/// The same by the opacities themselves, alpha [S].
+at::Tensor visible_samples(const at::Tensor& alpha, const at::Tensor& ray_start, double min_transmittance,
+                           double min_alpha);
+
 /// Of threestudio's renderer: w' = w/max(opacity, 1e-5), m = sum w' t, sum w' (t - m)^2, 0 where opacity <=
 /// 0.5. -> [R,1]. Differentiable in weights.
 at::Tensor z_variance(const at::Tensor& weights, const at::Tensor& t, const at::Tensor& opacity,

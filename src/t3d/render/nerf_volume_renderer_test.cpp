@@ -45,7 +45,7 @@ RenderRays parallel_rays(int64_t side) {
 TEST(NerfVolumeRenderer, ShowsTheBlobBeforeTheBackground) {
   BlobScene scene;
   const auto renderer = scene.renderer("{num_samples_per_ray: 128}");
-  renderer->update_step(0, 0);
+  renderer->update_grid(0);
   Rng rng(1);
   const auto out = (*renderer)(parallel_rays(9), false, rng);
   EXPECT_EQ(out.comp_rgb.sizes(), (std::vector<int64_t>{1, 9, 9, 3}));
@@ -67,7 +67,7 @@ TEST(NerfVolumeRenderer, GradientsReachTheField) {
     SCOPED_TRACE(yaml);
     BlobScene scene;
     const auto renderer = scene.renderer(yaml);
-    renderer->update_step(0, 0);
+    renderer->update_grid(0);
     Rng rng(1);
     const auto out = (*renderer)(parallel_rays(5), true, rng);
     (out.comp_rgb.sum() + out.opacity.square().sum()).backward();
@@ -86,7 +86,7 @@ TEST(NerfVolumeRenderer, TwoEstimatorsAgree) {
       "{num_samples_per_ray: 256, num_samples_per_ray_importance: 256, estimator: importance, near_plane: "
       "1.5,"
       " far_plane: 4}");
-  grid->update_step(0, 0);
+  grid->update_grid(0);
   Rng rng(1);
   const auto a = (*grid)(parallel_rays(7), false, rng), b = (*importance)(parallel_rays(7), false, rng);
   // Both see the box alone, between 2 and 4, and thin places too.
@@ -98,8 +98,8 @@ TEST(NerfVolumeRenderer, ChunksChangeNothing) {
   BlobScene scene;
   const auto whole = scene.renderer("{num_samples_per_ray: 64, eval_chunk_size: 0}");
   const auto chunks = scene.renderer("{num_samples_per_ray: 64, eval_chunk_size: 37}");
-  whole->update_step(0, 0);
-  chunks->update_step(0, 0);
+  whole->update_grid(0);
+  chunks->update_grid(0);
   Rng rng(1);
   const auto a = (*whole)(parallel_rays(6), false, rng), b = (*chunks)(parallel_rays(6), false, rng);
   EXPECT_TRUE(at::allclose(a.comp_rgb, b.comp_rgb, 1e-5, 1e-6));
@@ -121,7 +121,7 @@ TEST(NerfVolumeRenderer, EmptyGridShowsTheBackground) {
 TEST(NerfVolumeRenderer, JitterRepeatsItself) {
   BlobScene scene;
   const auto renderer = scene.renderer("{num_samples_per_ray: 16}");
-  renderer->update_step(0, 0);
+  renderer->update_grid(0);
   Rng first(5), same(5), other(6);
   const auto a = (*renderer)(parallel_rays(5), true, first).comp_rgb;
   EXPECT_TRUE(a.equal((*renderer)(parallel_rays(5), true, same).comp_rgb));

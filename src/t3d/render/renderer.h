@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "t3d/core/registry.h"
 #include "t3d/core/rng.h"
@@ -27,6 +28,9 @@ struct RenderRays {
   at::Tensor background;               ///< undefined: the scene's; [B,C]; or [B,H,W,C]
   std::optional<float> ambient_ratio;  ///< in training, handed to the material
   std::optional<std::string> shading;
+  /// Where one picture is rendered in parts: draws that hold for the whole of it (the material's, the
+  /// background's) come from copies of this stream, and only the samples' from the renderer's argument.
+  std::optional<Rng> picture_draws;
 };
 
 /// Images [B,H,W,C]; and in training, what each of the N samples gave, for losses.
@@ -38,12 +42,22 @@ struct RenderOutput {
   at::Tensor points, t_dirs;                      ///< [N,3]
   at::Tensor ray_indices;                         ///< [N] int64
   at::Tensor normal_perturb;                      ///< [N,3] on request
+  at::Tensor inv_std;                             ///< [] sharpness of the surface of a signed distance
   field::GeometryOutput geometry;                 ///< [N,.]
 };
 
-/// From rays to images: threestudio's system.renderer.
+/// The members that are pictures [B,H,W,C], and those that belong to samples [N,.], always in one order;
+/// among them undefined ones. ray_indices, whose numbers depend on the picture's size, is in neither.
+std::vector<at::Tensor*> pictures_of(RenderOutput& out);
+std::vector<at::Tensor*> samples_of(RenderOutput& out);
+
+/// From rays to images: threestudio's system.renderer. update_step is for what follows the step alone.
 class Renderer : public field::Component {
  public:
+  /// Before every batch of training, after update_step: refreshes what is known about where the scene is.
+  virtual void update_grid(int64_t step);
+  /// Whether rows of a picture, rendered one after another, are the picture.
+  virtual bool can_render_strips() const { return true; }
   /// In training gradients flow to the scene's parameters, unless the caller has switched them off, and
   /// random draws come from `rng`.
   virtual RenderOutput operator()(const RenderRays& rays, bool is_training, Rng& rng) = 0;

@@ -9,21 +9,9 @@
 namespace t3d::system {
 namespace {
 
+using render::pictures_of;
 using render::RenderOutput;
-
-/// Pictures [B,H,W,C] and what belongs to samples, [N,.]; the order is the same in both lists' uses.
-std::vector<at::Tensor*> pictures_of(RenderOutput& out) {
-  return {&out.comp_rgb, &out.comp_rgb_fg, &out.comp_rgb_bg, &out.opacity,
-          &out.depth,    &out.z_variance,  &out.comp_normal};
-}
-
-std::vector<at::Tensor*> samples_of(RenderOutput& out) {
-  return {&out.weights,          &out.t_points,
-          &out.t_intervals,      &out.points,
-          &out.t_dirs,           &out.normal_perturb,
-          &out.geometry.density, &out.geometry.features,
-          &out.geometry.normal,  &out.geometry.shading_normal};
-}
+using render::samples_of;
 
 }  // namespace
 
@@ -47,6 +35,7 @@ RenderOutput StripRenderer::render(size_t index, const at::Tensor& background) c
   rays.directions = part_of(batch_.rays_d, strip);
   rays.light_positions = batch_.light_positions.narrow(0, strip.image, 1);
   rays.background = background;
+  rays.picture_draws = rng_;
   const auto state = rng_.state();
   Rng rng(state[0], state[1] ^ ((index + 1) << 20));
   return renderer_(rays, /*is_training=*/true, rng);
@@ -85,6 +74,7 @@ Strips StripRenderer::without_graph() const {
     rays.push_back(parts[i].ray_indices +
                    (strips_[i].image * batch_.height + strips_[i].first_row) * batch_.width);
   out.joined.ray_indices = at::cat(rays);
+  out.joined.inv_std = parts[0].inv_std;
   return out;
 }
 

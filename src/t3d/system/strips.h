@@ -15,7 +15,7 @@ struct Strips {
 };
 
 /// Renders the pictures of a batch in strips of whole rows, twice: see System::training_step. Both times a
-/// strip draws the same numbers.
+/// strip draws the same numbers, and all strips share those of the material.
 class StripRenderer {
  public:
   /// background [B,H,W,C], may carry a graph. Strips have at most `max_rays` rays, and a row at least.

@@ -80,7 +80,8 @@ void System::update_step(int64_t epoch, int64_t step, bool is_training) {
   geometry_->update_step(epoch, step);
   if (guidance_ != nullptr) guidance_->update_step(epoch, step);
   material_->update_step(epoch, step);
-  if (is_training) renderer_->update_step(epoch, step);  // evaluation leaves the occupancy grid as it is
+  renderer_->update_step(epoch, step);
+  if (is_training) renderer_->update_grid(step);  // evaluation leaves the occupancy grid as it is
 }
 
 StepLosses System::losses_of(const render::RenderOutput& out, const data::CameraBatch& batch,

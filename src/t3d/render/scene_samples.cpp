@@ -1,0 +1,100 @@
+#include "t3d/render/scene_samples.h"
+
+#include <ATen/ATen.h>
+
+#include <vector>
+
+#include "t3d/core/error.h"
+#include "t3d/ops/composite.h"
+
+namespace t3d::render {
+namespace {
+
+field::GeometryOutput evaluate_geometry(const field::Geometry& geometry, const at::Tensor& points,
+                                        bool with_normals, int64_t chunk) {
+  const int64_t n = points.size(0);
+  if (chunk <= 0 || n <= chunk) return geometry(points, with_normals);
+  using Part = at::Tensor field::GeometryOutput::*;
+  constexpr Part kParts[] = {&field::GeometryOutput::density, &field::GeometryOutput::features,
+                             &field::GeometryOutput::normal,  &field::GeometryOutput::shading_normal,
+                             &field::GeometryOutput::sdf,     &field::GeometryOutput::sdf_grad};
+  std::vector<field::GeometryOutput> all;
+  for (int64_t begin = 0; begin < n; begin += chunk)
+    all.push_back(geometry(points.slice(0, begin, begin + chunk), with_normals));
+  field::GeometryOutput out;
+  for (const Part part : kParts) {
+    if (!(all[0].*part).defined()) continue;
+    std::vector<at::Tensor> rows;
+    for (const auto& each : all) rows.push_back(each.*part);
+    out.*part = at::cat(rows);
+  }
+  return out;
+}
+
+at::Tensor background_of(const Scene& scene, const RenderRays& rays, int64_t n_channels, bool is_training,
+                         Rng& rng) {
+  const int64_t B = rays.origins.size(0), H = rays.origins.size(1), W = rays.origins.size(2);
+  at::Tensor colours =
+      rays.background.defined() ? rays.background : (*scene.background)(rays.directions, is_training, rng);
+  if (colours.dim() == 2) colours = colours.reshape({B, 1, 1, -1});
+  if (colours.size(-1) != n_channels)
+    throw UserError(cat("the background has ", colours.size(-1), " channels and the material ", n_channels,
+                        ". Give both the same n_output_dims."));
+  return colours.expand({B, H, W, n_channels});
+}
+
+}  // namespace
+
+SceneSamples evaluate_samples(const Scene& scene, const RenderRays& rays, const ops::RaySamples& samples,
+                              bool with_normals, int64_t chunk, bool is_training, Rng& rng) {
+  const auto o = rays.origins.reshape({-1, 3}), d = rays.directions.reshape({-1, 3});  // [R,3]
+  const int64_t rays_per_view = rays.origins.size(1) * rays.origins.size(2);
+  SceneSamples s;
+  s.at = samples;
+  s.t_dirs = d.index_select(0, samples.ray_indices);
+  s.points = o.index_select(0, samples.ray_indices) + s.t_dirs * samples.t.unsqueeze(1);
+  s.geometry = evaluate_geometry(*scene.geometry, s.points, with_normals, is_training ? 0 : chunk);
+
+  shading::ShadingInput shade;
+  shade.features = s.geometry.features;
+  shade.positions = s.points;
+  shade.shading_normal = s.geometry.shading_normal;
+  if (rays.light_positions.defined())
+    shade.light_positions =
+        rays.light_positions.index_select(0, samples.ray_indices.div(rays_per_view, "floor"));  // [N,3]
+  shade.is_training = is_training;
+  if (is_training) shade.ambient_ratio = rays.ambient_ratio, shade.shading = rays.shading;
+  s.colour = (*scene.material)(shade, rng);
+  return s;
+}
+
+at::Tensor normal_picture(const SceneSamples& s, const at::Tensor& weights, const at::Tensor& opacity) {
+  const auto sum = ops::accumulate_along_rays(weights, s.geometry.normal, s.at.ray_start);  // [R,3]
+  const auto mean = field::unit_rows(sum.reshape({opacity.size(0), opacity.size(1), opacity.size(2), 3}));
+  return (mean + 1) / 2 * opacity;
+}
+
+RenderOutput composite_samples(const Scene& scene, const RenderRays& rays, const SceneSamples& s,
+                               const at::Tensor& weights, bool is_training, Rng& rng) {
+  const int64_t B = rays.origins.size(0), H = rays.origins.size(1), W = rays.origins.size(2);
+  const auto picture = [&](const at::Tensor& values) {
+    return ops::accumulate_along_rays(weights, values, s.at.ray_start).reshape({B, H, W, -1});
+  };
+  RenderOutput out;
+  out.opacity = picture({});
+  out.depth = picture(s.at.t.unsqueeze(1));
+  out.comp_rgb_fg = picture(s.colour);
+  out.comp_rgb_bg = background_of(scene, rays, s.colour.size(1), is_training, rng);
+  out.comp_rgb = out.comp_rgb_fg + out.comp_rgb_bg * (1 - out.opacity);
+  if (!is_training) return out;  // samples are for losses
+  out.weights = weights.unsqueeze(1);
+  out.t_points = s.at.t.unsqueeze(1);
+  out.t_intervals = s.at.dt.unsqueeze(1);
+  out.ray_indices = s.at.ray_indices;
+  out.points = s.points;
+  out.t_dirs = s.t_dirs;
+  out.geometry = s.geometry;
+  return out;
+}
+
+}  // namespace t3d::render
