@@ -1,6 +1,7 @@
 #include "t3d/render/renderer.h"
 
 #include "t3d/render/nerf_volume_renderer.h"
+#include "t3d/render/neus_volume_renderer.h"
 
 namespace t3d::render {
 
@@ -21,7 +22,8 @@ const RendererRegistry& renderers() {
   using R = RendererRegistry;
   static const R table(
       "renderer", "from rays to images (system.renderer_type)",
-      {R::entry<NerfVolumeRenderer>("nerf-volume-renderer", "emission and absorption of a density")});
+      {R::entry<NerfVolumeRenderer>("nerf-volume-renderer", "emission and absorption of a density"),
+       R::entry<NeusVolumeRenderer>("neus-volume-renderer", "the surface of a signed distance, softened")});
   return table;
 }
 
