@@ -2,6 +2,7 @@
 
 #include "t3d/render/nerf_volume_renderer.h"
 #include "t3d/render/neus_volume_renderer.h"
+#include "t3d/render/patch_renderer.h"
 
 namespace t3d::render {
 
@@ -23,7 +24,8 @@ const RendererRegistry& renderers() {
   static const R table(
       "renderer", "from rays to images (system.renderer_type)",
       {R::entry<NerfVolumeRenderer>("nerf-volume-renderer", "emission and absorption of a density"),
-       R::entry<NeusVolumeRenderer>("neus-volume-renderer", "the surface of a signed distance, softened")});
+       R::entry<NeusVolumeRenderer>("neus-volume-renderer", "the surface of a signed distance, softened"),
+       R::entry<PatchRenderer>("patch-renderer", "a small picture, and one patch of it at full size")});
   return table;
 }
 
