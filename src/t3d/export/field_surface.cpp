@@ -33,6 +33,17 @@ SampleGrid cubical_grid(const Box3f& box, int n) {
   return grid;
 }
 
+io::Mesh level_set(const std::vector<float>& values, const SampleGrid& grid, const SurfaceOptions& options,
+                   const MarchingCubesOptions& cubes) {
+  const size_t plane = static_cast<size_t>(grid.nx) * static_cast<size_t>(grid.ny);
+  io::Mesh mesh = marching_cubes(
+      grid, [&](int k, float* to) { std::copy_n(values.data() + static_cast<size_t>(k) * plane, plane, to); },
+      cubes);
+  if (!options.keep_hollows) remove_hollows(mesh);
+  remove_small_parts(mesh, options.small_part);
+  return mesh;
+}
+
 /// threshold 0: where rays see a surface.
 io::Mesh extract(std::vector<float> values, const SampleGrid& grid, float threshold,
                  const SurfaceOptions& options) {
@@ -42,13 +53,7 @@ io::Mesh extract(std::vector<float> values, const SampleGrid& grid, float thresh
     values = seen_opacity(std::move(values), grid);
     cubes.threshold = -std::expm1(-kSurfaceDepth);
   }
-  const size_t plane = static_cast<size_t>(grid.nx) * static_cast<size_t>(grid.ny);
-  io::Mesh mesh = marching_cubes(
-      grid, [&](int k, float* to) { std::copy_n(values.data() + static_cast<size_t>(k) * plane, plane, to); },
-      cubes);
-  if (!options.keep_hollows) remove_hollows(mesh);
-  remove_small_parts(mesh, options.small_part);
-  return mesh;
+  return level_set(values, grid, options, cubes);
 }
 
 /// Whether the mesh is the box, more or less.
@@ -80,10 +85,16 @@ void colour(io::Mesh& mesh, const ColourOf& colour_of) {
               &mesh.colours[i]);
 }
 
-}  // namespace
+/// The part of the box that a mesh is in, with a margin.
+Box3f around(const io::Mesh& mesh, const SampleGrid& grid, const Box3f& box) {
+  Box3f out = mesh.bounds();
+  const Vec3f margin = kMargin * out.size() + 2 * grid.spacing;
+  out.min = (out.min - margin).cwiseMax(box.min);
+  out.max = (out.max + margin).cwiseMin(box.max);
+  return out;
+}
 
-FieldSurface cut_field(const FieldSampler& sampler, const SurfaceOptions& options) {
-  T3D_CHECK(options.resolution >= 2 * kLeastSamples, "resolution ", options.resolution);
+FieldSurface cut_density(const FieldSampler& sampler, const SurfaceOptions& options) {
   FieldSurface out;
   SampleGrid coarse = cubical_grid(options.box, options.resolution / 2);
   std::vector<float> seen = sample_field(sampler, coarse, options.n_blurs);
@@ -96,15 +107,42 @@ FieldSurface cut_field(const FieldSampler& sampler, const SurfaceOptions& option
   if (first.faces.empty() && options.threshold > 0 && !is_empty) refuse_threshold(options.threshold);
   if (first.faces.empty() || fills(first, options.box)) refuse(!is_empty);
 
-  out.box = first.bounds();
-  const Vec3f margin = kMargin * out.box.size() + 2 * coarse.spacing;
-  out.box.min = (out.box.min - margin).cwiseMax(options.box.min);
-  out.box.max = (out.box.max + margin).cwiseMin(options.box.max);
+  out.box = around(first, coarse, options.box);
   const SampleGrid fine = cubical_grid(out.box, options.resolution);
   out.mesh = extract(sample_field(sampler, fine, options.n_blurs), fine, options.threshold, options);
   // What is thinner than the finer grid's cells may have been there only by the coarser one's blur.
   if (out.mesh.faces.empty() && options.threshold > 0) refuse_threshold(options.threshold);
   if (out.mesh.faces.empty()) out.mesh = std::move(first);
+  return out;
+}
+
+FieldSurface cut_depth(const FieldSampler& sampler, const SurfaceOptions& options) {
+  FieldSurface out;
+  const SampleGrid coarse = cubical_grid(options.box, options.resolution / 2);
+  MarchingCubesOptions cubes;
+  cubes.threshold = -0.5f * coarse.spacing.norm();  // what stands between the samples is this near to one
+  const io::Mesh first = level_set(sample_values(sampler.depth, coarse), coarse, options, cubes);
+  if (!first.faces.empty()) {
+    out.box = around(first, coarse, options.box);
+    const SampleGrid fine = cubical_grid(out.box, options.resolution);
+    out.mesh = level_set(sample_values(sampler.depth, fine), fine, options, {});
+  }
+  if (out.mesh.faces.empty())
+    throw UserError(
+        "the signed distance is nowhere below its surface's level, so there is no surface to write. Start "
+        "from a shape (system.geometry.sdf_bias or shape_init), or lower system.loss.lambda_sparsity.");
+  if (fills(out.mesh, options.box))
+    throw UserError(
+        "the signed distance is below its surface's level almost everywhere: the mesh would be the box. "
+        "Train longer, raise system.loss.lambda_sparsity, or start from a shape (system.geometry.sdf_bias).");
+  return out;
+}
+
+}  // namespace
+
+FieldSurface cut_field(const FieldSampler& sampler, const SurfaceOptions& options) {
+  T3D_CHECK(options.resolution >= 2 * kLeastSamples, "resolution ", options.resolution);
+  FieldSurface out = sampler.depth ? cut_depth(sampler, options) : cut_density(sampler, options);
 
   smooth(out.mesh, options.n_smoothings);
   if (options.n_faces > 0 && out.mesh.faces.size() > options.n_faces) {

@@ -11,11 +11,17 @@ namespace t3d::export_ {
 /// Fills in sRGB colours in [0,1] of points on a surface, given its unit normals there.
 using ColourOf = std::function<void(size_t n, const Vec3f* points, const Vec3f* normals, Vec3f* colours)>;
 
-/// A radiance field as an exporter sees it. Both functions are called with up to about 100,000 points.
+/// A number for each point.
+using ValueOf = std::function<void(size_t n, const Vec3f* points, float* values)>;
+
+/// A field as an exporter sees it. All functions are called with up to about 100,000 points.
 struct FieldSampler {
   /// Densities, 1 per unit of length. Not finite counts as empty.
-  std::function<void(size_t n, const Vec3f* points, float* densities)> density;
+  ValueOf density;
   ColourOf colour;  ///< empty: no colours
+  /// Where the field knows its surface: the depth below it, negative outside, near it about the distance.
+  /// Asked instead of the density. Not finite counts as outside.
+  ValueOf depth = {};
 };
 
 struct SurfaceOptions {
@@ -37,7 +43,8 @@ struct FieldSurface {
 };
 
 /// Cuts a field: samples the box at half the resolution, finds the part of the box that has
-/// a surface, samples that part, extracts, cleans, smooths and decimates.
+/// a surface, samples that part, extracts, cleans, smooths and decimates. Where the sampler has depths, the
+/// surface is their zero, nothing is blurred, and `threshold` is not used.
 ///
 /// The mesh is never empty and never the box itself: when the field has no surface, or fills its box, a
 /// UserError says so and what to change.

@@ -32,7 +32,7 @@ void blur(std::vector<float>& values, const SampleGrid& grid) {
 
 }  // namespace
 
-std::vector<float> sample_field(const FieldSampler& sampler, const SampleGrid& grid, int n_blurs) {
+std::vector<float> sample_values(const ValueOf& value_of, const SampleGrid& grid) {
   const auto nx = static_cast<size_t>(grid.nx), ny = static_cast<size_t>(grid.ny);
   const size_t n = nx * ny * static_cast<size_t>(grid.nz);
   std::vector<float> values(n);
@@ -45,8 +45,13 @@ std::vector<float> sample_field(const FieldSampler& sampler, const SampleGrid& g
                                       static_cast<float>(place / (nx * ny)))
                                     .cwiseProduct(grid.spacing);
     }
-    sampler.density(points.size(), points.data(), values.data() + first);
+    value_of(points.size(), points.data(), values.data() + first);
   }
+  return values;
+}
+
+std::vector<float> sample_field(const FieldSampler& sampler, const SampleGrid& grid, int n_blurs) {
+  std::vector<float> values = sample_values(sampler.density, grid);
   const float cell = grid.spacing.maxCoeff();
   for (float& v : values) v = v > 0 ? std::min(-std::expm1(-v * cell), kMostOpaque) : 0;
   for (int pass = 0; pass < n_blurs; ++pass) blur(values, grid);

@@ -7,6 +7,9 @@
 
 namespace t3d::export_ {
 
+/// Values on a grid, x fastest.
+std::vector<float> sample_values(const ValueOf& value_of, const SampleGrid& grid);
+
 /// A field on a grid, x fastest, as the densities whose opacity over one cell is the field's after `n_blurs`
 /// passes of (1 2 1)/4 along each axis.
 std::vector<float> sample_field(const FieldSampler& sampler, const SampleGrid& grid, int n_blurs);
