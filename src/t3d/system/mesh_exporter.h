@@ -40,7 +40,8 @@ MeshExporterConfig exporter_config(const System& system);
 
 /// FOLDER/NAME.obj as the configuration wants it, with NAME.mtl and texture_kd beside it, and always
 /// NAME.glb. Where geometry.isosurface_threshold names a density, the surface is cut there, unless nothing is
-/// left: then, and for "auto" or no entry, at one that is found. Returns the paths. Throws as export_scene
+/// left: then, and for "auto" or no entry, at one that is found; a signed distance is cut at the level that
+/// the key names, 0 else. Returns the paths. Throws as export_scene
 /// does.
 std::vector<std::string> export_mesh(const System& system, const std::string& folder);
 

@@ -30,6 +30,12 @@ at::Tensor z_variance_loss(const at::Tensor& z_variance, const at::Tensor& opaci
   return (z_variance * counts).sum() / counts.sum().clamp_min(1);
 }
 
+at::Tensor eikonal_loss(const render::RenderOutput& out) {
+  const auto off = (out.geometry.sdf_grad.norm(2, at::IntArrayRef{-1}, true) - 1).square();  // [N,1]
+  const auto counts = out.t_intervals > 0;
+  return at::where(counts, off, at::zeros_like(off)).sum() / counts.sum().clamp_min(1);
+}
+
 at::Tensor emptiness_loss(const at::Tensor& weights, double scale) {
   return at::log1p(scale * weights).mean();
 }

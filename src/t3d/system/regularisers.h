@@ -22,6 +22,11 @@ at::Tensor opaque_loss(const at::Tensor& opacity);
 /// where no pixel is.
 at::Tensor z_variance_loss(const at::Tensor& z_variance, const at::Tensor& opacity);
 
+/// Mean of (|slope| - 1)^2 over samples of a signed distance: the slope of a distance has length 1. Gropp et
+/// al. 2020, Implicit Geometric Regularization, arXiv:2002.10099, eq. 2. The sample without length that
+/// stands in where rays have none does not count.
+at::Tensor eikonal_loss(const render::RenderOutput& out);
+
 /// mean log(1 + scale w) over samples. Wang et al. 2022, Score Jacobian Chaining, section 4.3.
 at::Tensor emptiness_loss(const at::Tensor& weights, double scale);
 

@@ -110,6 +110,12 @@ void Run::start_from_weights(const std::string& path) {
   system_->update_step(0, checkpoint.step, /*is_training=*/false);
 }
 
+void Run::start_afresh() {
+  const auto& weights = system_->config().weights;
+  if (weights) start_from_weights(*weights);
+  system_->geometry().initialize_shape(weights.has_value());
+}
+
 void Run::save(bool stays) {
   train::Checkpoint checkpoint;
   checkpoint.step = step_;
@@ -135,12 +141,13 @@ void Run::save(bool stays) {
 }
 
 void Run::prepare_fit() {
+  set_progress_enabled(trainer_.enable_progress_bar);
   system_->open_guidance();
   optimizer_ = make_optimizer(system_->config().optimizer, system_->parameters(), system_->part_names());
   if (experiment_.resume)
     restore(*experiment_.resume, /*with_optimizer=*/true);
-  else if (system_->config().weights)
-    start_from_weights(*system_->config().weights);
+  else
+    start_afresh();
   metrics_ = std::make_unique<train::Metrics>(
       experiment_.trial_dir, experiment_.resume ? std::optional<int64_t>(step_) : std::nullopt);
 }
@@ -153,6 +160,10 @@ StepLosses Run::step_with_retries(const data::CameraBatch& batch) {
       return system_->training_step(batch, 0, step_, scale, trainer_.max_rays);
     } catch (const c10::Error& e) {
       if (std::string(e.what()).find("out of memory") == std::string::npos) throw;
+      if (!system_->can_render_strips())
+        throw SystemError(cat("step ", step_, ": the device's memory does not suffice for a picture and its ",
+                              "patch. Lower system.renderer.patch_size, or raise global_downsample; ",
+                              "resume=RUN goes on."));
       const int64_t now = trainer_.max_rays > 0 ? std::min(trainer_.max_rays, n_rays) : n_rays;
       if (now / 2 < batch.width || trainer_.accumulate_grad_batches > 1)
         throw SystemError(cat("step ", step_, ": the device's memory does not suffice for ", n_rays,
@@ -238,7 +249,6 @@ FitReport Run::fit(const FitHooks& hooks) {
     write_validation(trainer_.num_sanity_val_steps < 0 ? views_->n_val_views()
                                                        : trainer_.num_sanity_val_steps);
   FitReport report;
-  set_progress_enabled(trainer_.enable_progress_bar);
   Progress progress("train", trainer_.max_steps);
   const auto device = system_->context().device;
   if (device.is_cuda()) progress.show_device_memory([device] { return ops::device_bytes(device); });

@@ -1,6 +1,7 @@
 #include "t3d/system/run.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -229,6 +230,131 @@ TEST_F(RunTest, StripsHaveTheGradientOfTheWholePicture) {
   }
 }
 
+/// A recipe's words for a signed distance.
+std::vector<std::string> signed_distance(std::vector<std::string> more) {
+  for (const char* each : {"system.geometry_type=implicit-sdf", "system.geometry.sdf_bias=sphere",
+                           "system.geometry.sdf_bias_params=0.5", "system.renderer_type=neus-volume-renderer",
+                           "system.renderer.learned_variance_init=0.4", "system.loss.lambda_eikonal=1.0",
+                           "system.optimizer.params.renderer.lr=0.001"})
+    more.push_back(each);
+  return more;
+}
+
+TEST_F(RunTest, ASignedDistanceHasTheSameGradientInStrips) {
+  const auto e = experiment(
+      signed_distance({"system.renderer.randomized=false", "system.loss.lambda_orient=1.0",
+                       "system.renderer.num_samples_per_ray=96", "system.material.ambient_only_steps=1000"}));
+  const auto whole = gradients_of(e, 0), strips = gradients_of(e, 48);
+  ASSERT_EQ(strips.size(), whole.size());
+  EXPECT_EQ(whole.count("renderer.variance._inv_std"), 1u);
+  for (const auto& [name, g] : whole)
+    EXPECT_LT((g - strips.at(name)).norm().item<double>(), 1e-4 * g.norm().item<double>() + 1e-9) << name;
+}
+
+TEST_F(RunTest, StripsShareTheLightThatIsDrawn) {
+  // Seeds of several kinds of shading; a strip with one of its own would show in the loss.
+  for (int seed = 0; seed < 6; ++seed) {
+    auto e = experiment(
+        {"system.renderer.randomized=false", "system.material.ambient_only_steps=0", cat("seed=", seed)});
+    auto views = data::camera_data().make(e.data_type, e.data, "data", {0, c10::kCPU});
+    const auto shades = [&](int64_t max_rays) {
+      SystemContext build = context();
+      build.seed = static_cast<uint64_t>(seed);
+      auto system = systems().make(e.system_type, e.system, "system", build);
+      system->open_guidance();
+      system->update_step(0, 0, true);
+      return system->training_step(views->train_batch(0), 0, 20, 1, max_rays).total.item<float>();
+    };
+    const float one = shades(48), other = shades(80);
+    EXPECT_NEAR(one, other, 1e-5 * std::abs(one)) << seed;
+  }
+}
+
+/// Every edge has two faces, turned the same way.
+void expect_closed(const io::Mesh& mesh) {
+  std::map<std::pair<uint32_t, uint32_t>, int> edges;
+  for (const auto& f : mesh.faces)
+    for (size_t i = 0; i < 3; ++i) ++edges[{f[i], f[(i + 1) % 3]}];
+  for (const auto& [edge, count] : edges) {
+    ASSERT_EQ(count, 1);
+    ASSERT_EQ(edges.count({edge.second, edge.first}), 1u);
+  }
+}
+
+TEST_F(RunTest, ASignedDistanceLearnsAndStaysAClosedSphere) {
+  OneRun run(experiment(signed_distance({"trainer.max_steps=40", "system.loss.lambda_sparsity=0.0",
+                                         "system.loss.lambda_opaque=0.0", "system.loss.lambda_eikonal=10.0",
+                                         "system.loss.lambda_orient=0.0", "system.exporter.resolution=24",
+                                         "system.exporter.texture_size=128"})),
+             context());
+  const auto report = run.fit();
+  EXPECT_GT(report.last.at("train/inv_std"), 1);
+  EXPECT_LT(report.last.at("train/loss_eikonal"), 0.05);
+  const io::Mesh mesh = scene_mesh(run.system(), {48, 0.02});
+  expect_closed(mesh);
+  double mean = 0;
+  for (const Vec3f& v : mesh.positions) mean += v.norm() / static_cast<double>(mesh.positions.size());
+  EXPECT_NEAR(mean, 0.5, 0.15);
+  for (const std::string& path : export_mesh(run.system(), folder_ + "/export"))
+    EXPECT_TRUE(fs::exists(path)) << path;
+  run.validate();
+  EXPECT_EQ(io::read_image(folder_ + "/a/save/it40-0.png").width, 48);  // rgb, normal, opacity
+  // What the checkpoint holds is what goes on.
+  OneRun again(experiment(signed_distance({"resume=" + folder_ + "/a", "trainer.max_steps=40"}), "b"),
+               context());
+  again.restore_for_evaluation();
+  EXPECT_EQ(again.system().parameters().at("renderer.variance._inv_std").item<float>(),
+            run.system().parameters().at("renderer.variance._inv_std").item<float>());
+}
+
+TEST_F(RunTest, AShapeIsLearnedWhenTrainingStartsAfreshOnly) {
+  const auto size_of = [](OneRun& run) {
+    const c10::AutoGradMode off(false);
+    return -run.system().geometry().signed_distance(at::zeros({1, 3})).item<float>();
+  };
+  const std::vector<std::string> shape = signed_distance(
+      {"system.geometry.shape_init=sphere", "system.geometry.shape_init_params=0.3", "trainer.max_steps=1"});
+  OneRun first(experiment(shape, "a"), context());
+  EXPECT_NEAR(size_of(first), 0.5, 0.02);
+  first.fit();
+  EXPECT_NEAR(size_of(first), 0.3, 0.1);
+  auto more = shape;
+  more.push_back("resume=" + folder_ + "/a");
+  more.push_back("trainer.max_steps=2");
+  more.push_back("system.geometry.shape_init_params=0.7");
+  OneRun resumed(experiment(more, "b"), context());
+  resumed.fit();
+  EXPECT_NEAR(size_of(resumed), 0.3, 0.1);
+}
+
+TEST_F(RunTest, ShapesWithoutAnInsideSaySo) {
+  for (const auto& [bias, message] :
+       {std::pair{"1.0", "nowhere below"}, std::pair{"-1.0", "almost everywhere"}}) {
+    OneRun run(experiment({"system.geometry_type=implicit-sdf", cat("system.geometry.sdf_bias=", bias),
+                           "system.renderer_type=neus-volume-renderer"}),
+               context());
+    try {
+      scene_mesh(run.system(), {32, 0.02});
+      FAIL() << "nothing was thrown";
+    } catch (const UserError& e) {
+      EXPECT_THAT(e.what(), HasSubstr(message));
+    }
+  }
+}
+
+TEST_F(RunTest, APatchRendererTrainsAndIgnoresStrips) {
+  const std::string recipe = with("nerf-volume-renderer\n  renderer: {num_samples_per_ray: 24}",
+                                  "patch-renderer\n  renderer: {patch_size: 8, base_renderer_type: "
+                                  "nerf-volume-renderer, base_renderer: {num_samples_per_ray: 24}}");
+  OneRun run(experiment({"trainer.max_rays=100"}, "a", recipe), context());
+  EXPECT_EQ(run.fit().steps, 20);
+  run.validate();
+}
+
+TEST_F(RunTest, TextMeshWantsASignedDistance) {
+  EXPECT_THROW(OneRun(experiment({"system_type=textmesh-system"}), context()), UserError);
+}
+
 TEST_F(RunTest, MissingLossWeightsAreNamed) {
   try {
     OneRun(experiment({}, "a", with("lambda_sds", "lambda_sdz")), context()).fit();
@@ -287,6 +413,11 @@ TEST_F(RunTest, EverySystemTakesAStep) {
                                "system.background.color_activation=none", "system.loss.lambda_orient=0.0",
                                "system.loss.lambda_emptiness=1.0"})
         overrides.push_back(more);
+    if (type == "textmesh-system")
+      for (const char* more : {"system.geometry_type=implicit-sdf", "system.geometry.sdf_bias=sphere",
+                               "system.geometry.sdf_bias_params=0.5", "system.loss.lambda_eikonal=1.0",
+                               "system.renderer_type=neus-volume-renderer"})
+        overrides.push_back(more);
     SystemContext build = context();
     if (is_latent) build.make_guidance = [] { return std::make_unique<FourChannels>(); };
     OneRun run(
@@ -327,6 +458,10 @@ TEST(Regularisers, HaveTheirValuesOnSimplePictures) {
   EXPECT_NEAR(opaque_loss(at::full({1, 2, 2, 1}, 0.5f)).item<float>(), std::log(2.0), 1e-6);
   EXPECT_NEAR(z_variance_loss(at::tensor({5.f, 2.f}).reshape({1, 1, 2, 1}), o).item<float>(), 2, 1e-6);
   EXPECT_EQ(z_variance_loss(o, at::zeros_like(o)).item<float>(), 0);
+  render::RenderOutput out;
+  out.geometry.sdf_grad = at::tensor({0.f, 0.f, 1.f, 0.f, 3.f, 4.f, 90.f, 0.f, 0.f}).reshape({3, 3});
+  out.t_intervals = at::tensor({0.1f, 0.1f, 0.f}).reshape({3, 1});
+  EXPECT_NEAR(eikonal_loss(out).item<float>(), 8, 1e-5);
   EXPECT_NEAR(emptiness_loss(at::full({3, 1}, 1.f), 10).item<float>(), std::log(11.0), 1e-5);
 }
 

@@ -18,12 +18,20 @@ at::Tensor as_tensor(size_t n, const Vec3f* points, c10::Device device) {
 
 export_::FieldSampler field_sampler(const System& system) {
   export_::FieldSampler sampler;
-  sampler.density = [&system](size_t n, const Vec3f* points, float* densities) {
-    const c10::NoGradGuard no_grad;
-    const auto density = system.geometry().density(as_tensor(n, points, system.context().device));
-    const auto here = density.to(at::kCPU, at::kFloat).contiguous();
-    std::copy_n(here.data_ptr<float>(), n, densities);
+  const auto ask = [&system](const auto& question) {
+    return [&system, question](size_t n, const Vec3f* points, float* values) {
+      const c10::NoGradGuard no_grad;
+      const at::Tensor out = question(as_tensor(n, points, system.context().device));  // [n,1]
+      const auto here = out.to(at::kCPU, at::kFloat).contiguous();
+      std::copy_n(here.data_ptr<float>(), n, values);
+    };
   };
+  if (system.geometry().is_signed_distance())
+    sampler.depth = ask([&system](const at::Tensor& x) {
+      return system.geometry().surface_level() - system.geometry().signed_distance(x);
+    });
+  else
+    sampler.density = ask([&system](const at::Tensor& x) { return system.geometry().density(x); });
   sampler.colour = [&system](size_t n, const Vec3f* points, const Vec3f*, Vec3f* colours) {
     const c10::NoGradGuard no_grad;
     const auto features = system.geometry().features(as_tensor(n, points, system.context().device));
@@ -41,6 +49,7 @@ export_::ExportOptions export_options(const System& system, const SceneMeshOptio
   out.surface.small_part = options.small_part;
   out.surface.n_faces = options.n_faces;
   out.surface.threshold = options.threshold;
+  if (system.geometry().is_signed_distance()) out.surface.n_smoothings = 0;  // there is no grain
   out.texture.size = options.texture_size;
   return out;
 }

@@ -89,6 +89,7 @@ StepLosses System::losses_of(const render::RenderOutput& out, const data::Camera
   Rng rng = stream_of(context_.seed, kGuidanceStream, step);
   StepLosses losses;
   add_losses(losses, out, batch, rng);
+  if (out.inv_std.defined()) losses.metrics["inv_std"] = out.inv_std.detach();
   for (const auto& [name, schedule] : loss_) losses.lambdas.emplace(name, schedule.at(epoch_, step));
   if (!losses.total.defined() || !losses.total.requires_grad())
     throw UserError("system.loss: every weight is 0, so that nothing is learned. Raise one.");
@@ -98,7 +99,7 @@ StepLosses System::losses_of(const render::RenderOutput& out, const data::Camera
 StepLosses System::training_step(const data::CameraBatch& batch, int64_t epoch, int64_t step, double scale,
                                  int64_t max_rays) {
   epoch_ = epoch, step_ = step;
-  if (max_rays > 0 && batch.n() * batch.height * batch.width > max_rays)
+  if (max_rays > 0 && can_render_strips() && batch.n() * batch.height * batch.width > max_rays)
     return step_in_strips(batch, step, scale, max_rays);
   Rng rng = stream_of(context_.seed, kRenderStream, step);
   render::RenderRays rays;
@@ -224,6 +225,10 @@ void System::add_opaque(StepLosses& losses, const render::RenderOutput& out) con
 void System::add_z_variance(StepLosses& losses, const render::RenderOutput& out) const {
   if (out.z_variance.defined())
     add_term(losses, "z_variance", z_variance_loss(out.z_variance, out.opacity), 0);
+}
+
+void System::add_eikonal(StepLosses& losses, const render::RenderOutput& out) const {
+  if (out.geometry.sdf_grad.defined()) add_term(losses, "eikonal", eikonal_loss(out), 0);
 }
 
 }  // namespace t3d::system

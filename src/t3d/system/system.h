@@ -110,6 +110,8 @@ class System {
   /// et al. 2022, ARF, arXiv:2206.06360, section 4.2.
   StepLosses training_step(const data::CameraBatch& batch, int64_t epoch, int64_t step, double scale = 1,
                            int64_t max_rays = 0);
+  /// Whether max_rays means anything: not where the renderer has a scheme of its own.
+  bool can_render_strips() const { return renderer_->can_render_strips(); }
   /// Renders an evaluation view, without a graph.
   render::RenderOutput render_view(const data::CameraBatch& batch);
   /// The view's pictures: rgb, normal where there are normals, opacity.
@@ -149,6 +151,7 @@ class System {
   void add_sparsity(StepLosses& losses, const render::RenderOutput& out) const;
   void add_opaque(StepLosses& losses, const render::RenderOutput& out) const;
   void add_z_variance(StepLosses& losses, const render::RenderOutput& out) const;
+  void add_eikonal(StepLosses& losses, const render::RenderOutput& out) const;
 
   guidance::Guidance& open() const;
 

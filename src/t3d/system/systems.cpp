@@ -14,7 +14,7 @@ namespace {
 using data::CameraBatch;
 using render::RenderOutput;
 
-/// Guidance on the picture and the four terms that look at the rendering.
+/// Guidance on the picture and the five terms that look at the rendering.
 class DreamFusionSystem : public System {
  public:
   struct Config : SystemConfig {
@@ -33,6 +33,18 @@ class DreamFusionSystem : public System {
     add_sparsity(losses, out);
     add_opaque(losses, out);
     add_z_variance(losses, out);
+    add_eikonal(losses, out);
+  }
+};
+
+/// Tsalicoglou et al. 2023, TextMesh, arXiv:2304.12439: the same on a signed distance.
+class TextMeshSystem : public DreamFusionSystem {
+ public:
+  using Config = DreamFusionSystem::Config;
+  TextMeshSystem(const Config& config, const SystemContext& context) : DreamFusionSystem(config, context) {
+    if (!geometry().is_signed_distance())
+      throw UserError(cat("textmesh-system learns a signed distance, but geometry_type is ",
+                          config.geometry_type, ". Use implicit-sdf with neus-volume-renderer."));
   }
 };
 
@@ -212,6 +224,7 @@ const SystemRegistry& systems() {
       "system", "what is optimized and compared (system_type)",
       {R::entry<DreamFusionSystem>("dreamfusion-system", "score distillation on pictures"),
        R::entry<MvDreamSystem>("mvdream-system", "the same with several views at once"),
+       R::entry<TextMeshSystem>("textmesh-system", "the same on a signed distance"),
        R::entry<ProlificDreamerSystem>("prolificdreamer-system", "variational score distillation, coarse"),
        R::entry<ScaleDreamerSystem>("scaledreamer-system", "asynchronous score distillation, one prompt"),
        R::entry<SjcSystem>("sjc-system", "Score Jacobian Chaining: latents on a grid"),
