@@ -102,5 +102,16 @@ TEST(Check, SaysWhatStandsInTheWay) {
   EXPECT_THAT(result.output, HasSubstr("not found"));
 }
 
+TEST(Check, LooksIntoThePatchRendererAndKnowsWhichGeometriesARendererShows) {
+  const std::string configs = std::string(T3D_SOURCE_DIR) + "/configs/";
+  const auto patch = run_t3d("check " + configs + "prolificdreamer-patch.yaml " +
+                             "system.renderer.base_renderer.num_sample_per_ray=1");
+  EXPECT_THAT(patch.output, HasSubstr("did you mean num_samples_per_ray"));
+  const auto density = run_t3d("check " + configs + "dreamfusion.yaml system.geometry_type=implicit-sdf");
+  EXPECT_THAT(density.output, HasSubstr("use neus-volume-renderer"));
+  const auto distance = run_t3d("check " + configs + "textmesh.yaml system.geometry_type=implicit-volume");
+  EXPECT_THAT(distance.output, HasSubstr("use geometry_type=implicit-sdf"));
+}
+
 }  // namespace
 }  // namespace t3d

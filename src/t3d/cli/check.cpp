@@ -25,7 +25,6 @@ bool is_planned(const std::string& type) {
                                                  "co3d-datamodule",
                                                  "multiprompt-camera-datamodule",
                                                  "multiprompt-multiview-camera-datamodule",
-                                                 "implicit-sdf",
                                                  "tetrahedra-sdf-grid",
                                                  "custom-mesh",
                                                  "Hyper-iNGP",
@@ -36,9 +35,7 @@ bool is_planned(const std::string& type) {
                                                  "hybrid-rgb-latent-material",
                                                  "sd-latent-adapter-material",
                                                  "multiprompt-neural-hashgrid-environment-map-background",
-                                                 "neus-volume-renderer",
                                                  "nvdiff-rasterizer",
-                                                 "patch-renderer",
                                                  "gan-volume-renderer",
                                                  "generative-space-volsdf-volume-renderer",
 
@@ -57,7 +54,6 @@ bool is_planned(const std::string& type) {
                                                  "efficient-dreamfusion-system",
                                                  "magic3d-system",
                                                  "fantasia3d-system",
-                                                 "textmesh-system",
                                                  "sdi-system",
                                                  "zero123-system",
                                                  "zero123-simple-system",
@@ -122,6 +118,21 @@ void check_type(const Node& root, const std::string& path, const std::string& fa
   }
 }
 
+/// Whether `path`_type is `type`.
+bool names(const Node& root, const std::string& path, const std::string& type) {
+  const Node* named = at_path(root, path + "_type");
+  return named != nullptr && named->is_string() && config::to_string(*named, path) == type;
+}
+
+/// Renderers that show densities, and those that show signed distances.
+void check_fit(const Node& root, const std::string& renderer, Report& report) {
+  const bool is_distance = names(root, "system.geometry", "implicit-sdf");
+  if (is_distance && names(root, renderer, "nerf-volume-renderer"))
+    report.line(renderer, "", "shows no signed distance: use neus-volume-renderer");
+  if (!is_distance && names(root, renderer, "neus-volume-renderer"))
+    report.line(renderer, "", "shows signed distances: use geometry_type=implicit-sdf");
+}
+
 void check_model(const Node& root, const std::string& path, Report& report) {
   const Node* named = at_path(root, path);
   if (named == nullptr || named->is_null()) return;
@@ -149,8 +160,13 @@ int check(const std::string& file, const std::vector<std::string>& overrides) {
   }
   check_type(root, "data", "data", report);
   check_type(root, "system", "system", report);
-  for (const char* part : {"geometry", "material", "background", "renderer", "guidance"})
+  for (const char* part : {"geometry", "material", "background", "renderer"})
     check_type(root, std::string("system.") + part, part, report);
+  std::string renderer = "system.renderer";
+  if (names(root, renderer, "patch-renderer"))
+    check_type(root, renderer += ".base_renderer", "renderer", report);
+  check_fit(root, renderer, report);
+  check_type(root, "system.guidance", "guidance", report);
   check_type(root, "system.prompt_processor", "prompt-processor", report);
 
   const Node* prompt = at_path(root, "system.prompt_processor.prompt");
