@@ -93,6 +93,8 @@ std::string unknown_key(const Node* block, const TypeInfo& type, const std::stri
   if (block == nullptr || !block->is_map()) return "";
   std::vector<std::string> known;
   for (const auto& field : type.fields) known.push_back(field.name);
+  for (const char* part : {"geometry", "material", "background", "renderer"})
+    if (path == cat("system.", part)) known.push_back("weights");  // the system reads it
   for (const auto& [key, value] : block->map())
     if (std::find(known.begin(), known.end(), key) == known.end())
       return cat("unknown option ", path, ".", key, did_you_mean(key, known));

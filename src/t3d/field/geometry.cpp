@@ -4,6 +4,8 @@
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
+
 #include "t3d/field/implicit_sdf.h"
 #include "t3d/field/implicit_volume.h"
 #include "t3d/field/volume_grid.h"
@@ -73,10 +75,44 @@ at::Tensor density_normals(NormalType type, const at::Tensor& points, const at::
   return unit_rows(-field_slope(type, points, density_at_points, density, eps, radius));
 }
 
-void refuse_weights(const std::optional<std::string>& weights) {
-  if (weights)
-    throw UserError(cat("geometry.weights is ", *weights,
-                        ", but starting from a checkpoint's part is not built yet. Leave the key out."));
+void Geometry::start_as(const Geometry&, bool) {
+  throw UserError(
+      "system.geometry_convert_from: this geometry cannot start from another one. Name a run with the same "
+      "geometry_type, implicit-volume or implicit-sdf.");
+}
+
+void copy_parts(const Geometry& from, const Geometry& to, const std::vector<std::string>& parts) {
+  const c10::NoGradGuard no_grad;
+  const NamedTensors theirs = from.parameters(), ours = to.parameters();
+  for (const auto& [name, tensor] : ours) {
+    const auto begins = [name = name](const std::string& part) { return name.rfind(part, 0) == 0; };
+    if (std::none_of(parts.begin(), parts.end(), begins)) continue;
+    const auto found = theirs.find(name);
+    if (found == theirs.end() || found->second.sizes() != tensor.sizes())
+      throw UserError(cat("system.geometry_convert_from: geometry.", name, " is ", tensor.sizes(),
+                          " here and ", found == theirs.end() ? "missing" : cat(found->second.sizes()),
+                          " in the earlier run. Give both geometries the same encoding and networks."));
+    at::Tensor(tensor).copy_(found->second);
+  }
+}
+
+void start_as_same_kind(const Geometry& from, const Geometry& to, const std::vector<std::string>& shape,
+                        const std::vector<std::string>& features, bool with_features) {
+  if (from.radius() != to.radius())
+    throw UserError(cat("system.geometry_convert_from: the earlier geometry's radius is ", from.radius(),
+                        " and this one's ", to.radius(), ". Set system.geometry.radius=", from.radius(),
+                        "."));
+  copy_parts(from, to, shape);
+  if (!with_features) return;
+  const NamedTensors theirs = from.parameters(), ours = to.parameters();
+  for (const std::string& part : features) {
+    const auto fits = [&](const auto& entry) {
+      const auto found = theirs.find(entry.first);
+      return entry.first.rfind(part, 0) != 0 ||
+             (found != theirs.end() && found->second.sizes() == entry.second.sizes());
+    };
+    if (std::all_of(ours.begin(), ours.end(), fits)) copy_parts(from, to, {part});
+  }
 }
 
 const GeometryRegistry& geometries() {

@@ -3,6 +3,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "t3d/core/registry.h"
 #include "t3d/field/component.h"
@@ -41,7 +43,19 @@ class Geometry : public Component {
   /// wants to begin with, if it names one (shape_init). `has_weights`: the parameters come from a checkpoint,
   /// so that only force_shape_init counts.
   virtual void initialize_shape(bool has_weights);
+  /// Takes the shape over from the geometry of an earlier run, and with `with_features` its features and
+  /// normals where they have the same channels. Throws UserError where the two kinds do not go together.
+  virtual void start_as(const Geometry& previous, bool with_features);
 };
+
+/// Copies the tensors of `from` whose names begin with one of `parts` to those of `to`. Throws UserError
+/// that names the first that is missing or of another shape.
+void copy_parts(const Geometry& from, const Geometry& to, const std::vector<std::string>& parts);
+
+/// start_as of geometries of one kind: UserError where the boxes differ, then the parts of the shape, and
+/// with_features those of `features` that both have in one shape.
+void start_as_same_kind(const Geometry& from, const Geometry& to, const std::vector<std::string>& shape,
+                        const std::vector<std::string>& features, bool with_features);
 
 /// The table of geometries by `system.geometry_type`.
 using GeometryRegistry = Registry<Geometry, const BuildContext&>;
@@ -65,8 +79,5 @@ at::Tensor unit_rows(const at::Tensor& rows);
 
 /// The corners [2,3] of [-radius, radius]^3.
 at::Tensor cube(float radius, c10::Device device);
-
-/// Throws UserError where a part's `weights` key is set: starting from a checkpoint's part is not built yet.
-void refuse_weights(const std::optional<std::string>& weights);
 
 }  // namespace t3d::field

@@ -108,8 +108,27 @@ TEST(VolumeGrid, LearnsTheScaleOnlyBesideANumber) {
       1u);
 }
 
-TEST(Geometries, SayThatWeightsAreNotBuiltYet) {
-  EXPECT_THROW(make("volume-grid", "weights: a.ckpt:geometry\n"), UserError);
+TEST(Geometries, StartAsAnEarlierOneOfTheirKind) {
+  const auto x = points(30);
+  const std::string wide = cat(kSmall, "n_feature_dims: 5\n");
+  auto other = geometries().make("implicit-volume", config::read_yaml(kSmall, "t"), "g", {99, c10::kCPU});
+  const auto shape = make("implicit-volume", kSmall), whole = make("implicit-volume", kSmall),
+             narrow = make("implicit-volume", wide);
+  shape->start_as(*other, false);
+  EXPECT_TRUE(shape->density(x).equal(other->density(x)));
+  EXPECT_FALSE(shape->features(x).equal(other->features(x)));
+  whole->start_as(*other, true);
+  EXPECT_TRUE(whole->features(x).equal(other->features(x)));
+  narrow->start_as(*other, true);  // other channels: features of its own
+  EXPECT_TRUE(narrow->density(x).equal(other->density(x)));
+  EXPECT_TRUE(shape->density(x).requires_grad());
+
+  EXPECT_THROW(make("implicit-volume", cat(kSmall, "radius: 2.0\n"))->start_as(*other, true), UserError);
+  EXPECT_THROW(make("implicit-sdf", kSmall)->start_as(*other, true), UserError);
+  EXPECT_THROW(
+      make("implicit-volume", "pos_encoding_config: {otype: HashGrid, n_levels: 3, log2_hashmap_size: 12}\n")
+          ->start_as(*other, true),
+      UserError);
 }
 
 TEST(Geometries, SuggestTheNearestName) {

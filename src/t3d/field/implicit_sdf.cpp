@@ -70,7 +70,6 @@ void descend(const std::vector<at::Tensor>& parameters, const std::function<at::
 
 ImplicitSdf::ImplicitSdf(const Config& config, const BuildContext& context)
     : config_(config), init_seed_(context.part("shape_init").seed), device_(context.device) {
-  refuse_weights(config.weights);
   if (config.sdf_bias.index() == 1)
     bias_ = analytic_shape(std::get<1>(config.sdf_bias), config.sdf_bias_params, "geometry.sdf_bias");
   if (config.shape_init && config.shape_init->rfind(kMesh, 0) != 0) shape_of(config);  // checks the keys
@@ -158,6 +157,13 @@ void ImplicitSdf::initialize_shape(bool has_weights) {
     const auto points = uniform_points(kInitPoints, config_.radius, rng);  // [N,3]
     return signed_distance(points.to(device_)) - target(points).to(device_);
   });
+}
+
+void ImplicitSdf::start_as(const Geometry& previous, bool with_features) {
+  if (dynamic_cast<const ImplicitSdf*>(&previous) == nullptr)
+    return Geometry::start_as(previous, with_features);
+  start_as_same_kind(previous, *this, {"encoding.", "sdf_network.", "deformation_network."},
+                     {"feature_network.", "normal_network."}, with_features);
 }
 
 void ImplicitSdf::collect(const std::string& prefix, NamedTensors& parameters, NamedTensors& buffers) const {

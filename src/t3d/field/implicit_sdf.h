@@ -59,6 +59,7 @@ class ImplicitSdf : public Geometry {
   at::Tensor signed_distance(const at::Tensor& points) const override;
   at::Tensor features(const at::Tensor& points) const override;
   void initialize_shape(bool has_weights) override;
+  void start_as(const Geometry& previous, bool with_features) override;
   void collect(const std::string& prefix, NamedTensors& parameters, NamedTensors& buffers) const override;
   void update_step(int64_t epoch, int64_t step) override;
 

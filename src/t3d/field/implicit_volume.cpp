@@ -6,7 +6,6 @@ namespace t3d::field {
 
 ImplicitVolume::ImplicitVolume(const Config& config, const BuildContext& context)
     : config_(config), bias_{config.density_bias, config.density_blob_scale, config.density_blob_std} {
-  refuse_weights(config.weights);
   bias_.check("geometry.density_bias");
   activation_ = activation_by_name(config.density_activation, "geometry.density_activation");
   encoding_ = make_encoding(config.n_input_dims, config.pos_encoding_config, "geometry.pos_encoding_config",
@@ -53,6 +52,13 @@ GeometryOutput ImplicitVolume::operator()(const at::Tensor& points, bool with_no
   }
   out.shading_normal = out.normal;
   return out;
+}
+
+void ImplicitVolume::start_as(const Geometry& previous, bool with_features) {
+  if (dynamic_cast<const ImplicitVolume*>(&previous) == nullptr)
+    return Geometry::start_as(previous, with_features);
+  start_as_same_kind(previous, *this, {"encoding.", "density_network."},
+                     {"feature_network.", "normal_network."}, with_features);
 }
 
 void ImplicitVolume::collect(const std::string& prefix, NamedTensors& parameters,

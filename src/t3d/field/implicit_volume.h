@@ -45,6 +45,7 @@ class ImplicitVolume : public Geometry {
   GeometryOutput operator()(const at::Tensor& points, bool with_normals) const override;
   at::Tensor density(const at::Tensor& points) const override;
   at::Tensor features(const at::Tensor& points) const override;
+  void start_as(const Geometry& previous, bool with_features) override;
   void collect(const std::string& prefix, NamedTensors& parameters, NamedTensors& buffers) const override;
   void update_step(int64_t epoch, int64_t step) override;
 

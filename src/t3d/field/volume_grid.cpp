@@ -12,7 +12,6 @@ constexpr int64_t kBilinear = 0, kZeroPadding = 0;  // torch's numbers for grid_
 
 VolumeGrid::VolumeGrid(const Config& config, const BuildContext& context)
     : config_(config), bias_{config.density_bias, config.density_blob_scale, config.density_blob_std} {
-  refuse_weights(config.weights);
   bias_.check("geometry.density_bias");
   activation_ = activation_by_name(config.density_activation, "geometry.density_activation");
   const auto options = at::TensorOptions().dtype(at::kFloat).device(context.device);

@@ -14,6 +14,8 @@
 #include "t3d/core/log.h"
 #include "t3d/core/progress.h"
 #include "t3d/ops/device_memory.h"
+#include "t3d/system/saved_weights.h"
+#include "t3d/system/start.h"
 #include "t3d/train/checkpoint.h"
 
 namespace t3d::system {
@@ -61,59 +63,32 @@ std::string Run::save_folder() const {
 }
 
 void Run::restore(const std::string& path, bool with_optimizer) {
-  const c10::NoGradGuard no_grad;
-  const auto found = train::find_checkpoint(path);
-  for (const auto& message : found.skipped) log::warning(message);
-  const auto checkpoint = train::load_checkpoint(found.path);
-  NamedTensors ours = system_->parameters();
-  for (const auto& [name, tensor] : system_->buffers()) ours.emplace(name, tensor);
-  for (auto& [name, tensor] : ours) {
-    const auto saved = checkpoint.tensors.find(name);
-    if (saved == checkpoint.tensors.end() || saved->second.sizes() != tensor.sizes())
-      throw UserError(cat(
-          found.path, ": ",
-          saved == checkpoint.tensors.end() ? cat("has no ", name) : cat(name, " is ", saved->second.sizes()),
-          ", expected ", tensor.sizes(),
-          ". Use the configuration that it was made with: configs/parsed.yaml of its run."));
-    tensor.copy_(saved->second);
+  const SavedWeights saved = read_saved_weights(path);
+  std::map<std::string, std::string> left_out;
+  copy_saved(saved, "", system_->parameters(), left_out);
+  // The masks and grids of another program are not needed: they follow from the step.
+  std::map<std::string, std::string> unimportant;
+  copy_saved(saved, "", system_->buffers(), saved.is_foreign ? unimportant : left_out);
+  if (!left_out.empty())
+    throw UserError(cat(saved.path, ": ", left_out.begin()->first, " ", left_out.begin()->second,
+                        ". Use the configuration that it was made with: configs/parsed.yaml of its run."));
+  step_ = n_updates_ = saved.step;
+  if (saved.is_foreign) {
+    if (with_optimizer)
+      log::warning(cat(saved.path,
+                       ": of a PyTorch checkpoint, weights and step are taken; the optimizer begins anew."));
+    n_updates_ = 0;
+    return;
   }
-  step_ = checkpoint.step;
-  n_updates_ = checkpoint.state.value("updates", step_);
-  n_skipped_ = checkpoint.state.value("skipped", int64_t{0});
-  rate_factor_ = checkpoint.state.value("rate_factor", 1.0);
+  n_updates_ = saved.state.value("updates", step_);
+  n_skipped_ = saved.state.value("skipped", int64_t{0});
+  rate_factor_ = saved.state.value("rate_factor", 1.0);
   if (!with_optimizer) return;
   std::map<std::string, at::Tensor> moments;
   const std::string prefix = kOptimizerPrefix;
-  for (const auto& [name, tensor] : checkpoint.tensors)
+  for (const auto& [name, tensor] : saved.tensors)
     if (name.rfind(prefix, 0) == 0) moments.emplace(name.substr(prefix.size()), tensor);
   optimizer_->restore(moments);
-}
-
-void Run::start_from_weights(const std::string& path) {
-  const c10::NoGradGuard no_grad;
-  const auto checkpoint = train::load_checkpoint(train::find_checkpoint(path).path);
-  const auto& ignored = system_->config().weights_ignore_modules;
-  NamedTensors ours = system_->parameters();
-  for (const auto& [name, tensor] : system_->buffers()) ours.emplace(name, tensor);
-  int64_t n_taken = 0;
-  for (auto& [name, tensor] : ours) {
-    const std::string part = name.substr(0, name.find('.'));
-    if (ignored && std::find(ignored->begin(), ignored->end(), part) != ignored->end()) continue;
-    const auto saved = checkpoint.tensors.find(name);
-    if (saved == checkpoint.tensors.end() || saved->second.sizes() != tensor.sizes()) continue;
-    tensor.copy_(saved->second);
-    ++n_taken;
-  }
-  if (n_taken == 0)
-    throw UserError(cat("system.weights: ", path, " has nothing that fits this system. Name another one."));
-  log::info(cat("started from ", n_taken, " tensors of ", path));
-  system_->update_step(0, checkpoint.step, /*is_training=*/false);
-}
-
-void Run::start_afresh() {
-  const auto& weights = system_->config().weights;
-  if (weights) start_from_weights(*weights);
-  system_->geometry().initialize_shape(weights.has_value());
 }
 
 void Run::save(bool stays) {
@@ -147,7 +122,7 @@ void Run::prepare_fit() {
   if (experiment_.resume)
     restore(*experiment_.resume, /*with_optimizer=*/true);
   else
-    start_afresh();
+    system_->geometry().initialize_shape(start_from_saved(*system_));
   metrics_ = std::make_unique<train::Metrics>(
       experiment_.trial_dir, experiment_.resume ? std::optional<int64_t>(step_) : std::nullopt);
 }
@@ -292,7 +267,7 @@ void Run::restore_for_evaluation() {
   if (system_->evaluates_with_guidance()) system_->open_guidance();
   if (experiment_.resume)
     restore(*experiment_.resume, /*with_optimizer=*/false);
-  else
+  else if (!start_from_saved(*system_))
     log::warning("resume is not set: these are the first parameters, which nothing has trained yet.");
 }
 

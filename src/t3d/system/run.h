@@ -57,8 +57,6 @@ class Run {
   void prepare_fit();
   void save(bool stays);
   void restore(const std::string& path, bool with_optimizer);
-  void start_afresh();
-  void start_from_weights(const std::string& path);
   /// One batch; again in smaller strips where the device's memory does not suffice.
   StepLosses step_with_retries(const data::CameraBatch& batch);
   /// One optimizer step. Returns whether it was taken; fills `row` where metrics are due.

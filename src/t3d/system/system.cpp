@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "t3d/field/encoding.h"
 #include "t3d/io/image_grid.h"
 #include "t3d/system/regularisers.h"
 #include "t3d/system/strips.h"
@@ -39,21 +40,31 @@ io::ImageF to_image(const at::Tensor& pixels) {
 
 System::System(const SystemConfig& config, const SystemContext& context)
     : config_(config), context_(context), loss_(read_losses(config.loss)) {
-  if (config.geometry_convert_from)
-    throw UserError(
-        "system.geometry_convert_from: starting from another stage's geometry is not built yet. Remove the "
-        "key to start afresh.");
   const field::BuildContext build{context.seed, context.device};
-  geometry_ = field::geometries().make(config.geometry_type, config.geometry, "system.geometry",
-                                       build.part("geometry"));
-  material_ = shading::materials().make(config.material_type, config.material, "system.material",
-                                        build.part("material"));
+  geometry_ = field::geometries().make(config.geometry_type, keys_of("geometry", config.geometry),
+                                       "system.geometry", build.part("geometry"));
+  material_ = shading::materials().make(config.material_type, keys_of("material", config.material),
+                                        "system.material", build.part("material"));
   background_ = shading::backgrounds().make(
-      config.background_type.empty() ? "solid-color-background" : config.background_type, config.background,
-      "system.background", build.part("background"));
-  renderer_ = render::renderers().make(config.renderer_type, config.renderer, "system.renderer",
-                                       render::Scene{geometry_.get(), material_.get(), background_.get()},
-                                       build.part("renderer"));
+      config.background_type.empty() ? "solid-color-background" : config.background_type,
+      keys_of("background", config.background), "system.background", build.part("background"));
+  renderer_ = render::renderers().make(
+      config.renderer_type, keys_of("renderer", config.renderer), "system.renderer",
+      render::Scene{geometry_.get(), material_.get(), background_.get()}, build.part("renderer"));
+}
+
+config::Node System::keys_of(const std::string& part, const config::Node& block) {
+  const config::Node* weights = block.find("weights");
+  if (weights != nullptr && !weights->is_null())
+    part_weights_[part] = config::to_string(*weights, cat("system.", part, ".weights"));
+  return field::without_keys(block, {"weights"});
+}
+
+field::Component* System::part(const std::string& name) const {
+  if (name == "geometry") return geometry_.get();
+  if (name == "material") return material_.get();
+  if (name == "background") return background_.get();
+  return name == "renderer" ? static_cast<field::Component*>(renderer_.get()) : nullptr;
 }
 
 void System::open_guidance() {

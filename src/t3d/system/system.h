@@ -129,6 +129,10 @@ class System {
   const SystemContext& context() const { return context_; }
   field::Geometry& geometry() const { return *geometry_; }
   shading::Material& material() const { return *material_; }
+  /// geometry, material, background or renderer; null for another name.
+  field::Component* part(const std::string& name) const;
+  /// The key `weights` of these parts' blocks, where it is set: "PATH:NAME" by part.
+  const std::map<std::string, std::string>& part_weights() const { return part_weights_; }
   const guidance::PromptProcessor* prompt() const { return prompt_.get(); }
 
   /// Value of a loss weight now; a missing one throws UserError, or gives `absent`.
@@ -162,7 +166,11 @@ class System {
   /// The losses of a rendering, with their graph. Throws UserError when nothing is to be learned from them.
   StepLosses losses_of(const render::RenderOutput& out, const data::CameraBatch& batch, int64_t step) const;
 
+  /// A part's block without `weights`, which is noted.
+  config::Node keys_of(const std::string& part, const config::Node& block);
+
   std::map<std::string, config::Schedule> loss_;
+  std::map<std::string, std::string> part_weights_;
   std::unique_ptr<field::Geometry> geometry_;
   std::unique_ptr<shading::Material> material_;
   std::unique_ptr<shading::Background> background_;
