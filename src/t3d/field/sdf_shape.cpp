@@ -39,6 +39,19 @@ ShapeFunction analytic_shape(const std::string& kind, const config::Node& params
                       ". Use sphere or ellipsoid."));
 }
 
+ShapeFunction distance_to(const io::Mesh& mesh) {
+  const auto distance = std::make_shared<MeshDistance>(mesh.positions, mesh.faces);
+  return [distance](const at::Tensor& points) {
+    const auto here = points.detach().to(at::kCPU, at::kFloat).contiguous();
+    const auto n = static_cast<size_t>(here.size(0));
+    std::vector<Vec3f> list(n);
+    std::copy_n(here.data_ptr<float>(), 3 * n, list.data()->data());
+    const auto out = at::empty({here.size(0), 1}, at::kFloat);
+    (*distance)(n, list.data(), out.data_ptr<float>());
+    return out.to(points.device());
+  };
+}
+
 ShapeFunction mesh_shape(const std::string& path, float scale, const std::string& up,
                          const std::string& front) {
   const Vec3f z = axis_named(up, "shape_init_mesh_up"), x = axis_named(front, "shape_init_mesh_front");
@@ -60,16 +73,7 @@ ShapeFunction mesh_shape(const std::string& path, float scale, const std::string
   Mat3f to_file;
   to_file << x, z.cross(x), z;  // columns: where +x, +y, +z are in the file
   for (Vec3f& v : mesh.positions) v = to_file.transpose() * v * (scale / largest);
-  const auto distance = std::make_shared<MeshDistance>(mesh.positions, mesh.faces);
-  return [distance](const at::Tensor& points) {
-    const auto here = points.detach().to(at::kCPU, at::kFloat).contiguous();
-    const auto n = static_cast<size_t>(here.size(0));
-    std::vector<Vec3f> list(n);
-    std::copy_n(here.data_ptr<float>(), 3 * n, list.data()->data());
-    const auto out = at::empty({here.size(0), 1}, at::kFloat);
-    (*distance)(n, list.data(), out.data_ptr<float>());
-    return out.to(points.device());
-  };
+  return distance_to(mesh);
 }
 
 }  // namespace t3d::field

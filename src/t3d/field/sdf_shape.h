@@ -6,6 +6,7 @@
 #include <string>
 
 #include "t3d/core/config/node.h"
+#include "t3d/io/mesh.h"
 
 namespace t3d::field {
 
@@ -16,6 +17,9 @@ using ShapeFunction = std::function<at::Tensor(const at::Tensor& points)>;
 ///   "ellipsoid"  params the half axes abc:  |x / abc| - 1, which is no distance but has its sign
 /// Throws UserError, naming `where` ("geometry.sdf_bias"), when kind or params are anything else.
 ShapeFunction analytic_shape(const std::string& kind, const config::Node& params, const std::string& where);
+
+/// The distance to a mesh as it stands: MeshDistance, computed on the CPU. At least one triangle.
+ShapeFunction distance_to(const io::Mesh& mesh);
 
 /// The distance to a mesh that is moved so that the mean of its vertices is the origin, scaled so that its
 /// largest coordinate is `scale`, and turned so that the file's axes `up` and `front` ("+z", "-x", ...) come

@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/config/overrides.h"
@@ -14,8 +15,10 @@
 #include "t3d/system/mesh_exporter.h"
 #include "t3d/system/regularisers.h"
 #include "t3d/system/scene_mesh.h"
+#include "t3d/system/shape_guide.h"
 #include "t3d/train/checkpoint.h"
 #include "tests/support/no_prompt.h"
+#include "tests/support/temporary_folder.h"
 
 namespace t3d::system {
 namespace {
@@ -351,6 +354,44 @@ TEST_F(RunTest, APatchRendererTrainsAndIgnoresStrips) {
   run.validate();
 }
 
+/// A box of twice the width along the file's z, which is the scene's x.
+void write_box(const std::string& path) {
+  std::ofstream out(path);
+  for (const int x : {-1, 1})
+    for (const int y : {-1, 1})
+      for (const int z : {-2, 2}) out << "v " << x << " " << y << " " << z << "\n";
+  out << "f 1 2 4 3\nf 5 7 8 6\nf 1 5 6 2\nf 3 4 8 7\nf 1 3 7 5\nf 2 6 8 4\n";
+}
+
+TEST_F(RunTest, ASketchOfTheShapeKeepsTheDensityToIt) {
+  fs::create_directories(folder_);
+  write_box(folder_ + "/box.obj");
+  const std::string latents = with("diffuse-with-point-light-material\n  material: {ambient_only_steps: 2}",
+                                   "no-material\n  material: {n_output_dims: 4, color_activation: none}");
+  SystemContext build = context();
+  build.make_guidance = [] { return std::make_unique<FourChannels>(); };
+  const auto overrides = [&](std::vector<std::string> more) {
+    for (const std::string& each :
+         {"system.guide_shape=" + folder_ + "/box.obj", std::string("system_type=latentnerf-system"),
+          std::string("system.geometry.n_feature_dims=4"), std::string("system.background.n_output_dims=4"),
+          std::string("system.background.color_activation=none"),
+          std::string("system.loss.lambda_orient=0.0"), std::string("system.loss.lambda_sparsity=0.0"),
+          std::string("system.loss.lambda_opaque=0.0")})
+      more.push_back(each);
+    return more;
+  };
+  EXPECT_THROW(OneRun(experiment(overrides({}), "x", latents), build).fit(), UserError);  // no lambda_shape
+  OneRun run(experiment(overrides({"system.loss.lambda_shape=0.01", "trainer.max_steps=80"}), "a", latents),
+             build);
+  run.fit();
+  const c10::AutoGradMode off(false);
+  // Half axes 0.571 along x and 0.286 along y and z: one point inside of it, two outside, all as far out.
+  const auto x = at::tensor({0.45f, 0.f, 0.f, 0.f, 0.6f, 0.f, 0.f, 0.f, 0.6f}).reshape({3, 3});
+  const auto density = run.system().geometry().density(x);
+  EXPECT_GT(density[0].item<float>(), 3 * density[1].item<float>());
+  EXPECT_GT(density[0].item<float>(), 3 * density[2].item<float>());
+}
+
 TEST_F(RunTest, TextMeshWantsASignedDistance) {
   EXPECT_THROW(OneRun(experiment({"system_type=textmesh-system"}), context()), UserError);
 }
@@ -463,6 +504,24 @@ TEST(Regularisers, HaveTheirValuesOnSimplePictures) {
   out.t_intervals = at::tensor({0.1f, 0.1f, 0.f}).reshape({3, 1});
   EXPECT_NEAR(eikonal_loss(out).item<float>(), 8, 1e-5);
   EXPECT_NEAR(emptiness_loss(at::full({3, 1}, 1.f), 10).item<float>(), std::log(11.0), 1e-5);
+}
+
+TEST(ShapeGuide, CountsMatterOutsideAndItsLackInside) {
+  const testing::TemporaryFolder folder;
+  write_box(folder / "box.obj");
+  const ShapeGuide guide(folder / "box.obj");
+  const auto loss = [&](float x, float density, float length = 0.1f) {
+    return guide
+        .loss(at::full({1, 1}, density), at::tensor({x, 0.f, 0.f}).reshape({1, 3}), at::full({1, 1}, length))
+        .item<float>();
+  };
+  constexpr float kEnd = 0.7f * 0.81649658f;  // of the box along x: 2 of sqrt(6)
+  const double far = 1 - std::exp(-0.2 * 0.2 / (2 * 0.09));
+  EXPECT_NEAR(loss(kEnd + 0.2f, 100), far * -std::log(1e-4), 1e-3);
+  EXPECT_NEAR(loss(kEnd + 0.2f, 0), far * -std::log(1 - 1e-4), 1e-4);
+  EXPECT_GT(loss(0, 0), 100 * loss(0, 100));
+  EXPECT_NEAR(loss(kEnd + 1e-4f, 100), 0, 1e-4);  // the surface itself is left alone
+  EXPECT_EQ(loss(kEnd + 0.2f, 100, 0), 0);
 }
 
 TEST(Regularisers, OrientationCountsWhatTurnsAwayFromTheCamera) {

@@ -6,6 +6,7 @@
 #include "t3d/io/image_grid.h"
 #include "t3d/io/image_resize.h"
 #include "t3d/system/regularisers.h"
+#include "t3d/system/shape_guide.h"
 #include "t3d/system/system.h"
 
 namespace t3d::system {
@@ -188,9 +189,12 @@ class LatentNerfSystem : public System {
   };
   LatentNerfSystem(const Config& config, const SystemContext& context)
       : System(config, context), is_refinement_(config.refinement) {
-    if (config.guide_shape && !config.guide_shape->empty())
+    if (!config.guide_shape || config.guide_shape->empty()) return;
+    if (geometry().is_signed_distance())
       throw UserError(
-          "system.guide_shape: keeping to a mesh is not built yet. Remove the key to go without it.");
+          "system.guide_shape guides densities, but the geometry is a signed distance. Use "
+          "geometry_type=implicit-volume, or its own shape_init.");
+    guide_ = std::make_unique<ShapeGuide>(*config.guide_shape);
   }
 
   bool evaluates_with_guidance() const override { return !is_refinement_; }
@@ -210,10 +214,13 @@ class LatentNerfSystem : public System {
     add_orient(losses, out);
     add_sparsity(losses, out);
     add_opaque(losses, out);
+    if (guide_ && lambda("lambda_shape") > 0)
+      add_term(losses, "shape", guide_->loss(out.geometry.density, out.points, out.t_intervals));
   }
 
  private:
   bool is_refinement_;
+  std::unique_ptr<ShapeGuide> guide_;
 };
 
 }  // namespace
