@@ -5,6 +5,7 @@
 
 #include "t3d/core/error.h"
 #include "t3d/ops/composite.h"
+#include "t3d/ops/importance.h"
 #include "t3d/render/scene_samples.h"
 
 namespace t3d::render {
@@ -12,14 +13,19 @@ namespace t3d::render {
 NerfVolumeRenderer::NerfVolumeRenderer(const Config& config, const Scene& scene,
                                        const field::BuildContext& context)
     : config_(config), scene_(scene), sampler_(config, context) {
-  if (config.estimator == "proposal")
-    throw UserError(
-        "renderer.estimator is proposal, which is not built yet. Use occgrid, or importance with near_plane "
-        "and far_plane.");
   if (scene.geometry->is_signed_distance())
     throw UserError(
         "nerf-volume-renderer shows densities, but the geometry is a signed distance. Use "
         "renderer_type=neus-volume-renderer, or geometry_type=implicit-volume.");
+  if (config.estimator != "proposal") return;
+  if (config.proposal_network_config.is_null() || config.prop_optimizer_config.is_null())
+    throw UserError(
+        "renderer.estimator is proposal, which needs proposal_network_config (encoding_config and "
+        "network_config) and prop_optimizer_config. Give both, or use occgrid.");
+  proposal_ =
+      std::make_unique<Proposal>(config::read_struct<Proposal::Config>(config.proposal_network_config,
+                                                                       "renderer.proposal_network_config"),
+                                 config, config.num_samples_per_ray_proposal, context);
 }
 
 FieldProbe NerfVolumeRenderer::probe() const {
@@ -30,19 +36,48 @@ FieldProbe NerfVolumeRenderer::probe() const {
 }
 
 void NerfVolumeRenderer::update_grid(int64_t step) {
-  sampler_.update_grid(step, probe());
+  if (!proposal_) sampler_.update_grid(step, probe());
+}
+
+void NerfVolumeRenderer::update_step(int64_t epoch, int64_t step) {
+  own_losses_.clear();
+  if (proposal_) proposal_->update_step(epoch, step);
+}
+
+std::optional<OwnLearning> NerfVolumeRenderer::own_learning() const {
+  if (!proposal_) return std::nullopt;
+  OwnLearning own;
+  field::NamedTensors buffers;
+  proposal_->collect("prop_net.", own.parameters, buffers);
+  own.optimizer = config_.prop_optimizer_config, own.scheduler = config_.prop_scheduler_config;
+  return own;
+}
+
+at::Tensor NerfVolumeRenderer::take_own_loss() {
+  if (own_losses_.empty()) return {};
+  const auto mean = at::stack(own_losses_).mean();
+  own_losses_.clear();
+  return mean;
 }
 
 RenderOutput NerfVolumeRenderer::operator()(const RenderRays& rays, bool is_training, Rng& rng) {
   const c10::AutoGradMode gradients(is_training && c10::GradMode::is_enabled());
-  const auto placed = sampler_.sample(rays.origins.reshape({-1, 3}), rays.directions.reshape({-1, 3}),
-                                      probe(), is_training && config_.randomized, rng);
+  const auto o = rays.origins.reshape({-1, 3}), d = rays.directions.reshape({-1, 3});  // [R,3]
+  const bool is_random = is_training && config_.randomized;
+  const bool learns = proposal_ && proposal_->learns() && c10::GradMode::is_enabled();
+  ProposedSamples proposed;
+  if (proposal_) proposed = proposal_->sample(o, d, learns, is_random, rng);
+  const auto placed = proposal_ ? proposed.at : sampler_.sample(o, d, probe(), is_random, rng);
   Rng whole = rays.picture_draws.value_or(rng);
   Rng& draws = rays.picture_draws ? whole : rng;
   const SceneSamples s = evaluate_samples(scene_, rays, placed, scene_.material->requires_normal(),
                                           config_.eval_chunk_size, is_training, draws);
-  const auto weights =
-      ops::weights_from_density(s.geometry.density.reshape({-1}), s.at.dt, s.at.ray_start).weights;  // [N]
+  const auto seen = ops::weights_from_density(s.geometry.density.reshape({-1}), s.at.dt, s.at.ray_start);
+  const at::Tensor& weights = seen.weights;  // [N]
+  if (learns) {
+    const auto cdf = ops::cdf_from_transmittance(seen.transmittance.detach().reshape({o.size(0), -1}));
+    own_losses_.push_back(proposal_loss(proposed.edges, cdf, proposed.first_edges, proposed.first_cdf));
+  }
   RenderOutput out = composite_samples(scene_, rays, s, weights, is_training, draws);
   out.z_variance = ops::z_variance(weights, s.at.t, out.opacity.reshape({-1, 1}), s.at.ray_start)
                        .reshape(out.opacity.sizes());
@@ -58,8 +93,9 @@ RenderOutput NerfVolumeRenderer::operator()(const RenderRays& rays, bool is_trai
   return out;
 }
 
-void NerfVolumeRenderer::collect(const std::string& prefix, field::NamedTensors&,
+void NerfVolumeRenderer::collect(const std::string& prefix, field::NamedTensors& parameters,
                                  field::NamedTensors& buffers) const {
+  if (proposal_) return proposal_->collect(prefix + "prop_net.", parameters, buffers);
   sampler_.collect(prefix + "estimator.", buffers);
 }
 

@@ -1,12 +1,16 @@
 #pragma once
 
+#include <memory>
+#include <vector>
+
+#include "t3d/render/proposal.h"
 #include "t3d/render/ray_sampler.h"
 #include "t3d/render/renderer.h"
 
 namespace t3d::render {
 
 /// Emission-absorption rendering of a density: threestudio's nerf-volume-renderer, with samples from an
-/// occupancy grid (nerfacc) or by importance.
+/// occupancy grid (nerfacc), by importance, or where a proposal network puts them.
 class NerfVolumeRenderer : public Renderer {
  public:
   struct Config : SamplerConfig {
@@ -20,10 +24,11 @@ class NerfVolumeRenderer : public Renderer {
       v("return_comp_normal", return_comp_normal, any(), "normals as a picture in training too");
       v("return_normal_perturb", return_normal_perturb, any(), "normals of points moved at random");
       v("num_samples_per_ray_proposal", num_samples_per_ray_proposal, in_range(1, 1 << 16),
-        "proposal samples");
-      v("proposal_network_config", proposal_network_config, any(), "for the proposal estimator");
-      v("prop_optimizer_config", prop_optimizer_config, any(), "for the proposal estimator");
-      v("prop_scheduler_config", prop_scheduler_config, any(), "for the proposal estimator");
+        "intervals of the proposal estimator");
+      v("proposal_network_config", proposal_network_config, any(),
+        "the proposal's encoding_config and network_config");
+      v("prop_optimizer_config", prop_optimizer_config, any(), "its optimizer, as system.optimizer");
+      v("prop_scheduler_config", prop_scheduler_config, any(), "its learning rate, as system.scheduler");
     }
   };
 
@@ -32,6 +37,9 @@ class NerfVolumeRenderer : public Renderer {
   RenderOutput operator()(const RenderRays& rays, bool is_training, Rng& rng) override;
   /// Refreshes the occupancy grid every 16 steps.
   void update_grid(int64_t step) override;
+  void update_step(int64_t epoch, int64_t step) override;
+  std::optional<OwnLearning> own_learning() const override;
+  at::Tensor take_own_loss() override;
   void collect(const std::string& prefix, field::NamedTensors& parameters,
                field::NamedTensors& buffers) const override;
 
@@ -41,6 +49,8 @@ class NerfVolumeRenderer : public Renderer {
   Config config_;
   Scene scene_;
   RaySampler sampler_;
+  std::unique_ptr<Proposal> proposal_;  ///< of the proposal estimator
+  std::vector<at::Tensor> own_losses_;
 };
 
 }  // namespace t3d::render

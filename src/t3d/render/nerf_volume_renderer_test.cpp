@@ -130,7 +130,6 @@ TEST(NerfVolumeRenderer, JitterRepeatsItself) {
 
 TEST(NerfVolumeRenderer, SaysWhatItCannotDo) {
   BlobScene scene;
-  EXPECT_THROW(scene.renderer("{estimator: proposal}"), UserError);
   EXPECT_THROW(scene.renderer("{estimator: importance}"), UserError);
 }
 

@@ -65,6 +65,19 @@ RenderOutput PatchRenderer::operator()(const RenderRays& rays, bool is_training,
   return out;
 }
 
+std::optional<OwnLearning> PatchRenderer::own_learning() const {
+  auto own = base_->own_learning();
+  if (!own) return own;
+  field::NamedTensors named;
+  for (const auto& [name, tensor] : own->parameters) named.emplace("base_renderer." + name, tensor);
+  own->parameters = named;
+  return own;
+}
+
+at::Tensor PatchRenderer::take_own_loss() {
+  return base_->take_own_loss();
+}
+
 void PatchRenderer::update_step(int64_t epoch, int64_t step) {
   base_->update_step(epoch, step);
 }

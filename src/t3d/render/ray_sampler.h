@@ -47,6 +47,21 @@ struct FieldProbe {
   std::function<at::Tensor(const at::Tensor&)> density;    ///< for the importance estimator alone
 };
 
+/// body on parts of at most `chunk` rows, joined; one call, too, for no rows at all. 0: all at once.
+at::Tensor in_chunks(const at::Tensor& rows, int64_t chunk,
+                     const std::function<at::Tensor(const at::Tensor&)>& body);
+
+/// One uniform draw for each of n rays, on the device of `like`.
+at::Tensor ray_jitter(int64_t n_rays, const at::Tensor& like, Rng& rng);
+
+/// Edges [R,n+1] of n intervals of each ray between the planes, moved by jitter [R] (undefined: 1/2) as
+/// ops::importance_resample does.
+at::Tensor even_edges(int64_t n_rays, int64_t n, float near_plane, float far_plane, const at::Tensor& jitter,
+                      const at::Tensor& like);
+
+/// One sample for each interval of edges [R,K+1].
+ops::RaySamples samples_between(const at::Tensor& edges);
+
 /// Places samples along rays as threestudio's volume renderers do: at even steps in occupied cells of a grid
 /// (nerfacc's, Li et al. 2023, arXiv:2305.04966), or by importance (Mildenhall et al. 2020, section 5.2).
 class RaySampler {
@@ -69,8 +84,6 @@ class RaySampler {
                                 const FieldProbe& probe, bool is_random, Rng& rng) const;
   ops::RaySamples by_grid(const at::Tensor& origins, const at::Tensor& directions, const FieldProbe& probe,
                           bool is_random, Rng& rng) const;
-  at::Tensor ask(const std::function<at::Tensor(const at::Tensor&)>& question,
-                 const at::Tensor& points) const;  // [N]
 
   SamplerConfig config_;
   uint64_t seed_;

@@ -19,6 +19,14 @@ std::vector<at::Tensor*> samples_of(RenderOutput& out) {
 
 void Renderer::update_grid(int64_t) {}
 
+std::optional<OwnLearning> Renderer::own_learning() const {
+  return std::nullopt;
+}
+
+at::Tensor Renderer::take_own_loss() {
+  return {};
+}
+
 const RendererRegistry& renderers() {
   using R = RendererRegistry;
   static const R table(

@@ -46,6 +46,12 @@ struct RenderOutput {
   field::GeometryOutput geometry;                 ///< [N,.]
 };
 
+/// What a renderer learns beside the scene by an optimizer of its own: a network that places samples.
+struct OwnLearning {
+  field::NamedTensors parameters;     ///< by their names in the renderer
+  config::Node optimizer, scheduler;  ///< as system.optimizer; as system.scheduler, followed at every step
+};
+
 /// The members that are pictures [B,H,W,C], and those that belong to samples [N,.], always in one order;
 /// among them undefined ones. ray_indices, whose numbers depend on the picture's size, is in neither.
 std::vector<at::Tensor*> pictures_of(RenderOutput& out);
@@ -56,6 +62,10 @@ class Renderer : public field::Component {
  public:
   /// Before every batch of training, after update_step: refreshes what is known about where the scene is.
   virtual void update_grid(int64_t step);
+  virtual std::optional<OwnLearning> own_learning() const;
+  /// The loss of that, mean over the renderings since the last call that gave one; undefined: none did. Its
+  /// graph reaches the parameters of own_learning alone.
+  virtual at::Tensor take_own_loss();
   /// Whether rows of a picture, rendered one after another, are the picture.
   virtual bool can_render_strips() const { return true; }
   /// In training gradients flow to the scene's parameters, unless the caller has switched them off, and

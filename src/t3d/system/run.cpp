@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kMostBadSteps = 20;
 constexpr double kLowerRate = 0.5;
-const char* const kOptimizerPrefix = "optimizer.";
+const char *const kOptimizerPrefix = "optimizer.", *const kOwnPrefix = "own_optimizer.";
 
 double now_s() {
   using namespace std::chrono;
@@ -81,14 +81,18 @@ void Run::restore(const std::string& path, bool with_optimizer) {
     return;
   }
   n_updates_ = saved.state.value("updates", step_);
+  n_own_updates_ = saved.state.value("own_updates", int64_t{0});
   n_skipped_ = saved.state.value("skipped", int64_t{0});
   rate_factor_ = saved.state.value("rate_factor", 1.0);
   if (!with_optimizer) return;
-  std::map<std::string, at::Tensor> moments;
-  const std::string prefix = kOptimizerPrefix;
-  for (const auto& [name, tensor] : saved.tensors)
-    if (name.rfind(prefix, 0) == 0) moments.emplace(name.substr(prefix.size()), tensor);
-  optimizer_->restore(moments);
+  const auto moments = [&](const std::string& prefix) {
+    std::map<std::string, at::Tensor> all;
+    for (const auto& [name, tensor] : saved.tensors)
+      if (name.rfind(prefix, 0) == 0) all.emplace(name.substr(prefix.size()), tensor);
+    return all;
+  };
+  optimizer_->restore(moments(kOptimizerPrefix));
+  if (own_optimizer_) own_optimizer_->restore(moments(kOwnPrefix));
 }
 
 void Run::save(bool stays) {
@@ -98,10 +102,14 @@ void Run::save(bool stays) {
   for (const auto& [name, tensor] : system_->buffers()) checkpoint.tensors.emplace(name, tensor);
   for (const auto& [name, tensor] : optimizer_->state())
     checkpoint.tensors.emplace(kOptimizerPrefix + name, tensor);
+  if (own_optimizer_)
+    for (const auto& [name, tensor] : own_optimizer_->state())
+      checkpoint.tensors.emplace(kOwnPrefix + name, tensor);
   for (auto& [name, tensor] : checkpoint.tensors) tensor = tensor.detach().to(at::kCPU).contiguous();
   checkpoint.state = {{"step", step_},
                       {"epoch", 0},
                       {"updates", n_updates_},
+                      {"own_updates", n_own_updates_},
                       {"skipped", n_skipped_},
                       {"rate_factor", rate_factor_},
                       {"system_type", experiment_.system_type}};
@@ -115,10 +123,22 @@ void Run::save(bool stays) {
   saved_at_s_ = now_s();
 }
 
+void Run::make_optimizers() {
+  NamedTensors scene = system_->parameters();
+  if (const auto own = system_->renderer_learning()) {
+    for (const auto& [name, tensor] : own->parameters) scene.erase(name);
+    own_optimizer_ = make_optimizer(own->optimizer, own->parameters, {});
+    config::Node schedule = own->scheduler;
+    if (!schedule.is_null()) schedule.set("interval", config::Node(std::string("step")));
+    own_rate_ = LearningRate(schedule);
+  }
+  optimizer_ = make_optimizer(system_->config().optimizer, scene, system_->part_names());
+}
+
 void Run::prepare_fit() {
   set_progress_enabled(trainer_.enable_progress_bar);
   system_->open_guidance();
-  optimizer_ = make_optimizer(system_->config().optimizer, system_->parameters(), system_->part_names());
+  make_optimizers();
   if (experiment_.resume)
     restore(*experiment_.resume, /*with_optimizer=*/true);
   else
@@ -148,8 +168,19 @@ StepLosses Run::step_with_retries(const data::CameraBatch& batch) {
       log::warning(cat("step ", step_, ": out of device memory; rendering at most ", trainer_.max_rays,
                        " rays at once from here on (trainer.max_rays)."));
       optimizer_->clear_gradients();
+      if (own_optimizer_) own_optimizer_->clear_gradients();
     }
   }
+}
+
+void Run::step_own(double gradient_norm) {
+  if (gradient_norm > 0 && std::isfinite(gradient_norm)) {
+    std::vector<double> factors;
+    for (const double rate : own_optimizer_->learning_rates())
+      factors.push_back(rate > 0 ? own_rate_.at(rate, step_) / rate : 0);
+    own_optimizer_->step(++n_own_updates_, factors);
+  }
+  own_optimizer_->clear_gradients();
 }
 
 bool Run::train_step(std::map<std::string, double>* row) {
@@ -165,6 +196,8 @@ bool Run::train_step(std::map<std::string, double>* row) {
   // The one point of a step that waits for the device.
   std::vector<std::string> names = {"gradient_norm", "loss"};
   std::vector<at::Tensor> scalars = {optimizer_->gradient_norm(), losses.total.detach()};
+  if (own_optimizer_)
+    names.push_back("own_gradient_norm"), scalars.push_back(own_optimizer_->gradient_norm());
   if (row != nullptr)
     for (const auto& [name, value] : losses.metrics) names.push_back(name), scalars.push_back(value);
   const std::vector<double> values = read_scalars(scalars, system_->context().device);
@@ -172,6 +205,7 @@ bool Run::train_step(std::map<std::string, double>* row) {
     for (size_t i = 0; i < names.size(); ++i) (*row)["train/" + names[i]] = values[i];
     for (const auto& [name, value] : losses.lambdas) (*row)["train_params/" + name] = value;
   }
+  if (own_optimizer_) step_own(values[2]);
   if (!std::isfinite(values[0])) {
     on_bad_gradient();
     optimizer_->clear_gradients();

@@ -62,6 +62,9 @@ class Run {
   /// One optimizer step. Returns whether it was taken; fills `row` where metrics are due.
   bool train_step(std::map<std::string, double>* row);
   void on_bad_gradient();
+  void make_optimizers();
+  /// The renderer's own step, where the batch left it a gradient of this length.
+  void step_own(double gradient_norm);
   void write_validation(int64_t n_views);
 
   Experiment experiment_;
@@ -71,8 +74,10 @@ class Run {
   std::unique_ptr<System> system_;
   std::unique_ptr<Optimizer> optimizer_;
   LearningRate learning_rate_;
+  std::unique_ptr<Optimizer> own_optimizer_;  ///< of what the renderer learns by itself
+  LearningRate own_rate_;
   std::unique_ptr<train::Metrics> metrics_;
-  int64_t step_ = 0, n_updates_ = 0, n_skipped_ = 0, n_bad_in_a_row_ = 0;
+  int64_t step_ = 0, n_updates_ = 0, n_own_updates_ = 0, n_skipped_ = 0, n_bad_in_a_row_ = 0;
   double rate_factor_ = 1;
   double saved_at_s_ = 0;
   std::string passing_checkpoint_;  ///< goes when the next one is there

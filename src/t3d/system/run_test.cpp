@@ -392,6 +392,34 @@ TEST_F(RunTest, ASketchOfTheShapeKeepsTheDensityToIt) {
   EXPECT_GT(density[0].item<float>(), 3 * density[2].item<float>());
 }
 
+TEST_F(RunTest, AProposalLearnsBesideTheSceneAndResumesToTheBit) {
+  const std::string recipe =
+      with("nerf-volume-renderer\n  renderer: {num_samples_per_ray: 24}",
+           "nerf-volume-renderer\n  renderer: {num_samples_per_ray: 12, num_samples_per_ray_proposal: 16, "
+           "estimator: "
+           "proposal, near_plane: 0.1, far_plane: 3.0, proposal_network_config: {encoding_config: {otype: "
+           "HashGrid, "
+           "n_levels: 2, log2_hashmap_size: 8, base_resolution: 4}, network_config: {otype: VanillaMLP, "
+           "n_neurons: "
+           "16}}, prop_optimizer_config: {name: Adam, args: {lr: 0.01}}, prop_scheduler_config: {name: "
+           "ExponentialLR, args: {gamma: 0.9}}}");
+  OneRun whole(experiment({}, "whole", recipe), context());
+  const auto report = whole.fit();
+  EXPECT_EQ(report.last.count("train/loss_proposal"), 1u);
+  FitHooks stop;
+  stop.should_stop = [](int64_t done) { return done >= 9; };
+  OneRun(experiment({}, "cut", recipe), context()).fit(stop);
+  OneRun(experiment({"resume=" + folder_ + "/cut"}, "cut", recipe), context()).fit();
+  expect_equal(last("whole"), last("cut"));
+  EXPECT_EQ(last("whole").count("own_optimizer.renderer.prop_net.network.layers.0.weight.m"), 1u);
+  // Its network moved, though no group of the scene's optimizer names it; and with strips it learns, too.
+  const std::string name = "renderer.prop_net.network.layers.0.weight";
+  OneRun fresh(experiment({"trainer.max_steps=0"}, "fresh", recipe), context());
+  EXPECT_FALSE(fresh.system().parameters().at(name).equal(last("whole").at(name)));
+  OneRun strips(experiment({"trainer.max_rays=64"}, "strips", recipe), context());
+  EXPECT_EQ(strips.fit().last.count("train/loss_proposal"), 1u);
+}
+
 TEST_F(RunTest, TextMeshWantsASignedDistance) {
   EXPECT_THROW(OneRun(experiment({"system_type=textmesh-system"}), context()), UserError);
 }

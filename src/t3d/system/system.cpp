@@ -119,7 +119,15 @@ StepLosses System::training_step(const data::CameraBatch& batch, int64_t epoch, 
   StepLosses losses = losses_of((*renderer_)(rays, /*is_training=*/true, rng), batch, step);
   (losses.total * scale).backward();
   losses.total = losses.total.detach();
+  learn_renderer(losses, scale);
   return losses;
+}
+
+void System::learn_renderer(StepLosses& losses, double scale) {
+  const auto own = renderer_->take_own_loss();
+  if (!own.defined()) return;
+  losses.metrics["loss_proposal"] = own.detach();
+  (own * scale).backward();
 }
 
 StepLosses System::step_in_strips(const data::CameraBatch& batch, int64_t step, double scale,
@@ -132,6 +140,7 @@ StepLosses System::step_in_strips(const data::CameraBatch& batch, int64_t step, 
   (losses.total * scale).backward();
   losses.total = losses.total.detach();
   strips.backward(whole);
+  learn_renderer(losses, scale);
   return losses;
 }
 
@@ -175,6 +184,15 @@ NamedTensors System::buffers() const {
   renderer_->collect("renderer.", parameters, buffers);
   if (guidance_ != nullptr) guidance_->collect("guidance.", parameters, buffers);
   return buffers;
+}
+
+std::optional<render::OwnLearning> System::renderer_learning() const {
+  auto own = renderer_->own_learning();
+  if (!own) return own;
+  NamedTensors named;
+  for (const auto& [name, tensor] : own->parameters) named.emplace("renderer." + name, tensor);
+  own->parameters = named;
+  return own;
 }
 
 std::vector<std::string> System::part_names() const {

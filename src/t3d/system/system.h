@@ -122,6 +122,8 @@ class System {
   /// Everything that learns, and everything else that a checkpoint holds, by checkpoint name. Shared.
   NamedTensors parameters() const;
   NamedTensors buffers() const;
+  /// What the renderer learns by an optimizer of its own; parameters by checkpoint name.
+  std::optional<render::OwnLearning> renderer_learning() const;
   /// Names that `optimizer.params` may use although nothing behind them learns.
   std::vector<std::string> part_names() const;
 
@@ -160,6 +162,8 @@ class System {
   guidance::Guidance& open() const;
 
  private:
+  /// Leaves the gradient of the renderer's own loss, where this batch has one.
+  void learn_renderer(StepLosses& losses, double scale);
   StepLosses step_in_strips(const data::CameraBatch& batch, int64_t step, double scale, int64_t max_rays);
   SystemConfig config_;
   SystemContext context_;
