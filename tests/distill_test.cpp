@@ -135,7 +135,7 @@ TEST(Recipes, EveryOneTakesStepsAndWritesItsViews) {
     run.validate();
     EXPECT_TRUE(fs::exists(folder / (name + "/save/it2-0.png")));
   }
-  EXPECT_GE(n_recipes, 12);
+  EXPECT_GE(n_recipes, 13);
 }
 
 /// T3D_DISTILL_STEPS, T3D_DISTILL_CAPTION and T3D_DISTILL_OUT make a longer experiment of it.
