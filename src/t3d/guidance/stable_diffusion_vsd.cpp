@@ -52,8 +52,6 @@ StableDiffusionVsd::StableDiffusionVsd(const Config& config, std::shared_ptr<con
       config_(config),
       phi_(std::move(phi)) {
   warn_of_token_merging(config.token_merging);
-  if (config.weights)
-    throw UserError("guidance.weights: starting from a checkpoint's part is not built yet. Set it to null.");
 }
 
 void StableDiffusionVsd::collect(const std::string& prefix, NamedTensors& parameters, NamedTensors&) const {

@@ -58,7 +58,7 @@ class StableDiffusionVsd : public StableDiffusionDistillation {
       v("token_merging", token_merging, config::any(), "accepted, without effect: every token is kept");
       v("token_merging_params", token_merging_params, config::any(), "accepted, without effect");
       v("max_items_eval", max_items_eval, config::any(), "accepted, without effect");
-      v("weights", weights, config::any(), "must be null: starting from a checkpoint's part is not built");
+      v("weights", weights, config::any(), "start from path/to/last.ckpt:guidance; a system reads it");
     }
   };
 

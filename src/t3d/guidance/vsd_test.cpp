@@ -188,9 +188,6 @@ TEST(Vsd, SaysWhatCannotBeDone) {
   StableDiffusionVsd::Config config;
   config.n_view = 4;
   EXPECT_THAT(message_of(config, false), HasSubstr("takes one picture at a time"));
-  config.n_view = 1;
-  config.weights = "somewhere.ckpt:guidance";
-  EXPECT_THAT(message_of(config, false), HasSubstr("guidance.weights"));
 }
 
 TEST(StableDiffusionSds, EqualsVsdWhenTheScoreIsTheNoise) {

@@ -18,11 +18,19 @@ namespace {
 namespace fs = std::filesystem;
 const std::string kLast = "LAST";
 
+/// threestudio's names, but for the wrapper that casts VSD's camera embedding.
+std::string our_name(std::string name) {
+  const std::string wrapper = "camera_embedding.module.";
+  const size_t at = name.find(wrapper);
+  if (at != std::string::npos) name.replace(at, wrapper.size(), "camera_embedding.");
+  return name;
+}
+
 SavedWeights read_torch_file(const std::string& path) {
   const io::TorchFile file(path);
   SavedWeights out;
   out.path = path, out.is_foreign = true;
-  for (const std::string& name : file.names()) out.tensors.emplace(name, file.tensor(name));
+  for (const std::string& name : file.names()) out.tensors.emplace(our_name(name), file.tensor(name));
   if (const auto* step = file.root().find("global_step");
       step != nullptr && step->is(io::PickleValue::Kind::Int))
     out.step = std::max<int64_t>(0, step->whole);

@@ -15,9 +15,9 @@ namespace {
 namespace fs = std::filesystem;
 using config::Node;
 
-NamedTensors tensors_of(const field::Component& part, const std::string& prefix = "") {
+NamedTensors tensors_of(const field::Component& part) {
   NamedTensors all, buffers;
-  part.collect(prefix, all, buffers);
+  part.collect("", all, buffers);
   all.insert(buffers.begin(), buffers.end());
   return all;
 }
@@ -29,15 +29,19 @@ void start_part(System& system, const std::string& part, const std::string& weig
     throw UserError(cat("system.", part, ".weights is ", weights,
                         ", expected a checkpoint and a part in it. Write path/to/last.ckpt:", part, "."));
   const SavedWeights saved = read_saved_weights(weights.substr(0, colon));
-  field::Component& ours = *system.part(part);
+  const std::string prefix = part + ".";
+  NamedTensors ours;
+  for (const auto& all : {system.parameters(), system.buffers()})
+    for (const auto& [name, tensor] : all)
+      if (name.rfind(prefix, 0) == 0) ours.emplace(name.substr(prefix.size()), tensor);
   std::map<std::string, std::string> left_out;
-  const int64_t n = copy_saved(saved, weights.substr(colon + 1) + ".", tensors_of(ours), left_out);
+  const int64_t n = copy_saved(saved, weights.substr(colon + 1) + ".", ours, left_out);
   if (!left_out.empty())
     throw UserError(cat(saved.path, ": ", weights.substr(colon + 1), ".", left_out.begin()->first, " ",
                         left_out.begin()->second, ". Give system.", part,
                         " the keys of the run that the file is of: its configs/parsed.yaml."));
   log::info(cat(part, ": ", n, " tensors of ", saved.path));
-  ours.update_step(0, saved.step);
+  if (field::Component* component = system.part(part)) component->update_step(0, saved.step);
 }
 
 void start_system(System& system, const std::string& path) {

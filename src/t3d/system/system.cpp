@@ -53,10 +53,14 @@ System::System(const SystemConfig& config, const SystemContext& context)
       render::Scene{geometry_.get(), material_.get(), background_.get()}, build.part("renderer"));
 }
 
-config::Node System::keys_of(const std::string& part, const config::Node& block) {
+void System::note_weights(const std::string& part, const config::Node& block) {
   const config::Node* weights = block.find("weights");
   if (weights != nullptr && !weights->is_null())
     part_weights_[part] = config::to_string(*weights, cat("system.", part, ".weights"));
+}
+
+config::Node System::keys_of(const std::string& part, const config::Node& block) {
+  note_weights(part, block);
   return field::without_keys(block, {"weights"});
 }
 
@@ -75,6 +79,7 @@ void System::open_guidance() {
                 ? context_.make_prompt()
                 : guidance::prompt_processors().make(config_.prompt_processor_type, config_.prompt_processor,
                                                      "system.prompt_processor", build);
+  note_weights("guidance", config_.guidance);  // its own keys hold it, where it has something that learns
   guidance_ = context_.make_guidance ? context_.make_guidance()
                                      : guidance::guidances().make(config_.guidance_type, config_.guidance,
                                                                   "system.guidance", build);

@@ -133,7 +133,8 @@ class System {
   shading::Material& material() const { return *material_; }
   /// geometry, material, background or renderer; null for another name.
   field::Component* part(const std::string& name) const;
-  /// The key `weights` of these parts' blocks, where it is set: "PATH:NAME" by part.
+  /// The key `weights` of these parts' blocks, and of the guidance's once it is open, where it is set:
+  /// "PATH:NAME" by part.
   const std::map<std::string, std::string>& part_weights() const { return part_weights_; }
   const guidance::PromptProcessor* prompt() const { return prompt_.get(); }
 
@@ -170,6 +171,7 @@ class System {
   /// The losses of a rendering, with their graph. Throws UserError when nothing is to be learned from them.
   StepLosses losses_of(const render::RenderOutput& out, const data::CameraBatch& batch, int64_t step) const;
 
+  void note_weights(const std::string& part, const config::Node& block);
   /// A part's block without `weights`, which is noted.
   config::Node keys_of(const std::string& part, const config::Node& block);
 
