@@ -102,6 +102,19 @@ TEST(Check, SaysWhatStandsInTheWay) {
   EXPECT_THAT(result.output, HasSubstr("not found"));
 }
 
+TEST(Check, LooksWhetherTheRunsToStartFromAreThere) {
+  const TemporaryFolder folder;
+  const std::string file = std::string(T3D_SOURCE_DIR) + "/configs/toybox.yaml";
+  const auto result =
+      run_t3d("check " + file + " system.prompt_processor.prompt=a resume=" + folder.string() +
+              " system.weights=" + folder / "gone.ckpt" +
+              " system.geometry_convert_from=" + folder / "x@LAST/ckpts/last.ckpt");
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.output, ::testing::ContainsRegex("gone.ckpt +is not there"));
+  EXPECT_THAT(result.output, HasSubstr("no folder's name begins with"));
+  EXPECT_THAT(result.output, HasSubstr("2 of these stand in the way"));
+}
+
 TEST(Check, LooksIntoThePatchRendererAndKnowsWhichGeometriesARendererShows) {
   const std::string configs = std::string(T3D_SOURCE_DIR) + "/configs/";
   const auto patch = run_t3d("check " + configs + "prolificdreamer-patch.yaml " +

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 
 #include "t3d/cli/command.h"
@@ -11,6 +12,7 @@
 #include "t3d/core/error.h"
 #include "t3d/diffusion/model_store.h"
 #include "t3d/system/experiment.h"
+#include "t3d/system/saved_weights.h"
 
 namespace t3d::cli {
 namespace {
@@ -148,6 +150,23 @@ void check_model(const Node& root, const std::string& path, Report& report) {
   }
 }
 
+/// A file or folder that the configuration names; "RUN/ckpts/last.ckpt" stands for the newest step there.
+void check_path(const Node& root, const std::string& key, Report& report) {
+  const Node* value = at_path(root, key);
+  if (value == nullptr || value->is_null()) return;
+  if (value->is_mandatory()) return report.line(key, "???", cat("missing: add ", key, "=..."));
+  const std::string named = config::to_string(*value, key);
+  if (named.empty()) return;
+  try {
+    const std::filesystem::path path = system::latest_run(named);
+    const bool is_newest = path.filename() == "last.ckpt" || path.filename() == "last";
+    report.line(key, named,
+                std::filesystem::exists(is_newest ? path.parent_path() : path) ? "" : "is not there");
+  } catch (const UserError& e) {
+    report.line(key, named, e.what());
+  }
+}
+
 int check(const std::string& file, const std::vector<std::string>& overrides) {
   const std::string path = find_recipe(file);
   Node root = config::read_yaml_file(path);
@@ -184,8 +203,7 @@ int check(const std::string& file, const std::vector<std::string>& overrides) {
   if (!has_file) check_model(root, "system.guidance.model_name", report);
   for (const char* key : {"system.geometry_convert_from", "system.weights", "resume", "data.image_path",
                           "data.dataroot", "system.guide_shape"})
-    if (const Node* value = at_path(root, key); value != nullptr && value->is_mandatory())
-      report.line(key, "???", cat("missing: add ", key, "=..."));
+    check_path(root, key, report);
   if (report.n_problems() == 0) {
     std::printf("It can run: t3d train --config %s\n", path.c_str());
     return 0;
