@@ -3,7 +3,21 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include <tuple>
+
+#include "t3d/diffusion/autoencoder.h"
+
 namespace t3d::guidance {
+namespace {
+
+/// [B,3,H,W] differences of pictures less their median brightness: at high noise no model knows how bright a
+/// background is, and following its guess would fill the scene with fog of that grey.
+at::Tensor without_median_brightness(const at::Tensor& difference) {
+  const auto median = std::get<0>(difference.mean(1).flatten(1).median(1));  // [B]
+  return difference - median.reshape({-1, 1, 1, 1});
+}
+
+}  // namespace
 
 GuidanceOutput MultiviewSds::operator()(const Views& views, const PromptEmbeddings& prompt, Rng& rng) {
   check_rows(views);
@@ -31,9 +45,10 @@ at::Tensor MultiviewSds::clean_target(const at::Tensor& guided, const at::Tensor
 
 GuidanceOutput MultiviewSds::distill(const Views& views, const PromptEmbeddings& prompt,
                                      const Draws& draws) const {
-  const auto x = latents_of(pictures(views), views.is_latent, draws.vae_noise);  // [B,C,s,s]
+  const auto images = pictures(views);                                  // [B,3,S,S]
+  const auto x = latents_of(images, views.is_latent, draws.vae_noise);  // [B,C,s,s]
   const auto& t = draws.t.device;
-  at::Tensor gradient;
+  at::Tensor gradient, of_images;
   {
     const c10::NoGradGuard no_grad;
     const auto noisy = schedule().add_noise(x.detach(), draws.noise, t);
@@ -44,7 +59,12 @@ GuidanceOutput MultiviewSds::distill(const Views& views, const PromptEmbeddings&
     // Guidance on the raw output: at one x_t noise, velocity and clean sample are linear in each other.
     const auto guided = rows[1] + guidance_scale() * (rows[0] - rows[1]);
     if (config_.recon_loss) {
-      gradient = x.detach() - clean_target(guided, rows[0], noisy, t);
+      const auto clean = clean_target(guided, rows[0], noisy, t);
+      gradient = x.detach() - clean;
+      if (config_.use_img_loss && !views.is_latent) {
+        const auto target = model().vae->from_latents(clean).to(at::kFloat) * 0.5 + 0.5;
+        of_images = cleaned(without_median_brightness(images.detach() - target.clamp(0, 1)));
+      }
     } else {
       const auto noise = schedule().noise_of(guided, noisy, t, model().denoiser->prediction());
       gradient = weights_of(Weighting::Sds, schedule(), t) * (noise - draws.noise);
@@ -53,6 +73,7 @@ GuidanceOutput MultiviewSds::distill(const Views& views, const PromptEmbeddings&
   }
   GuidanceOutput out;
   add_loss(out, "loss_sds", x, gradient);
+  if (of_images.defined()) add_loss(out, "loss_sds_img", images, of_images);
   add_metrics(out, gradient);
   return out;
 }

@@ -9,6 +9,8 @@ namespace t3d::guidance {
 ///
 ///   x_hat = r f x_cfg + (1 - r) x_cfg,   f = std(x_text) / std(x_cfg) over an object's views
 ///   loss_sds = 0.5 |x - stopgrad(x_hat)|^2 / B
+///   loss_sds_img = 0.5 |image - stopgrad(D(x_hat) + m)|^2 / B,   D the decoder, m the median brightness of
+///                                                                image - D(x_hat) in each picture
 ///
 /// One timestep for the whole batch. Cost: one denoiser call at batch 2B.
 class MultiviewSds : public MultiviewDistillation {
@@ -17,6 +19,7 @@ class MultiviewSds : public MultiviewDistillation {
     int64_t image_size = 256;
     bool recon_loss = true;
     double recon_std_rescale = 0.5;
+    bool use_img_loss = false;
 
     template <class V>
     void visit(V& v) {
@@ -27,6 +30,8 @@ class MultiviewSds : public MultiviewDistillation {
         "distance to the predicted clean latents; false: the gradient (1 - a_t) (noise_cfg - noise)");
       v("recon_std_rescale", recon_std_rescale, config::in_range(0, 1),
         "r: how far the guided prediction's spread is brought back to the unguided one's");
+      v("use_img_loss", use_img_loss, config::any(),
+        "loss_sds_img too: distance of the pictures to the decoded prediction, but for its brightness");
     }
   };
 

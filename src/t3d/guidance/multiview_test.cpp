@@ -76,6 +76,38 @@ TEST(MultiviewSds, ReconstructionIsTheNoiseGradientTimesTheInverseSignalToNoise)
   EXPECT_LT(max_relative_error(gradient(true), gradient(false) * (std::sqrt((1 - a) / a) / (1 - a))), 1e-4);
 }
 
+/// Always predicts the same clean latents.
+class KnowsOnePicture : public ds::Denoiser {
+ public:
+  explicit KnowsOnePicture(at::Tensor clean) : clean_(std::move(clean)) {}
+  at::Tensor predict(const at::Tensor&, const at::Tensor&, const ds::Condition&) const override {
+    return at::cat({clean_, clean_});
+  }
+  ds::Prediction prediction() const override { return ds::Prediction::Sample; }
+
+ private:
+  at::Tensor clean_;  // [B,C,s,s]
+};
+
+TEST(MultiviewSds, ImageLossPullsToTheDecodedPredictionAtAnyBackground) {
+  auto model = std::make_shared<Model>(*toybox_like());
+  const auto clean = at::randn({4, 4, model->latent_size, model->latent_size});
+  model->denoiser = std::make_shared<KnowsOnePicture>(clean);
+  MultiviewSds::Config config;
+  config.use_img_loss = true;
+  const MultiviewSds guidance(config, model);
+  const int64_t side = model->image_size();
+  const auto views = views_around(at::rand({4, side, side, 3}).requires_grad_());
+  const auto latents = at::randn(clean.sizes());
+  const auto out = guidance.distill(views, some_prompt(), {Timesteps::of({600}, at::kCPU), latents, latents});
+  out.losses.at("loss_sds_img").backward();
+
+  const auto picture = (model->vae->from_latents(clean) * 0.5 + 0.5).clamp(0, 1).permute({0, 2, 3, 1});
+  auto expected = (views.rgb - picture).detach();  // [B,H,W,3]
+  for (int64_t i = 0; i < 4; ++i) expected[i] -= expected[i].mean(2).median();
+  EXPECT_LT(max_relative_error(views.rgb.grad(), expected / 4), 1e-4);
+}
+
 TEST(MultiviewSds, SameSeedSameGradient) {
   MultiviewSds guidance(MultiviewSds::Config(), toybox_like());
   const auto prompt = some_prompt();
