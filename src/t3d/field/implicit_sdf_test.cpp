@@ -7,17 +7,17 @@
 
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 
 #include "t3d/core/config/read_yaml.h"
 #include "t3d/core/progress.h"
 #include "t3d/core/rng.h"
 #include "t3d/field/mesh_distance.h"
+#include "tests/support/box_file.h"
 
 namespace t3d::field {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 const char* const kSmall =
     "pos_encoding_config: {otype: HashGrid, n_levels: 4, log2_hashmap_size: 12, base_resolution: 4}\n";
@@ -121,7 +121,7 @@ TEST(ImplicitSdf, NamesItsTensorsAsThreestudioDoes) {
   std::vector<std::string> names;
   for (const auto& [name, tensor] : parameters) names.push_back(name);
   EXPECT_THAT(
-      names, testing::ElementsAre(
+      names, ::testing::ElementsAre(
                  "geometry.deformation_network.layers.0.weight",
                  "geometry.deformation_network.layers.2.weight", "geometry.encoding.encoding.encoding.params",
                  "geometry.feature_network.layers.0.weight", "geometry.feature_network.layers.2.weight",
@@ -148,15 +148,6 @@ TEST(ImplicitSdf, BadShapesAreNamed) {
   EXPECT_THROW(mesh->initialize_shape(false), SystemError);
 }
 
-/// A box that holds -1..3 x -1..1 x -0.5..0.5 around its middle, faces outwards.
-void write_box(const std::string& path) {
-  std::ofstream out(path);
-  for (const float x : {-1.f, 3.f})
-    for (const float y : {-1.f, 1.f})
-      for (const float z : {-0.5f, 0.5f}) out << "v " << x << " " << y << " " << z << "\n";
-  out << "f 1 2 4 3\nf 5 7 8 6\nf 1 5 6 2\nf 3 4 8 7\nf 1 3 7 5\nf 2 6 8 4\n";
-}
-
 at::Tensor box_distance(const at::Tensor& x, const at::Tensor& half) {
   const auto q = x.abs() - half;  // [N,3]
   return length(q.clamp_min(0)) + std::get<0>(q.max(1, true)).clamp_max(0);
@@ -166,7 +157,7 @@ class ShapeFile : public ::testing::Test {
  protected:
   void SetUp() override {
     path_ = (std::filesystem::temp_directory_path() / "t3d_shape_box.obj").string();
-    write_box(path_);
+    testing::write_box_file(path_, {-1, -1, -0.5f}, {3, 1, 0.5f});
     set_progress_enabled(false);
   }
   void TearDown() override { std::filesystem::remove(path_); }
