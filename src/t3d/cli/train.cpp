@@ -112,7 +112,7 @@ c10::Device device_named(const std::string& name) {
 std::string find_recipe(const std::string& name) {
   if (fs::is_regular_file(name)) return name;
   std::vector<std::string> known;
-  for (const fs::path folder : {fs::path("configs"), fs::path(T3D_SOURCE_DIR) / "configs"}) {
+  for (const fs::path& folder : {fs::path("configs"), fs::path(T3D_SOURCE_DIR) / "configs"}) {
     const fs::path file = folder / (name + ".yaml");
     if (fs::is_regular_file(file)) return file.string();
     std::error_code ignored;
