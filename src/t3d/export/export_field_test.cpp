@@ -69,7 +69,8 @@ constexpr double kBall = 4.18879 * 0.125;
 TEST(CutField, ABallIsABall) {
   const FieldSurface s = cut(ball);
   EXPECT_TRUE(is_closed(s.mesh));
-  EXPECT_NEAR(volume(s.mesh), kBall, 0.06 * kBall);
+  // Up to half a cell outside, where the soft edge has absorbed enough.
+  EXPECT_NEAR(volume(s.mesh), kBall, 0.12 * kBall);
   for (size_t v = 0; v < s.mesh.positions.size(); ++v) {
     EXPECT_NEAR(s.mesh.positions[v].norm(), 0.5f, 0.02f);
     EXPECT_GT(s.mesh.normals[v].dot(s.mesh.positions[v].normalized()), 0.9f);
@@ -81,7 +82,7 @@ TEST(CutField, ABallIsABall) {
 TEST(CutField, ScaleOfDensityDoesNotMatter) {
   // Denser matter is opaque further out, where its soft edge is thin.
   for (const float scale : {0.1f, 1.0f, 4.0f})
-    EXPECT_NEAR(volume(cut([=](const Vec3f& p) { return scale * ball(p); }).mesh), kBall, 0.25 * kBall)
+    EXPECT_NEAR(volume(cut([=](const Vec3f& p) { return scale * ball(p); }).mesh), kBall, 0.3 * kBall)
         << scale;
 }
 
@@ -105,7 +106,7 @@ TEST(CutField, HazeUpToTheBorderIsNotTheBox) {
 
 TEST(CutField, ABallInsideAHollowShellIsSolid) {
   const auto shell = [](const Vec3f& p) { return matter(std::abs(p.norm() - 0.45f) - 0.05f); };
-  EXPECT_NEAR(volume(cut(shell).mesh), kBall, 0.1 * kBall);
+  EXPECT_NEAR(volume(cut(shell).mesh), kBall, 0.15 * kBall);
   SurfaceOptions options;
   options.keep_hollows = true;
   options.threshold = 30;
@@ -121,6 +122,19 @@ TEST(CutField, ThinMatterSurvives) {
   EXPECT_LT(size.z(), 0.15f);
 }
 
+TEST(CutField, AThinSheetIsThereWhereItHidesMoreThanHalf) {
+  // As thick as two cells; the opacity of a ray across is that of the name.
+  const auto sheet = [](float opacity) {
+    return [=](const Vec3f& p) {
+      const bool is_inside = std::abs(p.z()) < 0.04f && std::abs(p.x()) < 0.6f && std::abs(p.y()) < 0.6f;
+      const bool is_core = p.norm() < 0.2f;  // solid matter, so that the field is not translucent as a whole
+      return is_core ? 200.0f : is_inside ? -std::log1p(-opacity) / 0.08f : 0.0f;
+    };
+  };
+  EXPECT_GT(cut(sheet(0.7f)).mesh.bounds().size().x(), 1.1f);
+  EXPECT_LT(cut(sheet(0.3f)).mesh.bounds().size().x(), 0.6f);
+}
+
 TEST(CutField, TwoPartsStayAndSpecksGo) {
   const auto field = [](const Vec3f& p) {
     return std::max({matter((p - Vec3f(0.5f, 0, 0)).norm() - 0.3f),
@@ -128,7 +142,7 @@ TEST(CutField, TwoPartsStayAndSpecksGo) {
                      matter((p - Vec3f(0, 0.9f, 0.9f)).norm() - 0.045f)});
   };
   const FieldSurface s = cut(field);
-  EXPECT_NEAR(volume(s.mesh), 4.18879 * (0.027 + 0.015625), 0.03);
+  EXPECT_NEAR(volume(s.mesh), 4.18879 * (0.027 + 0.015625), 0.05);
   EXPECT_LT(s.mesh.bounds().max.z(), 0.4f);
 }
 
@@ -151,7 +165,7 @@ TEST(Decimate, KeepsTheShapeWithFewerFaces) {
   EXPECT_GT(n_all, 8000u);
   EXPECT_LE(few.faces.size(), 1500u);
   EXPECT_TRUE(is_closed(few));
-  EXPECT_NEAR(volume(few), kBall, 0.06 * kBall);
+  EXPECT_NEAR(volume(few), kBall, 0.12 * kBall);
 }
 #endif
 

@@ -15,6 +15,8 @@ namespace t3d::export_ {
 /// translucent as a whole is made denser.
 std::vector<float> seen_opacity(std::vector<float> densities, const SampleGrid& grid);
 
-constexpr float kSurfaceDepth = 0.6931472f;  ///< of the surface: half of the light gets there
+/// Of the surface: from both sides together half of the light is absorbed, so that a thin part is there where
+/// rays through it see more of it than of what is behind.
+constexpr float kSurfaceDepth = 0.3465736f;
 
 }  // namespace t3d::export_
