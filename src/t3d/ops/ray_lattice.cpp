@@ -57,7 +57,9 @@ class LevelWalk {
       const float width = size_[axis] * cascade_side(level) / static_cast<float>(side_);
       const float low = centre_[axis] - 0.5f * size_[axis] * cascade_side(level);
       const float share = (o_[axis] + s * d_[axis] - low) / width;
-      const int c = static_cast<int>(std::clamp(share, 0.0f, static_cast<float>(side_ - 1)));
+      // A ray that goes down from a wall is in the cell below: in the one above it would have no way to go.
+      const float place = d_[axis] < 0.0f ? std::ceil(share) - 1.0f : share;
+      const int c = static_cast<int>(std::clamp(place, 0.0f, static_cast<float>(side_ - 1)));
       index = index * side_ + c;
       if (d_[axis] == 0.0f) continue;
       const float wall = low + static_cast<float>(d_[axis] > 0.0f ? c + 1 : c) * width;

@@ -197,6 +197,23 @@ TEST(Lattice, AllPointsAtOnceGiveTheSamplesOfTheWalk) {
   EXPECT_TRUE(dense.dt.eq(config.step).all().item<bool>());
 }
 
+TEST(Lattice, ARayThatHardlyLeavesAWallSeesTheCellBesideIt) {
+  Box3f box;
+  box.min = Vec3f::Constant(-1), box.max = Vec3f::Constant(1);
+  OccupancyGrid grid = OccupancyGrid::create(box, 32);
+  grid.fill(true);
+  grid.binary.slice(1, 0, 16).zero_();  // only the half that rays come to first
+  LatticeConfig config;
+  config.step = 0.01f;
+  // y = 0 is a wall between cells, and 1e-8 is less than a float can move it by.
+  const auto origins = at::tensor({2.5f, 0.f, 0.02f}).expand({3, 3}).contiguous();
+  const auto directions = at::tensor({-1.f, 0.f, 0.f, -1.f, -1e-8f, 0.f, -1.f, 1e-8f, 0.f}).reshape({3, 3});
+  const auto start = sample_lattice(origins, directions, grid, config).ray_start;
+  EXPECT_EQ((start[1] - start[0]).item<int>(), 100);
+  EXPECT_EQ((start[2] - start[1]).item<int>(), 100);
+  EXPECT_EQ((start[3] - start[2]).item<int>(), 100);
+}
+
 TEST(Lattice, AllPointsAtOnceStandRaysThatMissOrAreNoRays) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const at::Tensor o = at::tensor({nan, 0.f, 0.f, 0.f, 0.f, 0.f, 5.f, 5.f, 0.f, -3.f, 0.f, 0.f}).view({4, 3});

@@ -108,7 +108,7 @@ TEST(NeusVolumeRenderer, VolSdfShowsTheSameSphereWithBothEstimators) {
   const auto rays = camera(31);
   const auto [distance, near_centre] = hits(rays);
   const auto inside = near_centre<kRadius - 0.12, outside = near_centre> kRadius + 0.12;
-  for (const char* yaml : {"{use_volsdf: true, learned_variance_init: 0.43, grid_prune: false}",
+  for (const char* yaml : {"{use_volsdf: true, learned_variance_init: 0.43}",
                            "{use_volsdf: true, learned_variance_init: 0.43, estimator: importance,"
                            " near_plane: 1, far_plane: 4, num_samples_per_ray_importance: 128}"}) {
     SCOPED_TRACE(yaml);
