@@ -4,8 +4,6 @@
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include <cmath>
-
 #include "t3d/core/interrupt.h"
 #include "t3d/core/progress.h"
 #include "t3d/core/rng.h"
@@ -36,23 +34,13 @@ ShapeFunction shape_of(const ImplicitSdf::Config& c) {
                     c.shape_init_mesh_up, c.shape_init_mesh_front);
 }
 
-/// One step of Adam, on any device.
-void adam_step(const at::Tensor& p, const at::Tensor& gradient, const at::Tensor& m, const at::Tensor& v,
-               int step) {
-  ops::AdamConfig c;
-  c.beta2 = 0.999, c.eps = 1e-8;
-  if (p.is_cpu()) return ops::adam_step(p, gradient.contiguous(), m, v, c, kInitRate, step);
-  m.mul_(c.beta1).add_(gradient, 1 - c.beta1);
-  v.mul_(c.beta2).addcmul_(gradient, gradient, 1 - c.beta2);
-  const auto below = (v / (1 - std::pow(c.beta2, step))).sqrt_().add_(c.eps);
-  p.addcdiv_(m, below, -kInitRate / (1 - std::pow(c.beta1, step)));
-}
-
 /// Takes parameters to where the mean square of `error` is small.
 void descend(const std::vector<at::Tensor>& parameters, const std::function<at::Tensor()>& error) {
   const c10::AutoGradMode with_gradients(true);
   std::vector<at::Tensor> m, v;
   for (const at::Tensor& p : parameters) m.push_back(at::zeros_like(p)), v.push_back(at::zeros_like(p));
+  ops::AdamConfig adam;
+  adam.beta2 = 0.999, adam.eps = 1e-8;
   Progress progress("shape", kInitSteps);
   for (int step = 1; step <= kInitSteps; ++step) {
     throw_if_interrupted("training had not begun");
@@ -60,7 +48,8 @@ void descend(const std::vector<at::Tensor>& parameters, const std::function<at::
     const auto gradients = torch::autograd::grad({loss}, parameters, {}, c10::nullopt, false, true);
     const c10::NoGradGuard no_grad;
     for (size_t i = 0; i < parameters.size(); ++i)
-      if (gradients[i].defined()) adam_step(parameters[i].detach(), gradients[i], m[i], v[i], step);
+      if (gradients[i].defined())
+        ops::adam_step(parameters[i].detach(), gradients[i].contiguous(), m[i], v[i], adam, kInitRate, step);
     progress.update(step);
   }
   progress.finish();

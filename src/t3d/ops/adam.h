@@ -19,8 +19,8 @@ struct AdamConfig {
   bool skip_zero_gradients = false;
 };
 
-/// One step in place on float tensors of one shape, contiguous. `step` counts from 1. Gradients are left
-/// alone.
+/// One step in place on tensors of one shape. `step` counts from 1. Gradients are left alone. Contiguous
+/// floats on the CPU take one pass through memory; others, on any device, know no skip_zero_gradients.
 void adam_step(const at::Tensor& params, const at::Tensor& gradients, const at::Tensor& m,
                const at::Tensor& v, const AdamConfig& config, double lr, int64_t step);
 

@@ -277,6 +277,18 @@ void adam_by_formula(std::vector<double>& p, std::vector<double>& m, std::vector
   }
 }
 
+TEST(Adam, OnePassAndTensorByTensorAreTheSame) {
+  AdamConfig config;
+  config.l2 = 0.1, config.weight_decay = 0.2;
+  const auto gradients = at::randn({50}), start = at::randn({50});
+  const auto stepped = [&](at::ScalarType type) {
+    const auto p = start.to(type, false, true), m = at::zeros_like(p), v = at::zeros_like(p);
+    for (int step = 1; step < 4; ++step) adam_step(p, gradients.to(type), m, v, config, 1e-2, step);
+    return p;
+  };
+  EXPECT_LT((stepped(at::kFloat) - stepped(at::kDouble)).abs().max().item<double>(), 1e-6);
+}
+
 TEST(Adam, FollowsTheFormulaForManySteps) {
   for (bool skip : {false, true}) {
     AdamConfig config;

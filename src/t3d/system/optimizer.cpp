@@ -87,20 +87,10 @@ class AdamOptimizer : public GroupedOptimizer<AdamConfig<kDecoupled>> {
  private:
   static void update(const at::Tensor& p, const at::Tensor& grad, const at::Tensor& m, const at::Tensor& v,
                      const Config& c, double lr, int64_t step) {
-    if (p.is_cpu() && p.scalar_type() == at::kFloat && p.is_contiguous() && grad.is_contiguous()) {
-      ops::AdamConfig fused;
-      fused.beta1 = c.betas[0], fused.beta2 = c.betas[1], fused.eps = c.eps;
-      (kDecoupled ? fused.weight_decay : fused.l2) = c.weight_decay;
-      ops::adam_step(p.detach(), grad, m, v, fused, lr, step);
-      return;
-    }
-    const auto g = kDecoupled || c.weight_decay == 0 ? grad : grad + p * c.weight_decay;
-    if (kDecoupled && c.weight_decay != 0) p.mul_(1 - lr * c.weight_decay);
-    m.mul_(c.betas[0]).add_(g, 1 - c.betas[0]);
-    v.mul_(c.betas[1]).addcmul_(g, g, 1 - c.betas[1]);
-    const double n = static_cast<double>(step);
-    const auto root = (v / (1 - std::pow(c.betas[1], n))).sqrt_().add_(c.eps);
-    p.addcdiv_(m, root, -lr / (1 - std::pow(c.betas[0], n)));
+    ops::AdamConfig adam;
+    adam.beta1 = c.betas[0], adam.beta2 = c.betas[1], adam.eps = c.eps;
+    (kDecoupled ? adam.weight_decay : adam.l2) = c.weight_decay;
+    ops::adam_step(p.detach(), grad, m, v, adam, lr, step);
   }
 };
 
