@@ -5,8 +5,6 @@
 
 #include <tuple>
 
-#include "t3d/diffusion/autoencoder.h"
-
 namespace t3d::guidance {
 namespace {
 
@@ -61,10 +59,8 @@ GuidanceOutput MultiviewSds::distill(const Views& views, const PromptEmbeddings&
     if (config_.recon_loss) {
       const auto clean = clean_target(guided, rows[0], noisy, t);
       gradient = x.detach() - clean;
-      if (config_.use_img_loss && !views.is_latent) {
-        const auto target = model().vae->from_latents(clean).to(at::kFloat) * 0.5 + 0.5;
-        of_images = cleaned(without_median_brightness(images.detach() - target.clamp(0, 1)));
-      }
+      if (config_.use_img_loss && !views.is_latent)
+        of_images = cleaned(without_median_brightness(images.detach() - pictures_of(clean)));
     } else {
       const auto noise = schedule().noise_of(guided, noisy, t, model().denoiser->prediction());
       gradient = weights_of(Weighting::Sds, schedule(), t) * (noise - draws.noise);

@@ -39,12 +39,15 @@ void ScoreDistillation::update_step(int64_t epoch, int64_t step) {
   if (grad_clip_) clip_ = grad_clip_->at(epoch, step);
 }
 
-at::Tensor ScoreDistillation::decode(const at::Tensor& latents) const {
+at::Tensor ScoreDistillation::pictures_of(const at::Tensor& latents) const {
   if (model_->vae == nullptr)
     throw UserError(cat(model_->name, ": has no autoencoder, so that latents cannot be shown."));
   const c10::NoGradGuard no_grad;
-  const auto pictures = model_->vae->from_latents(latents.to(device()).permute({0, 3, 1, 2}));  // [B,3,H,W]
-  return (pictures.to(at::kFloat) * 0.5 + 0.5).clamp(0, 1).permute({0, 2, 3, 1});
+  return (model_->vae->from_latents(latents).to(at::kFloat) * 0.5 + 0.5).clamp(0, 1);
+}
+
+at::Tensor ScoreDistillation::decode(const at::Tensor& latents) const {
+  return pictures_of(latents.to(device()).permute({0, 3, 1, 2})).permute({0, 2, 3, 1});
 }
 
 void ScoreDistillation::check_rows(const Views& views) const {

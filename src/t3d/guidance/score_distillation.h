@@ -63,6 +63,8 @@ class ScoreDistillation : public Guidance {
   /// Scaled latents [B,C,s,s] of what `pictures` gave; noise [B,C,s,s] for sampling the posterior, not looked
   /// at for latents.
   at::Tensor latents_of(const at::Tensor& pictures, bool is_latent, const at::Tensor& noise) const;
+  /// [B,3,S,S] in [0,1] of scaled latents [B,C,s,s]; no gradients.
+  at::Tensor pictures_of(const at::Tensor& latents) const;
   /// The shape of the latents of `views`.
   std::vector<int64_t> latent_shape(const Views& views) const;
   void check_rows(const Views& views) const;

@@ -88,7 +88,7 @@ GuidanceOutput StableDiffusionSds::distill(const Views& views, const PromptEmbed
       gradient = w * (found - draws.noise);
       if (config_.use_img_loss && !views.is_latent) {
         const auto clean = schedule().clean_of(found, noisy, t, diffusion::Prediction::Epsilon);
-        const auto wanted = decode(clean.permute({0, 2, 3, 1})).permute({0, 3, 1, 2});  // [B,3,S,S]
+        const auto wanted = pictures_of(clean);  // [B,3,S,S]
         of_images = cleaned(image_gradient(images.detach() - wanted, w, schedule(), t));
       }
     }

@@ -150,7 +150,7 @@ GuidanceOutput StableDiffusionVsd::distill(const Views& views, const PromptEmbed
     if (config_.use_img_loss && !views.is_latent) {
       const auto picture = [&](const at::Tensor& noise) {
         const auto clean = schedule().clean_of(noise, noisy, t, diffusion::Prediction::Epsilon);
-        return decode(clean.permute({0, 2, 3, 1})).permute({0, 3, 1, 2});  // [B,3,S,S]
+        return pictures_of(clean);  // [B,3,S,S]
       };
       of_images = cleaned(image_gradient(picture(present) - picture(wanted), w, schedule(), t));
     }
