@@ -2,13 +2,13 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "t3d/core/config/struct_io.h"
 #include "t3d/core/error.h"
 #include "t3d/core/text.h"
 #include "t3d/field/mesh_distance.h"
-#include "t3d/io/read_mesh.h"
 
 namespace t3d::field {
 namespace {
@@ -52,6 +52,19 @@ ShapeFunction distance_to(const io::Mesh& mesh) {
   };
 }
 
+io::Mesh read_centred_mesh(const std::string& path, const io::ReadMeshOptions& options) {
+  io::Mesh mesh = io::read_mesh(path, options);
+  Vec3f mean = Vec3f::Zero();
+  for (const Vec3f& v : mesh.positions) mean += v / static_cast<float>(mesh.positions.size());
+  bool has_extent = false;
+  for (Vec3f& v : mesh.positions) {
+    v -= mean;
+    has_extent = has_extent || v.cwiseAbs().maxCoeff() > 0;
+  }
+  if (!has_extent) throw UserError(cat(path, ": all vertices are in one place. Name another mesh."));
+  return mesh;
+}
+
 ShapeFunction mesh_shape(const std::string& path, float scale, const std::string& up,
                          const std::string& front) {
   const Vec3f z = axis_named(up, "shape_init_mesh_up"), x = axis_named(front, "shape_init_mesh_front");
@@ -61,15 +74,9 @@ ShapeFunction mesh_shape(const std::string& path, float scale, const std::string
   io::ReadMeshOptions read;
   read.up = io::UpAxis::Z;  // leaves coordinates alone
   read.load_textures = false;
-  io::Mesh mesh = io::read_mesh(path, read);
-  Vec3f mean = Vec3f::Zero();
-  for (const Vec3f& v : mesh.positions) mean += v / static_cast<float>(mesh.positions.size());
+  io::Mesh mesh = read_centred_mesh(path, read);
   float largest = 0;
-  for (Vec3f& v : mesh.positions) {
-    v -= mean;
-    largest = std::max(largest, v.cwiseAbs().maxCoeff());
-  }
-  if (!(largest > 0)) throw UserError(cat(path, ": all vertices are in one place. Name another mesh."));
+  for (const Vec3f& v : mesh.positions) largest = std::max(largest, v.cwiseAbs().maxCoeff());
   Mat3f to_file;
   to_file << x, z.cross(x), z;  // columns: where +x, +y, +z are in the file
   for (Vec3f& v : mesh.positions) v = to_file.transpose() * v * (scale / largest);

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "t3d/core/config/node.h"
-#include "t3d/io/mesh.h"
+#include "t3d/io/read_mesh.h"
 
 namespace t3d::field {
 
@@ -20,6 +20,10 @@ ShapeFunction analytic_shape(const std::string& kind, const config::Node& params
 
 /// The distance to a mesh as it stands: MeshDistance, computed on the CPU. At least one triangle.
 ShapeFunction distance_to(const io::Mesh& mesh);
+
+/// A mesh file, moved so that the mean of its vertices is the origin. Throws what io::read_mesh throws, and
+/// UserError where all vertices are in one place.
+io::Mesh read_centred_mesh(const std::string& path, const io::ReadMeshOptions& options);
 
 /// The distance to a mesh that is moved so that the mean of its vertices is the origin, scaled so that its
 /// largest coordinate is `scale`, and turned so that the file's axes `up` and `front` ("+z", "-x", ...) come

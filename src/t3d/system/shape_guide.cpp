@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "t3d/core/error.h"
-#include "t3d/io/read_mesh.h"
 
 namespace t3d::system {
 namespace {
@@ -20,15 +19,9 @@ constexpr double kCertain = 1 - 1e-4;  // the most that being inside is believed
 ShapeGuide::ShapeGuide(const std::string& path) {
   io::ReadMeshOptions read;
   read.load_textures = false;
-  io::Mesh mesh = io::read_mesh(path, read);
-  Vec3f mean = Vec3f::Zero();
-  for (const Vec3f& v : mesh.positions) mean += v / static_cast<float>(mesh.positions.size());
+  io::Mesh mesh = field::read_centred_mesh(path, read);
   float farthest = 0;
-  for (Vec3f& v : mesh.positions) {
-    v -= mean;
-    farthest = std::max(farthest, v.norm());
-  }
-  if (!(farthest > 0)) throw UserError(cat(path, ": all vertices are in one place. Name another mesh."));
+  for (const Vec3f& v : mesh.positions) farthest = std::max(farthest, v.norm());
   for (Vec3f& v : mesh.positions) v *= kReach / farthest;
   distance_ = field::distance_to(mesh);
 }
