@@ -121,8 +121,7 @@ void check_truth_captions(const std::vector<std::string>& captions, const std::s
 
 int evaluate_samples(const SamplesCommand& o) {
   evaluate::SampleSettings s;
-  s.captions = o.captions == "held-out" ? evaluate::held_out_captions(o.n, o.seed)
-                                        : evaluate::read_captions(o.captions);
+  s.captions = evaluate::captions_from(o.captions, o.n, o.seed);
   s.n_candidates = o.n_candidates;
   s.n_truths = o.truths;
   s.seed = o.seed;
@@ -196,8 +195,7 @@ struct ObjectsCommand {
 
 evaluate::ObjectSet choose_objects(const ObjectsCommand& o) {
   if (o.folder == kTruth) {
-    const auto captions = o.captions == "held-out" ? evaluate::held_out_captions(o.n, o.seed)
-                                                   : evaluate::read_captions(o.captions);
+    const auto captions = evaluate::captions_from(o.captions, o.n, o.seed);
     return evaluate::objects_of_truth(captions, o.per_caption, o.seed, o.captions);
   }
   auto set = evaluate::objects_in_folder(o.folder);

@@ -44,6 +44,10 @@ std::vector<std::string> read_captions(const std::string& path) {
   return out;
 }
 
+std::vector<std::string> captions_from(const std::string& source, int64_t n, uint64_t seed) {
+  return source == "held-out" ? held_out_captions(n, seed) : read_captions(source);
+}
+
 Candidates::Candidates(const std::vector<std::string>& captions, int64_t n, uint64_t seed) {
   T3D_CHECK(n >= 2, n, " candidates");
   std::map<std::string, int64_t> row_of;

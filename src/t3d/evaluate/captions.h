@@ -13,6 +13,9 @@ std::vector<std::string> held_out_captions(int64_t n, uint64_t seed);
 /// and when there is no caption; SystemError when the file cannot be read.
 std::vector<std::string> read_captions(const std::string& path);
 
+/// "held-out": held_out_captions(n, seed); anything else: read_captions.
+std::vector<std::string> captions_from(const std::string& source, int64_t n, uint64_t seed);
+
 /// For each caption: itself, then n - 1 other ones of the held-out split, all different.
 class Candidates {
  public:
