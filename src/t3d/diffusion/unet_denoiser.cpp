@@ -19,7 +19,7 @@ at::Tensor UNetDenoiser::call(const at::Tensor& latents, const at::Tensor& t,
 bool UNetDenoiser::can_record(const at::Tensor& latents, const Condition& condition) const {
   // Labels that are indices are checked on the host.
   const bool has_indices = condition.class_labels.defined() && !condition.class_labels.is_floating_point();
-  return records && latents.is_cuda() && !c10::GradMode::is_enabled() && !has_indices;
+  return latents.is_cuda() && !c10::GradMode::is_enabled() && !has_indices;
 }
 
 at::Tensor UNetDenoiser::predict(const at::Tensor& latents, const at::Tensor& t,

@@ -26,9 +26,6 @@ class UNetDenoiser : public Denoiser {
   Prediction prediction() const override { return prediction_; }
   int64_t latent_channels() const override { return unet_->config().in_channels; }
 
-  /// Whether calls are recorded where they can be.
-  bool records = true;
-
  private:
   at::Tensor call(const at::Tensor& latents, const at::Tensor& t, const Condition& condition) const;
   bool can_record(const at::Tensor& latents, const Condition& condition) const;
