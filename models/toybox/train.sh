@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Makes every part of the toybox prior from nothing, with one CUDA card or several:
 #
-#   models/toybox/train.sh WORK     # from the repository's root; WORK takes 10 GB
+#   models/toybox/train.sh WORK [SECONDS]     # from the repository's root; WORK takes 10 GB
 #
-# It stops after nine minutes: call it again until it says that all is done, and everything goes on where it
-# stopped. The processor renders the next stage's data while the card trains. What comes out lies in WORK/toybox.
+# Stopped, or out of SECONDS, it goes on where it was when it is called again. The processor renders the next stage's
+# data while the card trains. What comes out lies in WORK/toybox.
 set -euo pipefail
-work=${1:?usage: models/toybox/train.sh WORK}
+work=${1:?usage: models/toybox/train.sh WORK [SECONDS]}
 cd "$(dirname "$0")/../.."
 t3d=${T3D:-./t3d}
-end=$((SECONDS + 540))
+end=$((SECONDS + ${2:-1000000}))
 cards=$(nvidia-smi -L | wc -l)
 threads=$(($(nproc) - 2 * cards))
 mkdir -p "$work"
@@ -48,10 +48,10 @@ first_data() { data held_out 200 1 held-out && data first 5000 0 train; }
 train_data() {
   is_done train && return
   [ -d "$work/train" ] || cp -rl "$work/first" "$work/train" # the same objects, and more
-  data train 26250 0 train
+  data train 20000 0 train
 }
 judge_data() { data judged 12000 2 train; }
-autoencoder() { train autoencoder 1 data="$work/first" steps=5148; }
+autoencoder() { train autoencoder 1 data="$work/first" steps=5000; }
 unet() { train unet "$cards" data="$work/train" vae="$work/autoencoder/vae" backgrounds=3 steps=20000; }
 judge() { train judge 1 data="$work/judged" steps=5000; }
 
