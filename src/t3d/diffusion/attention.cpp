@@ -9,6 +9,7 @@
 
 #include "t3d/core/error.h"
 #include "t3d/diffusion/torch_compat.h"
+#include "t3d/ops/attention.h"
 
 namespace t3d::diffusion {
 namespace {
@@ -46,6 +47,9 @@ struct BlockedAttention : torch::autograd::Function<BlockedAttention> {
                             const at::Tensor& v, bool causal) {
     ctx->save_for_backward({q, k, v});
     ctx->saved_data["causal"] = causal;
+    const auto one_head = [](const at::Tensor& x) { return x.unsqueeze(1); };
+    if (ops::bf16_attention_runs(one_head(q), one_head(k), one_head(v)))
+      return ops::bf16_attention(one_head(q), one_head(k), one_head(v), causal).squeeze(1).contiguous();
     const at::ScalarType type = score_type(q);
     const double scale = 1 / std::sqrt(static_cast<double>(q.size(2)));
     at::Tensor out = at::empty({q.size(0), q.size(1), v.size(2)}, q.options());
@@ -113,6 +117,9 @@ at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
     return stored_attention(q, k, v, causal);
 #endif
   }
+  const bool records =
+      at::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad());
+  if (!records && ops::bf16_attention_runs(q, k, v)) return ops::bf16_attention(q, k, v, causal);
   const int64_t n_items = q.size(0) * q.size(1);
   const auto items = [n_items](const at::Tensor& x) { return x.reshape({n_items, x.size(2), x.size(3)}); };
   return BlockedAttention::apply(items(q), items(k), items(v), causal)

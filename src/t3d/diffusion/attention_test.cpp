@@ -60,6 +60,22 @@ TEST(Attention, LowPrecisionKeepsScoresInSingle) {
   EXPECT_LT(difference(low.to(at::kFloat), high), 1e-3);
 }
 
+TEST(Attention, BFloat16HasTheGradientsOfSinglePrecision) {
+  at::manual_seed(4);
+  std::vector<at::Tensor> low, high;
+  for (const int64_t tokens : {45, 70, 70}) {
+    low.push_back(at::randn({2, 3, tokens, 32}).to(at::kBFloat16).set_requires_grad(true));
+    high.push_back(low.back().detach().to(at::kFloat).set_requires_grad(true));
+  }
+  const auto r = at::randn({2, 3, 45, 32}).to(at::kBFloat16);
+  const auto out = attention(low[0], low[1], low[2]), truth = attention(high[0], high[1], high[2]);
+  EXPECT_EQ(out.scalar_type(), at::kBFloat16);
+  EXPECT_LT(difference(out.to(at::kFloat), truth), 1e-2);
+  const auto g = torch::autograd::grad({out}, low, {r});
+  const auto h = torch::autograd::grad({truth}, high, {r.to(at::kFloat)});
+  for (size_t i = 0; i < 3; ++i) EXPECT_LT(difference(g[i].to(at::kFloat), h[i]), 1e-2) << "input " << i;
+}
+
 TEST(Attention, MemoryGrowsWithTokensNotTheirSquare) {
   const int64_t n = 12000;  // stored, the scores alone were 576 MB, twice that with the softmax
   const auto q = at::randn({1, 1, n, 16}).set_requires_grad(true);
