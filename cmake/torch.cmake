@@ -25,9 +25,6 @@ message(STATUS "LibTorch ${Torch_VERSION} at ${TORCH_INSTALL_PREFIX}, CUDA ${T3D
 
 add_library(t3d_torch INTERFACE)
 target_link_libraries(t3d_torch INTERFACE ${TORCH_LIBRARIES} OpenMP::OpenMP_CXX)
-# First in the order of look-up: pip's libtorch.so exports a std::filesystem of its own, whose remove_all calls
-# what is not there.
-target_link_options(t3d_torch INTERFACE LINKER:--push-state,--no-as-needed -lstdc++ LINKER:--pop-state)
 if(T3D_CUDA)
   target_compile_definitions(t3d_torch INTERFACE T3D_HAS_CUDA=1)
 endif()

@@ -16,6 +16,7 @@
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
 #include "t3d/core/memory_usage.h"
+#include "t3d/core/remove_tree.h"
 #include "t3d/diffusion/model_store.h"
 #include "t3d/io/json_file.h"
 #include "t3d/ops/device_memory.h"
@@ -82,7 +83,7 @@ std::string choose_folder(const GenerateOptions& o) {
     for (const char* ours :
          {"ckpts", "configs", "save", "csv_logs", "tb_logs", "cmd.txt", "run.json", "mesh.glb", "mesh.obj",
           "mesh.mtl", "mesh.png", "turntable.mp4", "turntable.gif", "preview.png"})
-      fs::remove_all(wanted / ours);
+      remove_tree((wanted / ours).string());
     return wanted.string();
   }
   if (!o.output.empty())

@@ -11,6 +11,7 @@
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
 #include "t3d/core/progress.h"
+#include "t3d/core/remove_tree.h"
 #include "t3d/distributed/process_group.h"
 #include "t3d/io/json_file.h"
 #include "t3d/prior/autoencoder_trainer.h"
@@ -41,7 +42,7 @@ void check_folder(const PriorCommand& o) {
   for (const char* name :
        {"ckpts", "configs", "csv_logs", "tb_logs", "vae", "unet", "text_encoder", "tokenizer", "scheduler",
         "judge", "model_index.json", "report.json", "reconstructions.png", "samples.png", "retrieval.png"})
-    fs::remove_all(folder / name);
+    remove_tree((folder / name).string());
 }
 
 std::string report_path(const PriorCommand& o) {

@@ -13,6 +13,7 @@
 #include "t3d/core/config/struct_io.h"
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
+#include "t3d/core/remove_tree.h"
 #include "t3d/train/metrics.h"
 #include "t3d/train/ngp_trainer.h"
 #include "t3d/train/reconstruct_outputs.h"
@@ -68,7 +69,7 @@ void prepare_folder(const ReconstructOptions& o) {
     for (const char* ours :
          {"ckpts", "configs", "test", "depth", "save", "csv_logs", "tb_logs", "report.json", "report.md",
           "mesh.glb", "mesh.obj", "mesh.ply", "turntable.mp4", "turntable.gif", "parsed.yaml"})
-      fs::remove_all(folder / ours);
+      remove_tree((folder / ours).string());
   for (const char* mesh : {"mesh.glb", "mesh.obj", "mesh.ply"}) fs::remove(folder / mesh);  // made anew
   make_folders(o.output);
   make_folders((folder / "configs").string());

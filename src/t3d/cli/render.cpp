@@ -11,6 +11,7 @@
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
 #include "t3d/core/progress.h"
+#include "t3d/core/remove_tree.h"
 #include "t3d/io/json_file.h"
 #include "t3d/io/read_mesh.h"
 #include "t3d/trace/camera_sets.h"
@@ -198,7 +199,7 @@ class SetRenderer {
   void remove_old() {
     fs::remove(folder() / kDone);
     for (const char* split : kSplits) {
-      fs::remove_all(folder() / split);
+      remove_tree((folder() / split).string());
       fs::remove(folder() / cat("transforms_", split, ".json"));
     }
   }

@@ -9,6 +9,7 @@
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/checksum.h"
 #include "t3d/core/error.h"
+#include "t3d/core/remove_tree.h"
 #include "tests/support/fault_injection.h"
 #include "tests/support/temporary_folder.h"
 
@@ -134,6 +135,33 @@ TEST(ReadWholeFile, ReadsFilesThatAnnounceNoSizeAndRefusesLargeOnes) {
   EXPECT_THROW(read_whole_file(folder / "x", 99), UserError);
   EXPECT_THROW(read_whole_file(folder / "absent"), SystemError);
   EXPECT_THROW(read_whole_file(folder.string()), SystemError);
+}
+
+TEST(RemoveTree, RemovesFoldersButNotWhatLinksPointTo) {
+  const TemporaryFolder folder;
+  write_file_atomically(folder / "kept/x", "bytes");
+  write_file_atomically(folder / "gone/a/b/x", "bytes");
+  std::filesystem::create_directory_symlink(folder / "kept", folder / "gone/a/link");
+  std::filesystem::create_symlink(folder / "nowhere", folder / "gone/dangling");
+  remove_tree(folder / "gone");
+  EXPECT_EQ(n_entries(folder), 1u);
+  EXPECT_EQ(read_text(folder / "kept/x"), "bytes");
+  remove_tree(folder / "gone");
+  remove_tree(folder / "kept/x/below-a-file");
+  remove_tree(folder / "kept/x");
+  EXPECT_FALSE(std::filesystem::exists(folder / "kept/x"));
+}
+
+TEST(RemoveTree, NamesWhatCannotBeRemoved) {
+  const TemporaryFolder folder;
+  write_file_atomically(folder / "a/x", "bytes");
+  const FaultInjection injection(Fault::FailFromThere, 1, EACCES);
+  try {
+    remove_tree(folder / "a");
+    FAIL();
+  } catch (const SystemError& failure) {
+    EXPECT_THAT(failure.what(), ::testing::HasSubstr("a/x: cannot be removed: Permission denied"));
+  }
 }
 
 TEST(Crc32c, GivesTheKnownAnswersAndTheSameInPieces) {

@@ -13,6 +13,7 @@
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
 #include "t3d/core/progress.h"
+#include "t3d/core/remove_tree.h"
 #include "t3d/ops/device_memory.h"
 #include "t3d/system/saved_weights.h"
 #include "t3d/system/start.h"
@@ -116,8 +117,11 @@ void Run::save(bool stays) {
   if (metrics_) metrics_->flush();
   const std::string path = train::save_checkpoint(experiment_.trial_dir + "/ckpts", step_, checkpoint);
   if (!passing_checkpoint_.empty() && passing_checkpoint_ != path) {
-    std::error_code ignored;  // a checkpoint too many is no reason to stop
-    fs::remove_all(passing_checkpoint_, ignored);
+    try {
+      remove_tree(passing_checkpoint_);
+    } catch (const SystemError& error) {
+      log::warning(error.what());  // a checkpoint too many is no reason to stop
+    }
   }
   passing_checkpoint_ = stays ? "" : path;
   saved_at_s_ = now_s();
