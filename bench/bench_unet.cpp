@@ -126,7 +126,8 @@ int main(int argc, char** argv) {
                             : shape == "sd21" ? sd21_unet_config()
                                               : mvdream_unet_config();
   const c10::NoGradGuard no_grad;
-  const UNet unet(config, Weights::random(1, type, device));
+  UNet unet(config, Weights::random(1, type, device));
+  unet.pack();
   double n_parameters = 0;
   for (const auto& [name, tensor] : unet.parameters()) n_parameters += static_cast<double>(tensor.numel());
   const auto options = at::TensorOptions().device(device);

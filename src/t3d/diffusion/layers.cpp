@@ -2,9 +2,14 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
+#include <c10/core/GradMode.h>
 
+#include <algorithm>
+#include <limits>
+
+#include "t3d/core/error.h"
 #include "t3d/ops/group_norm.h"
+#include "t3d/ops/packed_weight.h"
 
 namespace t3d::diffusion {
 namespace {
@@ -19,7 +24,39 @@ bool needs_single(const at::Tensor& x) {
   return x.is_cpu() && (x.scalar_type() == at::kHalf || x.scalar_type() == at::kBFloat16);
 }
 
+bool records(const at::Tensor& x) {
+  return at::GradMode::is_enabled() && x.requires_grad();
+}
+
+/// Whether the norms' own kernels take it: no gradients, a type and a CPU that they are for.
+bool is_plain_bfloat16(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  return ops::packs(x) && !records(x) && !records(weight) && !records(bias);
+}
+
+at::Tensor sum(const at::Tensor& y, const at::Tensor& more) {
+  return more.defined() ? y + more : y;
+}
+
 }  // namespace
+
+void Packable::pack(at::Tensor& weight, const at::Tensor& bias, bool is_gated) {
+  if (packed_ != nullptr || !ops::packs(weight) || weight.requires_grad()) return;
+  if (is_gated && weight.size(0) % 32 != 0) return;
+  const c10::NoGradGuard no_grad;
+  packed_ = std::make_shared<ops::PackedWeight>(
+      weight, bias, is_gated ? ops::PackedWeight::Order::Gated : ops::PackedWeight::Order::Plain);
+  // The shape stays for whoever asks for it. Numbers that are read by mistake must not pass for weights.
+  weight.set_data(
+      at::full({1}, std::numeric_limits<float>::quiet_NaN(), weight.options()).expand(weight.sizes()));
+}
+
+const ops::PackedWeight* Packable::for_call(const at::Tensor& x) const {
+  return packed_ != nullptr && ops::packs(x) && !records(x) ? packed_.get() : nullptr;
+}
+
+at::Tensor Packable::plain(const at::Tensor& weight) const {
+  return packed_ != nullptr ? packed_->weight() : weight;
+}
 
 at::ScalarType arithmetic_type(at::ScalarType stored, c10::Device device) {
   if (!device.is_cpu()) return stored;
@@ -50,8 +87,18 @@ Linear Linear::pointwise(const Weights& w, int64_t n_in, int64_t n_out, Init ini
   return layer;
 }
 
-at::Tensor Linear::operator()(const at::Tensor& x) const {
-  return at::linear(x, as_type_of(weight.dim() == 2 ? weight : weight.flatten(1), x), as_type_of(bias, x));
+at::Tensor Linear::operator()(const at::Tensor& x, const at::Tensor& residual) const {
+  if (const auto* packed = packable_.for_call(x);
+      packed != nullptr && !(residual.defined() && records(residual)))
+    return packed->linear(x, residual);
+  const at::Tensor w = packable_.plain(weight);
+  return sum(at::linear(x, as_type_of(w.dim() == 2 ? w : w.flatten(1), x), as_type_of(bias, x)), residual);
+}
+
+at::Tensor Linear::gated(const at::Tensor& x) const {
+  if (const auto* packed = packable_.for_call(x)) return packed->gated(x);
+  const auto halves = at::linear(x, as_type_of(packable_.plain(weight), x), as_type_of(bias, x)).chunk(2, -1);
+  return halves[0] * at::gelu(halves[1]);
 }
 
 Conv2d::Conv2d(const Weights& w, int64_t n_in, int64_t n_out, Shape the_shape, bool has_bias, Init init)
@@ -61,9 +108,26 @@ Conv2d::Conv2d(const Weights& w, int64_t n_in, int64_t n_out, Shape the_shape, b
   if (weight.is_cuda() && !weight.requires_grad()) weight.set_data(in_layout(weight));
 }
 
-at::Tensor Conv2d::operator()(const at::Tensor& x) const {
-  return at::conv2d(x, as_type_of(weight, x), as_type_of(bias, x), {shape.stride, shape.stride},
-                    {shape.padding, shape.padding});
+at::Tensor Conv2d::operator()(const at::Tensor& x, const Extra& extra) const {
+  const bool is_plain = !(extra.item_bias.defined() && records(extra.item_bias)) &&
+                        !(extra.residual.defined() && records(extra.residual));
+  if (const auto* packed = packable_.for_call(x); packed != nullptr && is_plain)
+    return packed->convolution(x, shape.stride, shape.padding, {extra.item_bias, extra.residual});
+  at::Tensor y = at::conv2d(x, as_type_of(packable_.plain(weight), x), as_type_of(bias, x),
+                            {shape.stride, shape.stride}, {shape.padding, shape.padding});
+  if (extra.item_bias.defined()) y = y + extra.item_bias.unsqueeze(-1).unsqueeze(-1);
+  return sum(y, extra.residual);
+}
+
+at::Tensor Conv2d::after(const GroupNorm& norm, const at::Tensor& x, const Extra& extra) const {
+  const bool is_plain = !(extra.item_bias.defined() && records(extra.item_bias)) &&
+                        !(extra.residual.defined() && records(extra.residual)) &&
+                        is_plain_bfloat16(x, norm.weight, norm.bias);
+  const auto* packed = packable_.for_call(x);
+  if (packed == nullptr || !is_plain) return (*this)(norm.with_silu(x), extra);
+  return packed->convolution(
+      ops::bordered_group_norm(x, norm.weight, norm.bias, norm.n_groups, norm.eps, true, shape.padding),
+      shape.stride, {extra.item_bias, extra.residual});
 }
 
 GroupNorm::GroupNorm(const Weights& w, int64_t n_channels, int64_t groups, double epsilon)
@@ -73,6 +137,8 @@ GroupNorm::GroupNorm(const Weights& w, int64_t n_channels, int64_t groups, doubl
       eps(epsilon) {}
 
 at::Tensor GroupNorm::apply(const at::Tensor& x, bool with_silu) const {
+  if (x.dim() == 4 && is_plain_bfloat16(x, weight, bias) && x.is_contiguous(at::MemoryFormat::ChannelsLast))
+    return ops::bf16_group_norm(x, weight, bias, n_groups, eps, with_silu);
   // LibTorch 1.13 refuses or rounds bfloat16 statistics on the CPU. Over few values the deviation can be far
   // below the mean, and single precision's rounding is then blown up; double costs nothing at that size.
   const int64_t group_values = x.numel() / std::max<int64_t>(1, x.size(0) * n_groups);
@@ -91,6 +157,7 @@ LayerNorm::LayerNorm(const Weights& w, int64_t n_channels, double epsilon)
       eps(epsilon) {}
 
 at::Tensor LayerNorm::operator()(const at::Tensor& x) const {
+  if (is_plain_bfloat16(x, weight, bias)) return ops::bf16_layer_norm(x, weight, bias, eps);
   const at::Tensor y = needs_single(x) ? x.to(at::kFloat) : x;
   return at::layer_norm(y, {weight.size(0)}, as_type_of(weight, y), as_type_of(bias, y), eps)
       .to(x.scalar_type());

@@ -3,13 +3,22 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 
 #include "t3d/diffusion/weights.h"
+
+namespace t3d::ops {
+class PackedWeight;
+}
 
 /// The layers that every model of this module is made of. Each holds its parameters as plain tensors and is
 /// called like a function. The input's type decides the arithmetic: parameters of another type are converted
 /// to it on the way (half precision weights on a CPU that computes in single precision), except in the norms,
 /// which always work in single precision and answer in the input's type.
+///
+/// Frozen bfloat16 weights on a CPU that multiplies it can be packed (ops/packed_weight.h): calls without
+/// gradients then use our own kernels, whose pictures have their channels last. The plain weights are given
+/// back; calls with gradients unpack them each time.
 namespace t3d::diffusion {
 
 /// The type to compute in for weights of type `stored`: `stored` itself on CUDA; on the CPU single precision
@@ -20,19 +29,41 @@ at::ScalarType arithmetic_type(at::ScalarType stored, c10::Device device);
 /// the layers keep it, as they come elsewhere.
 at::Tensor in_layout(const at::Tensor& x);
 
+/// Weights that may be packed.
+class Packable {
+ public:
+  /// Packs the frozen `weight` where that is possible; what the tensor then holds is NaN.
+  void pack(at::Tensor& weight, const at::Tensor& bias, bool is_gated = false);
+  /// For calls without gradients, or null.
+  const ops::PackedWeight* for_call(const at::Tensor& x) const;
+  /// `weight` as it was.
+  at::Tensor plain(const at::Tensor& weight) const;
+
+ private:
+  std::shared_ptr<const ops::PackedWeight> packed_;
+};
+
 /// y = x W^T + b on the last dimension.
 struct Linear {
   Linear(const Weights& w, int64_t n_in, int64_t n_out, bool has_bias = true, Init init = Init::FanIn);
   /// The same sum stored as a 1x1 convolution, [out,in,1,1].
   static Linear pointwise(const Weights& w, int64_t n_in, int64_t n_out, Init init = Init::FanIn);
-  at::Tensor operator()(const at::Tensor& x) const;
+  /// residual: added to the result where defined.
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& residual = {}) const;
+  /// GEGLU: the first half of y times the gelu of the second.
+  at::Tensor gated(const at::Tensor& x) const;
+  /// is_gated: for `gated` alone.
+  void pack(bool is_gated = false) { packable_.pack(weight, bias, is_gated); }
 
   at::Tensor weight;  // [out,in] or [out,in,1,1]
   at::Tensor bias;    // [out], undefined without bias
 
  private:
   Linear() = default;
+  Packable packable_;
 };
+
+struct GroupNorm;
 
 struct Conv2d {
   struct Shape {
@@ -41,12 +72,25 @@ struct Conv2d {
   Conv2d(const Weights& w, int64_t n_in, int64_t n_out) : Conv2d(w, n_in, n_out, Shape{}) {}
   Conv2d(const Weights& w, int64_t n_in, int64_t n_out, Shape shape, bool has_bias = true,
          Init init = Init::FanIn);
+  /// What is added to the result, where defined.
+  struct Extra {
+    at::Tensor item_bias;  // [B,out], to every pixel of an item
+    at::Tensor residual;   // [B,out,H',W']
+  };
   /// [B,in,H,W] -> [B,out,H',W']
-  at::Tensor operator()(const at::Tensor& x) const;
+  at::Tensor operator()(const at::Tensor& x, const Extra& extra) const;
+  at::Tensor operator()(const at::Tensor& x) const { return (*this)(x, Extra{}); }
+  /// Of norm.with_silu(x).
+  at::Tensor after(const GroupNorm& norm, const at::Tensor& x, const Extra& extra) const;
+  at::Tensor after(const GroupNorm& norm, const at::Tensor& x) const { return after(norm, x, Extra{}); }
+  void pack() { packable_.pack(weight, bias); }
 
   at::Tensor weight;  // [out,in,k,k]
   at::Tensor bias;    // [out], undefined without bias
   Shape shape;
+
+ private:
+  Packable packable_;
 };
 
 /// Wu and He 2018: zero mean, unit variance over each group of channels of one item.

@@ -65,6 +65,7 @@ LoadedModel load_model(const std::string& path, const std::string& sampler, at::
   const auto unet_weights = Weights::from(open_part(path, "unet"), dtype, device);
   const auto unet = std::make_shared<UNet>(unet_config, unet_weights);
   unet_weights.check();
+  unet->pack();
   out.denoiser = std::make_shared<UNetDenoiser>(unet, out.scheduler.prediction);
   out.latent_size = unet_config.sample_size;
   out.takes_cameras = unet_config.camera_inputs > 0;

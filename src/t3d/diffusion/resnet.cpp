@@ -15,15 +15,27 @@ ResnetBlock::ResnetBlock(const Weights& w, int64_t n_in, int64_t n_out, int64_t 
 }
 
 at::Tensor ResnetBlock::operator()(const at::Tensor& x, const at::Tensor& time) const {
-  auto h = conv1(norm1.with_silu(x));  // [B,out,H,W]
-  if (time_emb_proj) h = h + (*time_emb_proj)(time).unsqueeze(-1).unsqueeze(-1);
-  h = conv2(norm2.with_silu(h));
-  return (conv_shortcut ? (*conv_shortcut)(x) : x) + h;
+  const auto h =
+      conv1.after(norm1, x, {time_emb_proj ? (*time_emb_proj)(time) : at::Tensor(), {}});  // [B,out,H,W]
+  return conv2.after(norm2, h, {{}, conv_shortcut ? (*conv_shortcut)(x) : x});
+}
+
+void ResnetBlock::pack() {
+  conv1.pack();
+  conv2.pack();
+  if (time_emb_proj) time_emb_proj->pack();
+  if (conv_shortcut) conv_shortcut->pack();
 }
 
 at::Tensor doubled(const at::Tensor& x) {
   if (x.is_cuda()) return at::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)});  // keeps the layout
   const int64_t b = x.size(0), c = x.size(1), h = x.size(2), w = x.size(3);
+  if (x.is_contiguous(at::MemoryFormat::ChannelsLast) && !x.is_contiguous())
+    return x.permute({0, 2, 3, 1})
+        .reshape({b, h, 1, w, 1, c})
+        .expand({b, h, 2, w, 2, c})
+        .reshape({b, 2 * h, 2 * w, c})
+        .permute({0, 3, 1, 2});
   return x.reshape({b, c, h, 1, w, 1}).expand({b, c, h, 2, w, 2}).reshape({b, c, 2 * h, 2 * w});
 }
 

@@ -14,6 +14,7 @@ struct ResnetBlock {
   ResnetBlock(const Weights& w, int64_t n_in, int64_t n_out, int64_t n_time, int64_t n_groups, double eps);
   /// x [B,in,H,W]; time [B,n_time], SiLU applied already, undefined without -> [B,out,H,W]
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& time) const;
+  void pack();
 
   GroupNorm norm1;
   Conv2d conv1;
@@ -23,7 +24,7 @@ struct ResnetBlock {
   std::optional<Conv2d> conv_shortcut;
 };
 
-/// Every pixel four times: [B,C,H,W] -> [B,C,2H,2W].
+/// Every pixel four times: [B,C,H,W] -> [B,C,2H,2W], in the same layout.
 at::Tensor doubled(const at::Tensor& x);
 
 }  // namespace t3d::diffusion

@@ -73,6 +73,20 @@ UNet::UNet(const UNetConfig& config, const Weights& weights)
     up_.push_back(UNetBlock::up(weights.at(cat("up_blocks.", i)), config, n - 1 - i));
 }
 
+void UNet::pack() {
+  if (compute_type != at::kBFloat16) return;
+  conv_in_.pack();
+  conv_out_.pack();
+  for (Mlp* mlp : {&time_, class_mlp_ ? &*class_mlp_ : nullptr, camera_ ? &*camera_ : nullptr}) {
+    if (mlp == nullptr) continue;
+    mlp->linear_1.pack();
+    mlp->linear_2.pack();
+  }
+  for (UNetBlock& block : down_) block.pack();
+  middle_.pack();
+  for (UNetBlock& block : up_) block.pack();
+}
+
 void UNet::check_inputs(const at::Tensor& sample, const at::Tensor& timesteps, const at::Tensor& text,
                         const UNetExtra& extra) const {
   if (sample.dim() != 4 || sample.size(1) != config_.in_channels || sample.numel() == 0)
@@ -188,7 +202,7 @@ at::Tensor UNet::operator()(const at::Tensor& sample, const at::Tensor& timestep
     if (block.sampler)
       h = (*block.sampler)(doubled(h).slice(2, 0, skips.back().size(2)).slice(3, 0, skips.back().size(3)));
   }
-  return conv_out_(norm_out_.with_silu(h)).to(sample.scalar_type()).contiguous();
+  return conv_out_.after(norm_out_, h).to(sample.scalar_type()).contiguous();
 }
 
 }  // namespace t3d::diffusion

@@ -30,8 +30,13 @@ class UNet {
   at::Tensor operator()(const at::Tensor& sample, const at::Tensor& timesteps, const at::Tensor& text,
                         const UNetExtra& extra = {}) const;
 
+  /// For a model that is done with training: brings bfloat16 weights on a CPU that multiplies it into the
+  /// order of its kernels, once instead of at every call, which makes calls without gradients several times
+  /// as fast. Calls with gradients still work and unpack what they use. Does nothing elsewhere.
+  void pack();
+
   const UNetConfig& config() const { return config_; }
-  /// By name, shared with the model.
+  /// By name, shared with the model. After pack() most hold NaN and only their shapes mean something.
   const std::map<std::string, at::Tensor>& parameters() const { return weights_.parameters(); }
 
   /// Blocks keep only their inputs and run again in the backward pass: less memory, one more forward pass.

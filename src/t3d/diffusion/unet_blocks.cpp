@@ -39,7 +39,7 @@ AttentionLayer::AttentionLayer(const Weights& w, int64_t n_channels, int64_t n_c
       n_heads(heads) {}
 
 at::Tensor AttentionLayer::operator()(const at::Tensor& x, const at::Tensor& context,
-                                      const UNetCall& call) const {
+                                      const at::Tensor& residual, const UNetCall& call) const {
   const auto project = [&call](const Linear& layer, const std::string& name, const at::Tensor& in) {
     const at::Tensor out = layer(in);
     return call.lora == nullptr ? out : call.lora->add(name, in, out, call.lora_scale);
@@ -47,7 +47,12 @@ at::Tensor AttentionLayer::operator()(const at::Tensor& x, const at::Tensor& con
   const auto q = split_heads(project(to_q, name_q, x), n_heads);        // [B,H,N,D]
   const auto k = split_heads(project(to_k, name_k, context), n_heads);  // [B,H,M,D]
   const auto v = split_heads(project(to_v, name_v, context), n_heads);  // [B,H,M,D]
-  return project(to_out, name_out, join_heads(attention(q, k, v)));     // [B,N,C]
+  const auto mixed = join_heads(attention(q, k, v));                    // [B,N,C]
+  return call.lora == nullptr ? to_out(mixed, residual) : project(to_out, name_out, mixed) + residual;
+}
+
+void AttentionLayer::pack() {
+  for (Linear* layer : {&to_q, &to_k, &to_v, &to_out}) layer->pack();
 }
 
 TransformerBlock::TransformerBlock(const Weights& w, int64_t n_channels, int64_t n_text, int64_t n_heads)
@@ -61,11 +66,18 @@ TransformerBlock::TransformerBlock(const Weights& w, int64_t n_channels, int64_t
 
 at::Tensor TransformerBlock::operator()(const at::Tensor& x, const UNetCall& call) const {
   const int64_t n = x.size(0), tokens = x.size(1), channels = x.size(2);
-  auto together = norm1(x).reshape({n / call.n_views, call.n_views * tokens, channels});  // views in a row
-  auto h = x + attn1(together, together, call).reshape({n, tokens, channels});
-  h = h + attn2(norm2(h), call.text, call);
-  const auto halves = ff_in(norm3(h)).chunk(2, -1);  // [B,N,4C] twice
-  return h + ff_out(halves[0] * at::gelu(halves[1]));
+  const std::vector<int64_t> views{n / call.n_views, call.n_views * tokens, channels};  // in a row
+  const auto together = norm1(x).reshape(views);
+  auto h = attn1(together, together, x.reshape(views), call).reshape({n, tokens, channels});
+  h = attn2(norm2(h), call.text, h, call);
+  return ff_out(ff_in.gated(norm3(h)), h);  // [B,N,4C] between
+}
+
+void TransformerBlock::pack() {
+  attn1.pack();
+  attn2.pack();
+  ff_in.pack(/*is_gated=*/true);
+  ff_out.pack();
 }
 
 SpatialTransformer::SpatialTransformer(const Weights& w, const UNetConfig& config, size_t level)
@@ -81,7 +93,14 @@ at::Tensor SpatialTransformer::operator()(const at::Tensor& x, const UNetCall& c
   const int64_t n = x.size(0), channels = x.size(1), height = x.size(2), width = x.size(3);
   auto h = proj_in(norm(x).flatten(2).transpose(1, 2).contiguous());  // [B,HW,C]
   for (const TransformerBlock& block : blocks) h = block(h, call);
-  return proj_out(h).transpose(1, 2).reshape({n, channels, height, width}) + x;
+  // With the channels last in memory all of these are views.
+  return proj_out(h, x.flatten(2).transpose(1, 2)).transpose(1, 2).reshape({n, channels, height, width});
+}
+
+void SpatialTransformer::pack() {
+  proj_in.pack();
+  proj_out.pack();
+  for (TransformerBlock& block : blocks) block.pack();
 }
 
 UNetBlock UNetBlock::down(const Weights& w, const UNetConfig& config, size_t level) {
@@ -128,6 +147,12 @@ UNetBlock UNetBlock::up(const Weights& w, const UNetConfig& config, size_t level
   if (level > 0) block.sampler.emplace(w.at("upsamplers.0.conv"), channels, channels);
   collect_parameters(block, w);
   return block;
+}
+
+void UNetBlock::pack() {
+  for (ResnetBlock& resnet : resnets) resnet.pack();
+  for (SpatialTransformer& transformer : transformers) transformer.pack();
+  if (sampler) sampler->pack();
 }
 
 std::vector<at::Tensor> UNetBlock::run_down(const at::Tensor& x, const UNetCall& call) const {

@@ -23,8 +23,10 @@ struct UNetCall {
 /// One multi-head attention with its projections, and LoRA on each of them.
 struct AttentionLayer {
   AttentionLayer(const Weights& w, int64_t n_channels, int64_t n_context, int64_t n_heads);
-  /// x [B,N,C], context [B,M,n_context] -> [B,N,C]
-  at::Tensor operator()(const at::Tensor& x, const at::Tensor& context, const UNetCall& call) const;
+  /// x [B,N,C], context [B,M,n_context], residual [B,N,C] -> [B,N,C], the residual added
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& context, const at::Tensor& residual,
+                        const UNetCall& call) const;
+  void pack();
 
   Linear to_q, to_k, to_v, to_out;
   std::string name_q, name_k, name_v, name_out;  // LoRA sites
@@ -35,6 +37,7 @@ struct AttentionLayer {
 struct TransformerBlock {
   TransformerBlock(const Weights& w, int64_t n_channels, int64_t n_text, int64_t n_heads);
   at::Tensor operator()(const at::Tensor& x, const UNetCall& call) const;
+  void pack();
 
   LayerNorm norm1, norm2, norm3;
   AttentionLayer attn1, attn2;
@@ -45,6 +48,7 @@ struct TransformerBlock {
 struct SpatialTransformer {
   SpatialTransformer(const Weights& w, const UNetConfig& config, size_t level);
   at::Tensor operator()(const at::Tensor& x, const UNetCall& call) const;
+  void pack();
 
   GroupNorm norm;
   Linear proj_in, proj_out;
@@ -70,6 +74,7 @@ struct UNetBlock {
   at::Tensor run_middle(const at::Tensor& x, const UNetCall& call) const;
   /// skips: one per residual block, in the order of use.
   at::Tensor run_up(const at::Tensor& x, const std::vector<at::Tensor>& skips, const UNetCall& call) const;
+  void pack();
 };
 
 }  // namespace t3d::diffusion

@@ -206,5 +206,36 @@ TEST(GoldenUNet, LowPrecisionStaysNear) {
   }
 }
 
+TEST(GoldenUNet, PackedWeightsStayNearAndKeepTheirGradients) {
+  T3D_NEED_FILE(golden_path("sd2-tiny/cases_unet.safetensors"));
+  if (arithmetic_type(at::kBFloat16, at::kCPU) != at::kBFloat16) GTEST_SKIP() << "no bfloat16 on this CPU";
+  for (const std::string model : {"sd1-tiny", "sd2-tiny"}) {
+    const GoldenCases cases(model + "/cases_unet.safetensors");
+    const auto run = [&](const UNet& unet, const at::Tensor& sample) {
+      return unet(sample, cases.tensor("timestep_batch"), cases.tensor("encoder_hidden_states"));
+    };
+    const auto gradient = [&](const UNet& unet) {
+      const auto x = cases.tensor("sample").clone().set_requires_grad(true);
+      return torch::autograd::grad({run(unet, x)}, {x}, {cases.tensor("R")}).front();
+    };
+    UNet unet = read_unet(model + "/unet", at::kBFloat16);
+    for (const auto& [name, tensor] : unet.parameters()) EXPECT_FALSE(tensor.requires_grad()) << name;
+    unet.compute_type = at::kFloat;
+    const auto single = gradient(unet);
+    unet.compute_type = at::kBFloat16;
+    unet.pack();
+    {
+      const c10::NoGradGuard no_grad;
+      const auto expected = cases.tensor("out.tbatch");
+      const double error =
+          ((run(unet, cases.tensor("sample")) - expected).norm() / expected.norm()).item<double>();
+      record_golden(model + "/unet.bfloat16 packed (norm)", error);
+      EXPECT_LT(error, 6e-2);
+    }
+    unet.compute_type = at::kFloat;  // the same numbers, unpacked for each call
+    EXPECT_TRUE(gradient(unet).equal(single)) << model;
+  }
+}
+
 }  // namespace
 }  // namespace t3d::diffusion

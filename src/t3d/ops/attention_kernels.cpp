@@ -6,7 +6,7 @@
 
 #include "t3d/core/error.h"
 #include "t3d/ops/aligned.h"
-#include "t3d/ops/matrix_block.h"
+#include "t3d/ops/matrix_pack.h"
 
 namespace t3d::ops::cpu {
 
@@ -16,64 +16,6 @@ namespace {
 constexpr int64_t kColumns = 512;  // scores of one block: 64 KiB with its 32 rows
 constexpr float kLowest = -1e30f;  // this file is compiled without infinities
 constexpr float kLog2E = 1.44269504f;
-
-/// to[r][c] = from[c][r] in units of 32 bits, 16 x 16; rows of `from` beyond n_rows count as zero.
-T3D_BF16_INLINE void transpose_pairs(const Bf16* from, int64_t stride, int64_t n_rows, Bf16* to) {
-  __m512i a[16], b[16];
-#pragma GCC unroll 16
-  for (int i = 0; i < 16; ++i)
-    a[i] = i < n_rows ? _mm512_loadu_si512(from + i * stride) : _mm512_setzero_si512();
-#pragma GCC unroll 8
-  for (int i = 0; i < 16; i += 2) {
-    b[i] = _mm512_unpacklo_epi32(a[i], a[i + 1]);
-    b[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 16; i += 4) {
-    a[i] = _mm512_unpacklo_epi64(b[i], b[i + 2]);
-    a[i + 1] = _mm512_unpackhi_epi64(b[i], b[i + 2]);
-    a[i + 2] = _mm512_unpacklo_epi64(b[i + 1], b[i + 3]);
-    a[i + 3] = _mm512_unpackhi_epi64(b[i + 1], b[i + 3]);
-  }
-  // a[4 g + j]: rows 4 g .. 4 g + 3 at the columns j, 4 + j, 8 + j, 12 + j.
-#pragma GCC unroll 4
-  for (int j = 0; j < 4; ++j) {
-    const __m512i low = _mm512_shuffle_i32x4(a[j], a[4 + j], 0x88);  // columns j, 8 + j
-    const __m512i high = _mm512_shuffle_i32x4(a[8 + j], a[12 + j], 0x88);
-    const __m512i low_odd = _mm512_shuffle_i32x4(a[j], a[4 + j], 0xdd);  // columns 4 + j, 12 + j
-    const __m512i high_odd = _mm512_shuffle_i32x4(a[8 + j], a[12 + j], 0xdd);
-    _mm512_storeu_si512(to + 32 * j, _mm512_shuffle_i32x4(low, high, 0x88));
-    _mm512_storeu_si512(to + 32 * (8 + j), _mm512_shuffle_i32x4(low, high, 0xdd));
-    _mm512_storeu_si512(to + 32 * (4 + j), _mm512_shuffle_i32x4(low_odd, high_odd, 0x88));
-    _mm512_storeu_si512(to + 32 * (12 + j), _mm512_shuffle_i32x4(low_odd, high_odd, 0xdd));
-  }
-}
-
-/// Thirty-two numbers of a row, zero beyond its end.
-T3D_BF16_INLINE __m512i load_row(const Bf16* from, int64_t n) {
-  if (n >= 32) return _mm512_loadu_si512(from);
-  return _mm512_maskz_loadu_epi16(n <= 0 ? 0 : (__mmask32{1} << n) - 1, from);
-}
-
-/// Keys as the right factor of q k^T: packed[block of 32 keys][step of 32 along D].
-T3D_TARGET_BF16 void pack_keys(const Bf16* k, int64_t stride, int64_t n_keys, int64_t width, Bf16* packed) {
-  const int64_t n_steps = (width + kBlock - 1) / kBlock;
-  alignas(64) Bf16 whole[16 * 32];
-  for (int64_t key = 0; key < n_keys; key += kBlock)
-    for (int64_t step = 0; step < n_steps; ++step, packed += kStepSize)
-      for (int64_t half = 0; half < 2; ++half) {
-        const int64_t first = key + 16 * half, n = std::clamp<int64_t>(n_keys - first, 0, 16);
-        const Bf16* from = k + first * stride + 32 * step;
-        if (width - 32 * step >= 32) {
-          transpose_pairs(from, stride, n, packed + half * kTileSize);
-          continue;
-        }
-        for (int64_t i = 0; i < 16; ++i)
-          _mm512_store_si512(whole + 32 * i,
-                             i < n ? load_row(from + i * stride, width - 32 * step) : _mm512_setzero_si512());
-        transpose_pairs(whole, 32, 16, packed + half * kTileSize);
-      }
-}
 
 /// Values as the right factor of P v: packed[block of 32 columns of v][step of 32 keys].
 T3D_TARGET_BF16 void pack_values(const Bf16* v, int64_t stride, int64_t n_keys, int64_t width, Bf16* packed) {
@@ -115,7 +57,7 @@ struct Room {
 T3D_BF16_INLINE float soften(const float* scores, int64_t n, int64_t n_padded, float scale, float* highest,
                              float* total, Bf16* weights) {
   const int64_t whole = n / 16 * 16;
-  const auto rest = static_cast<__mmask16>((1u << (n - whole)) - 1);
+  const auto rest = first_of_16(n - whole);
   __m512 top = _mm512_set1_ps(kLowest);
   for (int64_t i = 0; i < whole; i += 16) top = _mm512_max_ps(top, _mm512_loadu_ps(scores + i));
   if (rest != 0) top = _mm512_mask_max_ps(top, rest, top, _mm512_maskz_loadu_ps(rest, scores + whole));
@@ -185,7 +127,7 @@ T3D_BF16_INLINE void attend(const AttentionCall& c, const Bf16* q, const Bf16* k
     for (; e + 16 <= c.value_width; e += 16)
       store_bf16(out + e, _mm512_mul_ps(_mm512_loadu_ps(sum + e), factor));
     if (e < c.value_width)
-      store_bf16(out + e, _mm512_mul_ps(_mm512_loadu_ps(sum + e), factor), c.value_width - e);
+      store_bf16(out + e, _mm512_mul_ps(_mm512_loadu_ps(sum + e), factor), first_of_16(c.value_width - e));
   }
 }
 
@@ -230,8 +172,8 @@ void attention(const AttentionCall& c) {
 #pragma omp for schedule(static)
     for (int64_t i = 0; i < n_heads; ++i) {
       const int64_t item = i / c.n_heads, head = i % c.n_heads;
-      pack_keys(c.k + item * c.k_at.item + head * c.k_at.head, c.k_at.row, c.n_columns, c.width,
-                keys.data() + i * steps * wide);
+      pack_transposed(c.k + item * c.k_at.item + head * c.k_at.head, c.k_at.row, c.n_columns, c.width,
+                      keys.data() + i * steps * wide);
       pack_values(c.v + item * c.v_at.item + head * c.v_at.head, c.v_at.row, c.n_columns, c.value_width,
                   values.data() + i * steps * value_wide);
     }

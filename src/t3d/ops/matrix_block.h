@@ -136,14 +136,15 @@ T3D_BF16_INLINE __m512 load_bf16(const Bf16* from) {
 T3D_BF16_INLINE void store_bf16(Bf16* to, __m512 x) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), (__m256i)_mm512_cvtneps_pbh(x));
 }
-/// The first n of sixteen.
-T3D_BF16_INLINE __m512 load_bf16(const Bf16* from, int64_t n) {
-  const auto mask = static_cast<__mmask16>((1u << n) - 1);
+/// The first n of sixteen, and those of a mask.
+T3D_BF16_INLINE __mmask16 first_of_16(int64_t n) {
+  return n <= 0 ? 0 : n >= 16 ? 0xffff : static_cast<__mmask16>((1u << n) - 1);
+}
+T3D_BF16_INLINE __m512 load_bf16(const Bf16* from, __mmask16 mask) {
   return _mm512_castsi512_ps(
       _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from)), 16));
 }
-T3D_BF16_INLINE void store_bf16(Bf16* to, __m512 x, int64_t n) {
-  const auto mask = static_cast<__mmask16>((1u << n) - 1);
+T3D_BF16_INLINE void store_bf16(Bf16* to, __m512 x, __mmask16 mask) {
   _mm256_mask_storeu_epi16(to, mask, (__m256i)_mm512_cvtneps_pbh(x));
 }
 

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+
+namespace t3d::ops::cpu {
+
+/// Group normalisation of pictures in bfloat16 whose channels are last; sums in single precision. Needs a
+/// matrix unit (its CPUs convert bfloat16).
+struct GroupNormCall {
+  int64_t n_items, height, width, n_channels, n_groups;
+  float eps;
+  bool with_silu;
+  const uint16_t* x;           // [items][height][width][channels]
+  const float *weight, *bias;  // [channels]
+  /// Of pictures with `border` pixels of zeros around them and pixels of out_channels >= channels numbers.
+  int64_t border, out_channels;
+  uint16_t* out;
+};
+void group_norm(const GroupNormCall& call);
+
+/// x, out [rows][channels]; weight, bias [channels].
+void layer_norm(const uint16_t* x, int64_t n_rows, int64_t n_channels, const float* weight, const float* bias,
+                float eps, uint16_t* out);
+
+/// The picture alone: zeros around it and behind its channels.
+void add_border(const uint16_t* x, int64_t n_items, int64_t height, int64_t width, int64_t n_channels,
+                int64_t border, int64_t out_channels, uint16_t* out);
+
+}  // namespace t3d::ops::cpu

@@ -1,0 +1,292 @@
+#include "t3d/ops/packed_weight.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "t3d/core/error.h"
+#include "t3d/ops/matrix_unit.h"
+#include "t3d/ops/norm_kernels.h"
+#include "t3d/ops/product_kernels.h"
+
+namespace t3d::ops {
+namespace {
+
+constexpr int64_t kStep = 32, kStepNumbers = kStep * kStep;
+
+int64_t round_up(int64_t n, int64_t unit) {
+  return (n + unit - 1) / unit * unit;
+}
+
+const uint16_t* data_of(const at::Tensor& x) {
+  return x.defined() ? static_cast<const uint16_t*>(x.data_ptr()) : nullptr;
+}
+
+uint16_t* data_to_write(const at::Tensor& x) {
+  return static_cast<uint16_t*>(x.data_ptr());
+}
+
+/// Where row i of gated weights comes from: 16 values, then their 16 gates, and so on.
+at::Tensor gated_order(int64_t n_out) {
+  const auto values = at::arange(n_out / 2, at::kLong).view({-1, 1, 16});
+  return at::cat({values, values + n_out / 2}, 1).reshape({-1});
+}
+
+at::Tensor channels_last(const at::Tensor& x) {
+  return x.contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+/// An empty picture whose numbers lie as [B,H,W,C] whatever its sizes are.
+at::Tensor empty_picture(int64_t b, int64_t c, int64_t h, int64_t w, const at::TensorOptions& options) {
+  return at::empty({b, h, w, c}, options).permute({0, 3, 1, 2});
+}
+
+}  // namespace
+
+bool packs(const at::Tensor& weight) {
+  return matrix_unit() != MatrixUnit::None && weight.is_cpu() && weight.scalar_type() == at::kBFloat16;
+}
+
+BorderedPicture BorderedPicture::empty(int64_t n_items, int64_t n_channels, int64_t height, int64_t width,
+                                       int64_t border) {
+  BorderedPicture p;
+  p.n_items = n_items;
+  p.n_channels = n_channels;
+  p.height = height;
+  p.width = width;
+  p.border = border;
+  // Tiles of 16 rows may read beyond the last pixel, by up to a stride of 2 and a row; the sums are dropped.
+  const int64_t row = width + 2 * border,
+                pixels = n_items * (height + 2 * border) * row + 2 * (row + 16) + 16;
+  p.numbers = at::empty({pixels * p.padded_channels()}, at::TensorOptions().dtype(at::kBFloat16));
+  return p;
+}
+
+BorderedPicture BorderedPicture::of(const at::Tensor& x, int64_t border) {
+  auto p = empty(x.size(0), x.size(1), x.size(2), x.size(3), border);
+  const auto from = channels_last(x);
+  cpu::add_border(data_of(from), p.n_items, p.height, p.width, p.n_channels, border, p.padded_channels(),
+                  data_to_write(p.numbers));
+  return p;
+}
+
+PackedWeight::PackedWeight(const at::Tensor& weight, const at::Tensor& bias, Order order)
+    : shape_(weight.sizes().vec()),
+      order_(order),
+      n_out_(weight.size(0)),
+      n_in_(weight.size(1)),
+      kernel_(weight.dim() == 4 ? weight.size(2) : 1) {
+  T3D_CHECK(packs(weight) && (weight.dim() == 2 || (weight.dim() == 4 && weight.size(2) == weight.size(3))),
+            "weight ", weight.sizes(), " cannot be packed");
+  T3D_CHECK(order == Order::Plain || (kernel_ == 1 && n_out_ % 32 == 0), "gated weight ", weight.sizes());
+  at::Tensor taps = weight.reshape({n_out_, n_in_, kernel_ * kernel_}).permute({2, 0, 1});
+  if (order == Order::Gated) taps = taps.index_select(1, gated_order(n_out_));
+  taps = taps.contiguous();  // [k k,out,in]
+  const int64_t n_taps = kernel_ * kernel_, steps = round_up(n_in_, kStep) / kStep;
+  packed_ = at::empty({round_up(n_out_, kStep) / kStep * n_taps * steps * kStepNumbers}, weight.options());
+  for (int64_t tap = 0; tap < n_taps; ++tap)
+    cpu::pack_weight(data_of(taps) + tap * n_out_ * n_in_, n_in_, n_out_, n_in_, tap, n_taps,
+                     data_to_write(packed_));
+  if (!bias.defined()) return;
+  bias_ = at::zeros({round_up(n_out_, kStep)}, at::kFloat);
+  bias_.narrow(0, 0, n_out_).copy_(order == Order::Gated ? bias.index_select(0, gated_order(n_out_)) : bias);
+}
+
+at::Tensor PackedWeight::weight() const {
+  const int64_t n_taps = kernel_ * kernel_;
+  auto taps = at::empty({n_taps, n_out_, n_in_}, packed_.options());
+  for (int64_t tap = 0; tap < n_taps; ++tap)
+    cpu::unpack_weight(data_of(packed_), n_out_, n_in_, tap, n_taps,
+                       data_to_write(taps) + tap * n_out_ * n_in_, n_in_);
+  if (order_ == Order::Gated) taps = taps.index_select(1, at::argsort(gated_order(n_out_)));
+  return taps.permute({1, 2, 0}).reshape(shape_).contiguous();
+}
+
+/// Rows of the left factor and where their results go.
+struct PackedWeight::Tiles {
+  std::vector<const uint16_t*> first;
+  std::vector<int32_t> out_rows;
+  std::vector<int64_t> taps;
+  int64_t stride = 0;
+
+  /// Sixteen rows from `at` on; row_of(i) says where the result of row i goes, or -1.
+  template <class RowOf>
+  void add(const uint16_t* at, const RowOf& row_of) {
+    first.push_back(at);
+    for (int64_t i = 0; i < cpu::kTileRows; ++i) out_rows.push_back(static_cast<int32_t>(row_of(i)));
+  }
+  void make_even() {
+    if (first.size() % 2 != 0) add(first.back(), [](int64_t) { return -1; });
+  }
+};
+
+void PackedWeight::run(const Tiles& tiles, int64_t rows_per_item, const at::Tensor& item_bias,
+                       const at::Tensor& residual, bool is_gated, const at::Tensor& out) const {
+  cpu::ProductCall call{};
+  call.n_tiles = static_cast<int64_t>(tiles.first.size());
+  call.tiles = tiles.first.data();
+  call.left_stride = tiles.stride;
+  call.out_rows = tiles.out_rows.data();
+  call.n_taps = static_cast<int64_t>(tiles.taps.size());
+  call.taps = tiles.taps.data();
+  call.steps_per_tap = round_up(n_in_, kStep) / kStep;
+  call.n_columns = n_out_;
+  call.packed = data_of(packed_);
+  call.bias = bias_.defined() ? bias_.data_ptr<float>() : nullptr;
+  call.item_bias = data_of(item_bias);
+  call.rows_per_item = rows_per_item;
+  call.residual = data_of(residual);
+  call.residual_stride = n_out_;
+  call.is_gated = is_gated;
+  call.out = data_to_write(out);
+  call.out_stride = is_gated ? n_out_ / 2 : n_out_;
+  cpu::product(call);
+}
+
+at::Tensor PackedWeight::linear(const at::Tensor& x, const at::Tensor& residual) const {
+  return rows(x, residual, false);
+}
+
+at::Tensor PackedWeight::gated(const at::Tensor& x) const {
+  T3D_CHECK(order_ == Order::Gated, "the weight is not packed in pairs");
+  return rows(x, {}, true);
+}
+
+at::Tensor PackedWeight::rows(const at::Tensor& x_in, const at::Tensor& residual, bool is_gated) const {
+  T3D_CHECK(x_in.scalar_type() == at::kBFloat16 && x_in.size(-1) == n_in_ && kernel_ == 1, "x ", x_in.sizes(),
+            " times ", at::IntArrayRef(shape_));
+  T3D_CHECK(is_gated == (order_ == Order::Gated), "gated and plain weights are packed differently");
+  const int64_t wide = round_up(n_in_, kStep), n_rows = x_in.numel() / n_in_;
+  auto x = x_in.reshape({n_rows, n_in_});
+  x = wide == n_in_ ? x.contiguous() : at::constant_pad_nd(x, {0, wide - n_in_});
+  Tiles tiles;
+  tiles.stride = wide;
+  tiles.taps = {0};
+  const int64_t whole = n_rows / cpu::kTileRows * cpu::kTileRows;
+  for (int64_t row = 0; row < whole; row += cpu::kTileRows)
+    tiles.add(data_of(x) + row * wide, [row](int64_t i) { return row + i; });
+  at::Tensor rest;  // a last tile that is not full is read from a copy
+  if (whole < n_rows) {
+    rest = at::zeros({cpu::kTileRows, wide}, x.options());
+    rest.narrow(0, 0, n_rows - whole).copy_(x.narrow(0, whole, n_rows - whole));
+    tiles.add(data_of(rest), [&](int64_t i) { return whole + i < n_rows ? whole + i : -1; });
+  }
+  tiles.make_even();
+  auto shape = x_in.sizes().vec();
+  shape.back() = is_gated ? n_out_ / 2 : n_out_;
+  const auto out = at::empty(shape, x.options());
+  T3D_CHECK(
+      !residual.defined() || (residual.sizes() == out.sizes() && residual.scalar_type() == at::kBFloat16),
+      "residual ", residual.defined() ? residual.sizes() : at::IntArrayRef(), " to ", out.sizes());
+  if (n_rows > 0) run(tiles, 1, {}, residual.defined() ? residual.contiguous() : residual, is_gated, out);
+  return out;
+}
+
+at::Tensor PackedWeight::convolution(const at::Tensor& x, int64_t stride, int64_t padding,
+                                     const Extra& extra) const {
+  if (kernel_ == 1 && stride == 1 && padding == 0 && !extra.item_bias.defined()) {
+    const auto residual =
+        extra.residual.defined() ? channels_last(extra.residual).permute({0, 2, 3, 1}) : at::Tensor();
+    return linear(channels_last(x).permute({0, 2, 3, 1}), residual).permute({0, 3, 1, 2});
+  }
+  return convolution(BorderedPicture::of(x, padding), stride, extra);
+}
+
+at::Tensor PackedWeight::convolution(const BorderedPicture& x, int64_t stride, const Extra& extra) const {
+  T3D_CHECK(x.n_channels == n_in_ && order_ == Order::Plain && (stride == 1 || stride == 2), "a picture of ",
+            x.n_channels, " channels under ", at::IntArrayRef(shape_));
+  const int64_t channels = x.padded_channels(), wide = x.width + 2 * x.border, high = x.height + 2 * x.border;
+  const int64_t out_width = (wide - kernel_) / stride + 1, out_height = (high - kernel_) / stride + 1;
+  T3D_CHECK(wide >= kernel_ && high >= kernel_, "a picture of ", x.height, " x ", x.width,
+            " under a kernel of ", kernel_);
+  Tiles tiles;
+  tiles.stride = stride * channels;
+  for (int64_t dy = 0; dy < kernel_; ++dy)
+    for (int64_t dx = 0; dx < kernel_; ++dx) tiles.taps.push_back((dy * wide + dx) * channels);
+  for (int64_t item = 0; item < x.n_items; ++item) {
+    const uint16_t* picture = data_of(x.numbers) + item * high * wide * channels;
+    const int64_t out_row = item * out_height * out_width;
+    if (out_width >= cpu::kTileRows) {
+      for (int64_t y = 0; y < out_height; ++y)
+        for (int64_t at = 0; at < out_width; at += cpu::kTileRows)
+          tiles.add(picture + (y * wide + at) * stride * channels,
+                    [&](int64_t i) { return at + i < out_width ? out_row + y * out_width + at + i : -1; });
+    } else {
+      // Narrow pictures: tiles run on over the ends of rows, whose results are dropped.
+      for (int64_t at = 0; at < out_height * wide; at += cpu::kTileRows)
+        tiles.add(picture + at * stride * channels, [&](int64_t i) {
+          const int64_t y = (at + i) / wide, column = (at + i) % wide;
+          return y < out_height && column < out_width ? out_row + y * out_width + column : -1;
+        });
+    }
+  }
+  tiles.make_even();
+  const auto out = empty_picture(x.n_items, n_out_, out_height, out_width, packed_.options());
+  at::Tensor residual = extra.residual;
+  if (residual.defined()) {
+    T3D_CHECK(residual.sizes() == out.sizes() && residual.scalar_type() == at::kBFloat16, "residual ",
+              residual.sizes());
+    residual = channels_last(residual);
+  }
+  const auto item_bias = extra.item_bias.defined() ? extra.item_bias.contiguous() : at::Tensor();
+  T3D_CHECK(!item_bias.defined() ||
+                (item_bias.numel() == x.n_items * n_out_ && item_bias.scalar_type() == at::kBFloat16),
+            "item_bias ", item_bias.defined() ? item_bias.sizes() : at::IntArrayRef());
+  run(tiles, out_height * out_width, item_bias, residual, false, out);
+  return out;
+}
+
+namespace {
+
+void norm_groups(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t n_groups,
+                 double eps, bool with_silu, int64_t border, int64_t out_channels, const at::Tensor& out) {
+  T3D_CHECK(packs(x) && x.dim() == 4 && x.size(1) % n_groups == 0, "x ", x.sizes(), " in ", n_groups,
+            " groups");
+  const auto from = channels_last(x);
+  const auto factor = weight.to(at::kFloat).contiguous(), offset = bias.to(at::kFloat).contiguous();
+  cpu::GroupNormCall call{};
+  call.n_items = x.size(0);
+  call.height = x.size(2);
+  call.width = x.size(3);
+  call.n_channels = x.size(1);
+  call.n_groups = n_groups;
+  call.eps = static_cast<float>(eps);
+  call.with_silu = with_silu;
+  call.x = data_of(from);
+  call.weight = factor.data_ptr<float>();
+  call.bias = offset.data_ptr<float>();
+  call.border = border;
+  call.out_channels = out_channels;
+  call.out = data_to_write(out);
+  cpu::group_norm(call);
+}
+
+}  // namespace
+
+BorderedPicture bordered_group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                                    int64_t n_groups, double eps, bool with_silu, int64_t border) {
+  auto out = BorderedPicture::empty(x.size(0), x.size(1), x.size(2), x.size(3), border);
+  norm_groups(x, weight, bias, n_groups, eps, with_silu, border, out.padded_channels(), out.numbers);
+  return out;
+}
+
+at::Tensor bf16_group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                           int64_t n_groups, double eps, bool with_silu) {
+  const auto out = empty_picture(x.size(0), x.size(1), x.size(2), x.size(3), x.options());
+  norm_groups(x, weight, bias, n_groups, eps, with_silu, 0, x.size(1), out);
+  return out;
+}
+
+at::Tensor bf16_layer_norm(const at::Tensor& x_in, const at::Tensor& weight, const at::Tensor& bias,
+                           double eps) {
+  const auto x = x_in.contiguous();
+  const auto factor = weight.to(at::kFloat).contiguous(), offset = bias.to(at::kFloat).contiguous();
+  T3D_CHECK(packs(x) && factor.numel() == x.size(-1) && offset.numel() == x.size(-1), "x ", x.sizes());
+  const auto out = at::empty_like(x);
+  cpu::layer_norm(data_of(x), x.numel() / x.size(-1), x.size(-1), factor.data_ptr<float>(),
+                  offset.data_ptr<float>(), static_cast<float>(eps), data_to_write(out));
+  return out;
+}
+
+}  // namespace t3d::ops

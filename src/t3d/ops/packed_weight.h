@@ -1,0 +1,80 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+namespace t3d::ops {
+
+/// A picture whose channels are last in memory, with zeros around it, so that a convolution needs no test for
+/// its edges, and with as many channels as whole steps of 32 need.
+struct BorderedPicture {
+  at::Tensor numbers;  // [B,H+2b,W+2b,C rounded up], and some room behind
+  int64_t n_items = 0, n_channels = 0, height = 0, width = 0, border = 0;
+
+  static BorderedPicture empty(int64_t n_items, int64_t n_channels, int64_t height, int64_t width,
+                               int64_t border);
+  /// x [B,C,H,W] bfloat16
+  static BorderedPicture of(const at::Tensor& x, int64_t border);
+  int64_t padded_channels() const { return (n_channels + 31) / 32 * 32; }
+};
+
+/// The weights of a linear layer or a convolution in bfloat16, in the order that this CPU multiplies them
+/// fastest in (see matrix_block.h), and the products with them. No gradients. Needs a matrix unit.
+class PackedWeight {
+ public:
+  /// Columns that belong together, for `gated`: the first half of the rows are values, the second gates.
+  enum class Order { Plain, Gated };
+
+  ///   weight  [out,in] or [out,in,k,k] bfloat16 on the CPU
+  ///   bias    [out], or undefined
+  /// Gated weights must be [out,in] with `out` a multiple of 32.
+  PackedWeight(const at::Tensor& weight, const at::Tensor& bias, Order order = Order::Plain);
+
+  /// What was given, to the bit. Cost: one pass over it.
+  at::Tensor weight() const;
+
+  /// x W^T + b + residual on the last dimension: [...,in], [...,out] -> [...,out].
+  at::Tensor linear(const at::Tensor& x, const at::Tensor& residual = {}) const;
+  /// Shazeer 2020, arXiv:2002.05202, GEGLU: the first half of x W^T + b times the gelu of the second,
+  /// [...,in] -> [...,out/2].
+  at::Tensor gated(const at::Tensor& x) const;
+
+  struct Extra {
+    at::Tensor item_bias;  ///< [B,out] bfloat16, added to every pixel of an item
+    at::Tensor residual;   ///< [B,out,H',W'] bfloat16, added last
+  };
+  /// [B,in,H,W] -> [B,out,H',W'], channels last.
+  at::Tensor convolution(const at::Tensor& x, int64_t stride, int64_t padding, const Extra& extra) const;
+  at::Tensor convolution(const BorderedPicture& x, int64_t stride, const Extra& extra) const;
+
+ private:
+  struct Tiles;
+  at::Tensor rows(const at::Tensor& x, const at::Tensor& residual, bool is_gated) const;
+  void run(const Tiles& tiles, int64_t rows_per_item, const at::Tensor& item_bias, const at::Tensor& residual,
+           bool is_gated, const at::Tensor& out) const;
+
+  std::vector<int64_t> shape_;  // of the weight
+  Order order_;
+  int64_t n_out_, n_in_, kernel_;
+  at::Tensor packed_;  // bfloat16
+  at::Tensor bias_;    // float, [out rounded up to 32], in the packed order; undefined without
+};
+
+/// Whether PackedWeight can be had: bfloat16 on a CPU with a matrix unit.
+bool packs(const at::Tensor& weight);
+
+/// x * sigmoid(x), gelu and the like are LibTorch's; this is group normalisation of channels-last pictures in
+/// bfloat16 (see group_norm.h), sums in single precision, no gradients. The result has the given border.
+BorderedPicture bordered_group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                                    int64_t n_groups, double eps, bool with_silu, int64_t border);
+
+/// The same as a picture [B,C,H,W], channels last.
+at::Tensor bf16_group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                           int64_t n_groups, double eps, bool with_silu);
+
+/// Layer normalisation over the last dimension in bfloat16, sums in single precision, no gradients. Needs a
+/// matrix unit.
+at::Tensor bf16_layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double eps);
+
+}  // namespace t3d::ops

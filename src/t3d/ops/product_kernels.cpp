@@ -1,0 +1,184 @@
+#include "t3d/ops/product_kernels.h"
+
+#include <omp.h>
+
+#include <algorithm>
+
+#include "t3d/core/error.h"
+#include "t3d/ops/aligned.h"
+#include "t3d/ops/matrix_pack.h"
+
+namespace t3d::ops::cpu {
+
+#ifdef T3D_HAS_MATRIX_BLOCK
+namespace {
+
+constexpr int64_t kMostBlocks = 8;      // of 32 rows in one task
+constexpr int64_t kRowBytes = 1 << 20;  // of a task's left factor: they stay in the second cache
+constexpr int64_t kMostSteps = 8;       // of one pass: 16 KiB of the packed factor stay in the first cache
+constexpr int64_t kLine = 32;           // numbers of a cache line
+
+/// gelu(x) = x (1 + erf(x / sqrt 2)) / 2, erf by Abramowitz and Stegun 7.1.26: 1.5e-7.
+T3D_BF16_INLINE __m512 gelu(__m512 x) {
+  const __m512 u = _mm512_mul_ps(_mm512_abs_ps(x), _mm512_set1_ps(0.70710678f));
+  const __m512 t =
+      _mm512_div_ps(_mm512_set1_ps(1.f), _mm512_fmadd_ps(u, _mm512_set1_ps(0.3275911f), _mm512_set1_ps(1.f)));
+  __m512 y = _mm512_set1_ps(1.061405429f);
+  y = _mm512_fmadd_ps(y, t, _mm512_set1_ps(-1.453152027f));
+  y = _mm512_fmadd_ps(y, t, _mm512_set1_ps(1.421413741f));
+  y = _mm512_fmadd_ps(y, t, _mm512_set1_ps(-0.284496736f));
+  y = _mm512_fmadd_ps(y, t, _mm512_set1_ps(0.254829592f));
+  // What erf lacks to 1 at |x| / sqrt 2.
+  const __m512 lack =
+      _mm512_mul_ps(_mm512_mul_ps(y, t),
+                    exp2_of_negative(_mm512_mul_ps(_mm512_mul_ps(u, u), _mm512_set1_ps(-1.44269504f))));
+  const __m512 half = _mm512_mul_ps(x, _mm512_set1_ps(0.5f));
+  const __m512 short_by = _mm512_mul_ps(half, lack);
+  const __mmask16 negative = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ);
+  return _mm512_mask_blend_ps(negative, _mm512_sub_ps(x, short_by), short_by);
+}
+
+/// 32 rows of sums [32][32] of one panel to where they belong.
+T3D_BF16_INLINE void finish(const ProductCall& c, const float* sum, const int32_t* rows, int64_t panel) {
+  const int64_t column = panel * kBlock;
+  const int64_t n = std::min<int64_t>(kBlock, c.n_columns - column);
+  const __mmask16 low = first_of_16(n), high = first_of_16(n - 16);
+  const __m512 bias_0 = c.bias != nullptr ? _mm512_loadu_ps(c.bias + column) : _mm512_setzero_ps();
+  const __m512 bias_1 = c.bias != nullptr ? _mm512_loadu_ps(c.bias + column + 16) : _mm512_setzero_ps();
+  for (int64_t r = 0; r < kBlock; ++r, sum += kBlock) {
+    const int64_t row = rows[r];
+    if (row < 0) continue;
+    __m512 x0 = _mm512_add_ps(_mm512_loadu_ps(sum), bias_0),
+           x1 = _mm512_add_ps(_mm512_loadu_ps(sum + 16), bias_1);
+    if (c.is_gated) {
+      store_bf16(c.out + row * c.out_stride + column / 2, _mm512_mul_ps(x0, gelu(x1)));
+      continue;
+    }
+    if (c.item_bias != nullptr) {
+      const Bf16* more = c.item_bias + row / c.rows_per_item * c.n_columns + column;
+      x0 = _mm512_add_ps(x0, load_bf16(more, low));
+      x1 = _mm512_add_ps(x1, load_bf16(more + 16, high));
+    }
+    if (c.residual != nullptr) {
+      const Bf16* more = c.residual + row * c.residual_stride + column;
+      x0 = _mm512_add_ps(x0, load_bf16(more, low));
+      x1 = _mm512_add_ps(x1, load_bf16(more + 16, high));
+    }
+    Bf16* to = c.out + row * c.out_stride + column;
+    store_bf16(to, x0, low);
+    store_bf16(to + 16, x1, high);
+  }
+}
+
+/// Some blocks of 32 rows times some panels of 32 columns.
+template <class Unit>
+T3D_BF16_INLINE void product_part(const ProductCall& c, int64_t block_begin, int64_t block_end,
+                                  int64_t panel_begin, int64_t panel_end, float* sums) {
+  const int64_t panel_size = c.n_taps * c.steps_per_tap * kStepSize;
+  Unit::begin();
+  for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
+    const Bf16* packed = c.packed + panel * panel_size;
+    bool add = false;
+    for (int64_t tap = 0; tap < c.n_taps; ++tap)
+      for (int64_t step = 0; step < c.steps_per_tap; step += kMostSteps) {
+        const int64_t n_steps = std::min(kMostSteps, c.steps_per_tap - step);
+        const int64_t offset = c.taps[tap] + kBlock * step;
+        const int64_t lines = n_steps * kStepSize / kLine, n_blocks = block_end - block_begin;
+        const Bf16* next = packed + n_steps * kStepSize;
+        for (int64_t block = block_begin; block < block_end; ++block) {
+          // What the next pass multiplies by is on its way meanwhile.
+          const int64_t done = block - block_begin;
+          for (int64_t line = done * lines / n_blocks; line < (done + 1) * lines / n_blocks; ++line)
+            _mm_prefetch(reinterpret_cast<const char*>(next + line * kLine), _MM_HINT_T1);
+          Unit::multiply({c.tiles[2 * block] + offset, c.tiles[2 * block + 1] + offset, c.left_stride},
+                         packed, n_steps, sums + done * kBlock * kBlock, kBlock, add);
+        }
+        packed += n_steps * kStepSize;
+        add = true;
+      }
+    for (int64_t block = block_begin; block < block_end; ++block)
+      finish(c, sums + (block - block_begin) * kBlock * kBlock, c.out_rows + block * kBlock, panel);
+  }
+  Unit::end();
+}
+
+T3D_TARGET_BF16 void part_amx(const ProductCall& c, int64_t block_begin, int64_t block_end,
+                              int64_t panel_begin, int64_t panel_end, float* sums) {
+  product_part<AmxTiles>(c, block_begin, block_end, panel_begin, panel_end, sums);
+}
+T3D_TARGET_BF16 void part_avx512(const ProductCall& c, int64_t block_begin, int64_t block_end,
+                                 int64_t panel_begin, int64_t panel_end, float* sums) {
+  product_part<Avx512Bf16>(c, block_begin, block_end, panel_begin, panel_end, sums);
+}
+
+T3D_TARGET_BF16 void pack_rows(const Bf16* rows, int64_t stride, int64_t n_rows, int64_t width,
+                               Bf16* packed) {
+  pack_transposed(rows, stride, n_rows, width, packed);
+}
+
+int64_t ceil_of(int64_t n, int64_t unit) {
+  return (n + unit - 1) / unit;
+}
+
+}  // namespace
+
+void product(const ProductCall& c) {
+  T3D_CHECK(matrix_unit() != MatrixUnit::None && c.n_tiles % 2 == 0, "no matrix unit, or ", c.n_tiles,
+            " tiles");
+  const auto part = matrix_unit() == MatrixUnit::Amx ? part_amx : part_avx512;
+  const int64_t n_blocks = c.n_tiles / 2, n_panels = ceil_of(c.n_columns, kBlock);
+  const int64_t most_blocks =
+      std::clamp<int64_t>(kRowBytes / (c.steps_per_tap * kStepSize * sizeof(Bf16)), 2, kMostBlocks);
+  const int64_t n_parts = ceil_of(n_blocks, most_blocks), blocks = ceil_of(n_blocks, n_parts);
+  // Enough tasks for every thread, in as few runs of panels as that allows: each run reads the rows again.
+  const int64_t threads = omp_get_max_threads(), wanted = threads > 1 ? 4 * threads : 1;
+  const int64_t runs = std::min(n_panels, ceil_of(wanted, n_parts)), panels = ceil_of(n_panels, runs);
+  const int64_t n_runs = ceil_of(n_panels, panels), n_tasks = n_runs * n_parts;
+#pragma omp parallel if (n_tasks > 1)
+  {
+    const Aligned<float> sums(blocks * kBlock * kBlock);
+#pragma omp for schedule(dynamic)
+    for (int64_t task = 0; task < n_tasks; ++task) {
+      const int64_t block = task % n_parts * blocks, panel = task / n_parts * panels;
+      part(c, block, std::min(block + blocks, n_blocks), panel, std::min(panel + panels, n_panels),
+           sums.data());
+    }
+  }
+}
+
+void pack_weight(const uint16_t* weight, int64_t stride, int64_t n_rows, int64_t width, int64_t tap,
+                 int64_t n_taps, uint16_t* packed) {
+  const int64_t tap_size = ceil_of(width, kBlock) * kStepSize;
+#pragma omp parallel for
+  for (int64_t row = 0; row < n_rows; row += kBlock)
+    pack_rows(weight + row * stride, stride, std::min(kBlock, n_rows - row), width,
+              packed + (row / kBlock * n_taps + tap) * tap_size);
+}
+
+void unpack_weight(const uint16_t* packed, int64_t n_rows, int64_t width, int64_t tap, int64_t n_taps,
+                   uint16_t* weight, int64_t stride) {
+  const int64_t tap_size = ceil_of(width, kBlock) * kStepSize;
+#pragma omp parallel for
+  for (int64_t row = 0; row < n_rows; ++row) {
+    const Bf16* from =
+        packed + (row / kBlock * n_taps + tap) * tap_size + row % kBlock / 16 * kTileSize + row % 16 * 2;
+    for (int64_t i = 0; i < width; ++i)
+      weight[row * stride + i] = from[i / kBlock * kStepSize + i % kBlock / 2 * 32 + i % 2];
+  }
+}
+
+#else
+
+void product(const ProductCall&) {
+  T3D_CHECK(false, "no matrix unit");
+}
+void pack_weight(const uint16_t*, int64_t, int64_t, int64_t, int64_t, int64_t, uint16_t*) {
+  T3D_CHECK(false, "no matrix unit");
+}
+void unpack_weight(const uint16_t*, int64_t, int64_t, int64_t, int64_t, uint16_t*, int64_t) {
+  T3D_CHECK(false, "no matrix unit");
+}
+
+#endif
+
+}  // namespace t3d::ops::cpu
