@@ -150,6 +150,21 @@ void check_model(const Node& root, const std::string& path, Report& report) {
   }
 }
 
+/// The model that prompts are debiased with, where they are.
+void check_language_model(const Node& root, Report& report) {
+  const std::string block = "system.prompt_processor.";
+  const Node* used = at_path(root, block + "use_prompt_debiasing");
+  if (used == nullptr || config::to_string(*used, "use_prompt_debiasing") != "true") return;
+  const std::string key = block + "pretrained_model_name_or_path_prompt_debiasing";
+  const Node* named = at_path(root, key);
+  const std::string name = named == nullptr ? "bert-base-uncased" : config::to_string(*named, key);
+  try {
+    report.line(key, diffusion::find_language_model(name), "");
+  } catch (const UserError& e) {
+    report.line(key, name, "not found: its config.json, vocab.txt and weights go to models/" + name);
+  }
+}
+
 /// A file or folder that the configuration names; "RUN/ckpts/last.ckpt" stands for the newest step there.
 void check_path(const Node& root, const std::string& key, Report& report) {
   const Node* value = at_path(root, key);
@@ -201,6 +216,7 @@ int check(const std::string& file, const std::vector<std::string>& overrides) {
   const bool has_file = at_path(root, "system.guidance.ckpt_path") != nullptr &&
                         !at_path(root, "system.guidance.ckpt_path")->is_null();
   if (!has_file) check_model(root, "system.guidance.model_name", report);
+  check_language_model(root, report);
   for (const char* key : {"system.geometry_convert_from", "system.weights", "resume", "data.image_path",
                           "data.dataroot", "system.guide_shape"})
     check_path(root, key, report);

@@ -46,7 +46,8 @@ const std::vector<std::vector<std::string>>& same_models() {
        "sd-legacy/stable-diffusion-v1-5", "v1-5-pruned-emaonly.safetensors", "v1-5-pruned-emaonly.ckpt",
        "sd15"},
       {"CompVis/stable-diffusion-v1-4", "sd-v1-4.ckpt", "sd14"},
-      {"MVDream/MVDream", "sd-v2.1-base-4view", "sd-v2.1-base-4view.pt", "mvdream"}};
+      {"MVDream/MVDream", "sd-v2.1-base-4view", "sd-v2.1-base-4view.pt", "mvdream"},
+      {"bert-base-uncased", "google-bert/bert-base-uncased"}};
   return table;
 }
 
@@ -85,6 +86,14 @@ std::string model_at(const fs::path& path) {
   return only;
 }
 
+/// A folder of one model in transformers' layout.
+std::string language_model_at(const fs::path& path) {
+  return is_file(path / "config.json") && is_file(path / "vocab.txt") ? path.string() : "";
+}
+
+/// Says whether a model lies at a path: what to open, or nothing.
+using Recognise = std::string (*)(const fs::path&);
+
 /// A name that may be joined to a folder: relative, without "..".
 bool is_plain_name(const std::string& name) {
   const fs::path path(name);
@@ -99,12 +108,12 @@ std::string hub_folder(const std::string& name) {
 }
 
 /// The snapshot that refs/main names, or the newest one.
-std::string hub_snapshot(const fs::path& repository) {
+std::string hub_snapshot(const fs::path& repository, Recognise at) {
   const fs::path snapshots = repository / "snapshots";
   if (is_file(repository / "refs" / "main")) {
     std::string commit = read_whole_file((repository / "refs" / "main").string(), 4096);
     while (!commit.empty() && static_cast<unsigned char>(commit.back()) <= ' ') commit.pop_back();
-    if (is_plain_name(commit) && is_folder(snapshots / commit)) return model_at(snapshots / commit);
+    if (is_plain_name(commit) && is_folder(snapshots / commit)) return at(snapshots / commit);
   }
   std::error_code ignored;
   fs::path newest;
@@ -112,18 +121,32 @@ std::string hub_snapshot(const fs::path& repository) {
     if (is_folder(entry.path()) &&
         (newest.empty() || fs::last_write_time(entry.path(), ignored) > fs::last_write_time(newest, ignored)))
       newest = entry.path();
-  return newest.empty() ? "" : model_at(newest);
+  return newest.empty() ? "" : at(newest);
 }
 
-std::string look_up(const std::string& name, const ModelPlaces& places) {
+std::string look_up(const std::string& name, const ModelPlaces& places, Recognise at) {
   if (!is_plain_name(name)) return "";
   const std::string last = fs::path(name).filename().string();
   for (const auto& folder : places.folders)
     for (const std::string& form : {name, last, hub_folder(name).substr(8)}) {
-      const std::string found = model_at(fs::path(folder) / form);
+      const std::string found = at(fs::path(folder) / form);
       if (!found.empty()) return found;
     }
-  return places.hub_cache.empty() ? "" : hub_snapshot(fs::path(places.hub_cache) / hub_folder(name));
+  return places.hub_cache.empty() ? "" : hub_snapshot(fs::path(places.hub_cache) / hub_folder(name), at);
+}
+
+/// By any of the model's names.
+std::string look_up_all(const std::string& name, const ModelPlaces& places, Recognise at) {
+  if (const std::string found = look_up(name, places, at); !found.empty()) return found;
+  for (const auto& alias : model_aliases(name))
+    if (const std::string found = look_up(alias, places, at); !found.empty()) return found;
+  return "";
+}
+
+std::string places_text(const ModelPlaces& places) {
+  std::string text;
+  for (const auto& folder : places.folders) text += (text.empty() ? "" : ", ") + folder;
+  return places.hub_cache.empty() ? text : text + ", " + places.hub_cache;
 }
 
 ModelPart weights_part(const fs::path& folder, const std::string& name) {
@@ -232,14 +255,8 @@ std::string find_model(const std::string& name, const ModelPlaces& places) {
     throw UserError(cat(name,
                         ": holds no model: no model_index.json, no unet/config.json and not one single "
                         "checkpoint file. Name a model's folder, or its .safetensors, .ckpt or .pt file."));
-  if (const std::string found = look_up(name, places); !found.empty()) return found;
+  if (const std::string found = look_up_all(name, places, model_at); !found.empty()) return found;
   const auto aliases = model_aliases(name);
-  for (const auto& alias : aliases)
-    if (const std::string found = look_up(alias, places); !found.empty()) return found;
-
-  std::string looked;
-  for (const auto& folder : places.folders) looked += (looked.empty() ? "" : ", ") + folder;
-  if (!places.hub_cache.empty()) looked += ", " + places.hub_cache;
   std::vector<std::string> known;
   for (const auto& names : same_models()) known.insert(known.end(), names.begin(), names.end());
   for (const auto& model : list_models(places)) known.push_back(model.name);
@@ -247,12 +264,25 @@ std::string find_model(const std::string& name, const ModelPlaces& places) {
   for (size_t i = 0; i < aliases.size() && aliases.size() > 1; ++i)
     if (aliases[i] != name) also += (also.empty() ? " (also as " : ", ") + aliases[i];
   if (!also.empty()) also += ")";
-  throw UserError(cat("model ", name, " is not a path and is not in ", looked, also,
+  throw UserError(cat("model ", name, " is not a path and is not in ", places_text(places), also,
                       aliases.size() > 1 ? "" : did_you_mean(name, known),
                       ". Put its folder in diffusers' layout, "
                       "or its single .safetensors, .ckpt or .pt file, at models/",
                       fs::path(aliases.front()).filename().string(),
                       ", or name the folder that holds it in T3D_MODELS; see docs/model_files.md."));
+}
+
+std::string find_language_model(const std::string& name, const ModelPlaces& places) {
+  if (const std::string found = language_model_at(name); !found.empty()) return found;
+  if (is_folder(name))
+    throw UserError(cat(name,
+                        ": holds no language model: expected config.json and vocab.txt. Get the whole "
+                        "folder of a BERT model."));
+  if (const std::string found = look_up_all(name, places, language_model_at); !found.empty()) return found;
+  throw UserError(cat("language model ", name, " is not a folder and is not in ", places_text(places),
+                      ". Put its config.json, vocab.txt and model.safetensors at models/",
+                      fs::path(name).filename().string(),
+                      ", or name the folder that holds it in T3D_MODELS."));
 }
 
 std::string find_beside_models(const std::string& path, const ModelPlaces& places) {
@@ -313,7 +343,7 @@ std::vector<ModelInfo> list_models(const ModelPlaces& places) {
       if (name.compare(0, 8, "models--") != 0) continue;
       name = name.substr(8);
       if (const size_t dashes = name.find("--"); dashes != std::string::npos) name.replace(dashes, 2, "/");
-      add(name, hub_snapshot(entry.path()));
+      add(name, hub_snapshot(entry.path(), model_at));
     }
   std::vector<ModelInfo> models;
   for (auto& [name, info] : found) models.push_back(std::move(info));

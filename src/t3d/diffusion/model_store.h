@@ -45,6 +45,11 @@ std::vector<std::string> model_aliases(const std::string& name);
 /// says what to put where.
 std::string find_model(const std::string& name, const ModelPlaces& places = ModelPlaces::from_environment());
 
+/// The folder of a language model in transformers' layout (config.json, vocab.txt, weights), by path or by
+/// name in the same places. Throws as find_model.
+std::string find_language_model(const std::string& name,
+                                const ModelPlaces& places = ModelPlaces::from_environment());
+
 /// A folder that comes with a model but is none itself, by its path in one of the places' folders:
 /// "toybox/judge". Empty when no place has it.
 std::string find_beside_models(const std::string& path,

@@ -62,6 +62,13 @@ std::u32string nfkc(std::u32string_view text) {
   return normalised(text, UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT, "NFKC");
 }
 
+std::u32string without_accents(std::u32string_view text) {
+  std::u32string out;
+  for (const char32_t c : normalised(text, UTF8PROC_STABLE | UTF8PROC_DECOMPOSE, "NFD"))
+    if (utf8proc_category(static_cast<utf8proc_int32_t>(c)) != UTF8PROC_CATEGORY_MN) out.push_back(c);
+  return out;
+}
+
 void append_lower(std::u32string& out, char32_t c) {
   if (c == 0x130) {  // the one code point whose lower case has two
     out += U"i\u0307";
@@ -90,6 +97,31 @@ CharClass char_class(char32_t c) {
     default:
       return CharClass::Other;
   }
+}
+
+bool is_space_separator(char32_t c) {
+  return utf8proc_category(static_cast<utf8proc_int32_t>(c)) == UTF8PROC_CATEGORY_ZS;
+}
+
+bool is_control(char32_t c) {
+  if (c == '\t' || c == '\n' || c == '\r') return false;
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
+    case UTF8PROC_CATEGORY_CC:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_CN:
+    case UTF8PROC_CATEGORY_CO:
+    case UTF8PROC_CATEGORY_CS:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_punctuation(char32_t c) {
+  if (c > ' ' && c < 0x7f)
+    return !((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'));
+  const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
+  return category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO;
 }
 
 }  // namespace t3d::diffusion

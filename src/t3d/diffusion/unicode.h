@@ -16,11 +16,18 @@ void append_utf8(std::string& out, char32_t c);
 std::u32string nfc(std::u32string_view text);
 std::u32string nfkc(std::u32string_view text);
 
+/// The text decomposed, without its nonspacing marks: e for \u00e9.
+std::u32string without_accents(std::u32string_view text);
+
 /// Full lower case without context: one code point may become two, and a sigma at a word's end stays sigma.
 void append_lower(std::u32string& out, char32_t c);
 
 enum class CharClass { Space, Letter, Number, Other };
 /// The property White_Space, the general categories L* and N*, and all else.
 CharClass char_class(char32_t c);
+/// The general categories Zs, C* (but not tab and line ends), and P* with all of ASCII's symbols.
+bool is_space_separator(char32_t c);
+bool is_control(char32_t c);
+bool is_punctuation(char32_t c);
 
 }  // namespace t3d::diffusion

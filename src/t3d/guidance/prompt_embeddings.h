@@ -21,6 +21,7 @@ struct ViewAngles {
 /// The four texts of a prompt, in the order of threestudio's embeddings.
 enum class Direction { Side = 0, Front = 1, Back = 2, Overhead = 3 };
 constexpr int64_t kDirections = 4;
+constexpr const char* kDirectionNames[kDirections] = {"side", "front", "back", "overhead"};
 
 /// Degrees at which one text gives way to the next. Later rules win: side, front, back, overhead.
 struct DirectionRules {

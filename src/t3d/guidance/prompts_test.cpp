@@ -115,7 +115,7 @@ TEST(EmbeddingCache, AnswersASecondRunFromDiskAndRepairsBrokenFiles) {
   EXPECT_EQ(calls, 2);
 }
 
-TEST(StableDiffusionPrompts, TakeTextsByHandAndRefuseDebiasing) {
+TEST(StableDiffusionPrompts, TakeTextsByHand) {
   T3D_NEED_FILE(golden_path("sd1-tiny/unet/config.json"));
   auto config = corgi_config();
   config.prompt_back = "the tail";
@@ -124,8 +124,6 @@ TEST(StableDiffusionPrompts, TakeTextsByHandAndRefuseDebiasing) {
   EXPECT_EQ(prompts.direction_prompts(),
             (std::vector<std::string>{cat("side view of ", kCorgi), cat("front view of ", kCorgi), "the tail",
                                       cat("overhead view of ", kCorgi)}));
-  config.use_prompt_debiasing = true;
-  EXPECT_THROW(StableDiffusionPrompts(config, {}), UserError);
 }
 
 TEST(StableDiffusionPrompts, SurviveOddPrompts) {

@@ -3,9 +3,11 @@
 #include <ATen/ATen.h>
 
 #include "t3d/core/error.h"
+#include "t3d/core/log.h"
 #include "t3d/diffusion/model_store.h"
 #include "t3d/diffusion/pipeline.h"
 #include "t3d/guidance/embedding_cache.h"
+#include "t3d/guidance/prompt_debiasing.h"
 #include "t3d/guidance/prompt_library.h"
 
 namespace t3d::guidance {
@@ -15,24 +17,38 @@ PerpNegCurve curve(const std::array<float, 3>& abc) {
   return {abc[0], abc[1], abc[2]};
 }
 
+/// The prompt four times, or without what speaks against a direction.
+std::vector<std::string> prompts_by_direction(const StableDiffusionPrompts::Config& c,
+                                              const std::string& prompt, const GuidanceContext& context) {
+  if (!c.use_prompt_debiasing) return std::vector<std::string>(4, prompt);
+  for (const auto* by_hand : {&c.prompt_side, &c.prompt_back, &c.prompt_overhead})
+    if (by_hand->has_value())
+      throw UserError(
+          "prompt_processor: use_prompt_debiasing makes the texts of the directions, and prompt_side, "
+          "prompt_back "
+          "or prompt_overhead gives them by hand. Leave one of the two out.");
+  const auto guess = masked_word_guess(c.pretrained_model_name_or_path_prompt_debiasing, context.device);
+  auto texts = debiased_texts(prompt, c.prompt_debiasing_mask_ids, guess);
+  for (size_t v = 0; v < texts.size(); ++v)
+    if (texts[v] != prompt) log::info(cat("debiased prompt, ", kDirectionNames[v], ": \"", texts[v], "\""));
+  return texts;
+}
+
 }  // namespace
 
-std::vector<std::string> direction_texts(const std::string& prompt, bool direction_first) {
+std::vector<std::string> direction_texts(const std::vector<std::string>& prompts, bool direction_first) {
+  T3D_CHECK(prompts.size() == 4, prompts.size(), " prompts");
   if (direction_first)
-    return {"side view of " + prompt, "front view of " + prompt, "backside view of " + prompt,
-            "overhead view of " + prompt};
-  return {prompt + ", side view", prompt + ", front view", prompt + ", back view",
-          prompt + ", overhead view"};
+    return {"side view of " + prompts[0], "front view of " + prompts[1], "backside view of " + prompts[2],
+            "overhead view of " + prompts[3]};
+  return {prompts[0] + ", side view", prompts[1] + ", front view", prompts[2] + ", back view",
+          prompts[3] + ", overhead view"};
 }
 
 StableDiffusionPrompts::StableDiffusionPrompts(const Config& c, const GuidanceContext& context)
     : prompt_(resolve_prompt(c.prompt, c.prompt_library_path)),
-      direction_prompts_(direction_texts(prompt_, c.view_dependent_prompt_front)) {
-  if (c.use_prompt_debiasing)
-    throw UserError(
-        "prompt_processor.use_prompt_debiasing: needs a BERT masked language model, which is not "
-        "built here. Set it to false, or give prompt_front, prompt_side, prompt_back and "
-        "prompt_overhead by hand.");
+      direction_prompts_(
+          direction_texts(prompts_by_direction(c, prompt_, context), c.view_dependent_prompt_front)) {
   const std::optional<std::string>* by_hand[] = {&c.prompt_side, &c.prompt_front, &c.prompt_back,
                                                  &c.prompt_overhead};
   for (size_t i = 0; i < direction_prompts_.size(); ++i)

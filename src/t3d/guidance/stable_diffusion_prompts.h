@@ -58,10 +58,11 @@ class StableDiffusionPrompts : public PromptProcessor {
       v("perp_neg_f_fs", perp_neg_f_fs, config::any(), "of front against side");
       v("perp_neg_f_sf", perp_neg_f_sf, config::any(), "of side against front");
       v("use_prompt_debiasing", use_prompt_debiasing, config::any(),
-        "drop words that speak against a direction; not available: it takes a BERT model");
+        "leave words that speak against a direction out of its text: Hong et al. 2023, arXiv:2303.15413");
       v("pretrained_model_name_or_path_prompt_debiasing", pretrained_model_name_or_path_prompt_debiasing,
-        config::any(), "that BERT model");
-      v("prompt_debiasing_mask_ids", prompt_debiasing_mask_ids, config::any(), "words that may be dropped");
+        config::any(), "BERT model that tells them");
+      v("prompt_debiasing_mask_ids", prompt_debiasing_mask_ids, config::any(),
+        "numbers of the words that may be left out, from 0; null: all");
     }
   };
 
@@ -79,7 +80,8 @@ class StableDiffusionPrompts : public PromptProcessor {
   std::optional<PromptEmbeddings> embeddings_;
 };
 
-/// The texts of a prompt for the four directions, in the order of Direction.
-std::vector<std::string> direction_texts(const std::string& prompt, bool direction_first);
+/// What is asked of the text encoder for the four directions, in the order of Direction: a prompt for each of
+/// them with the words that name it.
+std::vector<std::string> direction_texts(const std::vector<std::string>& prompts, bool direction_first);
 
 }  // namespace t3d::guidance
