@@ -43,7 +43,7 @@ std::vector<float> random_floats(int64_t n, float low, float high, uint64_t seed
 }
 
 /// Times of one batch, each the best of as many rounds as fit into `budget_s`.
-Result measure(int log2_table, int64_t n, double budget_s) {
+Result measure(int log2_table, int64_t n, Precision precision, double budget_s) {
   HashGridConfig grid;
   grid.log2_table = log2_table;
   const HashGridLayout layout = HashGridLayout::make(grid);
@@ -51,6 +51,7 @@ Result measure(int log2_table, int64_t n, double budget_s) {
   net.n_in = layout.n_outputs();
   net.n_out = 4;
   net.n_hidden_layers = 2;
+  net.precision = precision;
 
   const std::vector<float> table = random_floats(layout.n_params(), -1e-1f, 1e-1f, 1);
   const std::vector<float> weights = random_floats(mlp_n_params(net), -0.2f, 0.2f, 2);
@@ -85,6 +86,30 @@ Result measure(int log2_table, int64_t n, double budget_s) {
   return best;
 }
 
+/// Prints a row of the table; the same for the report. peak: GFLOP/s of the network's kind of products.
+nlohmann::json show(const Result& r, int64_t n, const char* precision, double peak, double reads) {
+  const double flops_forward = 2.0 * (32 * 64 + 64 * 64 + 64 * 4);
+  const double m = static_cast<double>(n) / 1e6;
+  const double forward_share = m / r.forward_s * flops_forward / 1e3 / peak;
+  const double backward_share = m / r.backward_s * 2 * flops_forward / 1e3 / peak;
+  const double share = m / r.whole_s * 3 * flops_forward / 1e3 / peak;
+  const double reads_share = m / r.encode_s * 16 * 8 / reads;
+  std::printf(
+      "| 2^%d | %s | %.2f | %.2f (%.0f %%) | %.2f (%.0f %%) | %.2f | **%.2f** | %.0f %% | %.0f | %.0f %% |\n",
+      r.log2_table, precision, m / r.encode_s, m / r.forward_s, 100 * forward_share, m / r.backward_s,
+      100 * backward_share, m / r.scatter_s, m / r.whole_s, 100 * share, reads, 100 * reads_share);
+  std::fflush(stdout);
+  return {{"log2_table", r.log2_table},
+          {"precision", precision},
+          {"encode_m_per_s", m / r.encode_s},
+          {"network_forward_m_per_s", m / r.forward_s},
+          {"network_backward_m_per_s", m / r.backward_s},
+          {"scatter_m_per_s", m / r.scatter_s},
+          {"forward_backward_m_per_s", m / r.whole_s},
+          {"share_of_peak", share},
+          {"random_reads_m_per_s", reads}};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -92,7 +117,7 @@ int main(int argc, char** argv) {
   double budget_s = 3;
   int threads = static_cast<int>(std::thread::hardware_concurrency());
   std::vector<int> tables = {19, 15};
-  std::string json_path, peer;
+  std::string json_path, peer, precision = "both";
   CLI::App app("Hash grid 16x2 and network 32-64-64-4, forward and backward, in samples a second");
   app.add_option("--samples", n, "points in a batch")
       ->capture_default_str()
@@ -100,40 +125,41 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", budget_s, "time for each table size")->capture_default_str();
   app.add_option("--threads", threads, "threads")->capture_default_str()->check(CLI::Range(1, 1024));
   app.add_option("--tables", tables, "log2 of the entries of a level")->delimiter(',')->capture_default_str();
+  app.add_option("--precision", precision, "of the network's products")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"float32", "bfloat16", "both"}));
   app.add_option("--json", json_path, "also write the figures here");
   app.add_option("--peer", peer, "a command to run beside, once after each table size; its output is shown");
   CLI11_PARSE(app, argc, argv);
   omp_set_num_threads(threads);
 
-  const double flops_forward = 2.0 * (32 * 64 + 64 * 64 + 64 * 4), flops = 3 * flops_forward;
-  const double peak = bench::fma_gflops();
-  nlohmann::json report = {
-      {"simd", simd_name(simd())}, {"threads", threads}, {"samples", n}, {"fma_gflops", peak}};
-  std::printf("%d threads, %s, measured peak %.0f GFLOP/s, batch %lld\n\n", threads, simd_name(simd()), peak,
-              static_cast<long long>(n));
+  std::vector<Precision> precisions;
+  const double peak = bench::fma_gflops(), peak_bf16 = bench::bfloat16_gflops();
+  if (precision != "bfloat16") precisions.push_back(Precision::Float32);
+  if (precision == "bfloat16" && peak_bf16 == 0) {
+    std::fprintf(stderr, "this processor has no products of bfloat16; pass --precision float32\n");
+    return 2;
+  }
+  if (precision != "float32" && peak_bf16 > 0) precisions.push_back(Precision::Bfloat16);
+
+  nlohmann::json report = {{"simd", simd_name(simd())},
+                           {"threads", threads},
+                           {"samples", n},
+                           {"fma_gflops", peak},
+                           {"bfloat16_gflops", peak_bf16}};
+  std::printf("%d threads, %s, measured peak %.0f GFLOP/s in float32, %.0f in bfloat16, batch %lld\n\n",
+              threads, simd_name(simd()), peak, peak_bf16, static_cast<long long>(n));
   std::printf(
-      "| entries | encode M/s | network fwd M/s (of peak) | network bwd M/s (of peak) | scatter M/s | "
+      "| entries | network | encode M/s | network fwd M/s (of peak) | network bwd M/s (of peak) | scatter "
+      "M/s | "
       "forward+backward M/s | of peak | random reads M/s | of them used |\n");
-  std::printf("| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
+  std::printf("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
   for (int table : tables) {
-    const Result r = measure(table, n, budget_s);
-    const double m = static_cast<double>(n) / 1e6, reads = bench::random_reads_m(8L << table);
-    const double forward_share = m / r.forward_s * flops_forward / 1e3 / peak;
-    const double backward_share = m / r.backward_s * 2 * flops_forward / 1e3 / peak;
-    const double share = m / r.whole_s * flops / 1e3 / peak, reads_share = m / r.encode_s * 16 * 8 / reads;
-    std::printf(
-        "| 2^%d | %.2f | %.2f (%.0f %%) | %.2f (%.0f %%) | %.2f | **%.2f** | %.0f %% | %.0f | %.0f %% |\n",
-        table, m / r.encode_s, m / r.forward_s, 100 * forward_share, m / r.backward_s, 100 * backward_share,
-        m / r.scatter_s, m / r.whole_s, 100 * share, reads, 100 * reads_share);
-    std::fflush(stdout);
-    report["tables"].push_back({{"log2_table", table},
-                                {"encode_m_per_s", m / r.encode_s},
-                                {"network_forward_m_per_s", m / r.forward_s},
-                                {"network_backward_m_per_s", m / r.backward_s},
-                                {"scatter_m_per_s", m / r.scatter_s},
-                                {"forward_backward_m_per_s", m / r.whole_s},
-                                {"share_of_peak", share},
-                                {"random_reads_m_per_s", reads}});
+    const double reads = bench::random_reads_m(8L << table);
+    for (Precision p : precisions)
+      report["tables"].push_back(show(measure(table, n, p, budget_s), n,
+                                      p == Precision::Float32 ? "float32" : "bfloat16",
+                                      p == Precision::Float32 ? peak : peak_bf16, reads));
     if (!peer.empty() && std::system(peer.c_str()) != 0) {
       std::fprintf(stderr, "the peer's command failed: %s\n", peer.c_str());
       return 1;

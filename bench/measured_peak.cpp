@@ -8,6 +8,7 @@
 #include <cstring>
 #include <vector>
 
+#include "t3d/ops/bfloat16_tiles.h"
 #include "t3d/ops/simd.h"
 
 namespace t3d::bench {
@@ -53,12 +54,37 @@ T3D_TARGET_AVX512 int64_t burn_avx512() {
   return kRounds * 24 * 16 * 2;
 }
 
-}  // namespace
+#ifdef T3D_HAS_BFLOAT16_KERNELS
+int64_t burn_amx() {
+  using namespace ops::cpu;
+  const AmxSession session;
+  alignas(64) static const uint16_t numbers[kTileNumbers] = {};
+  amx_load<4>(numbers), amx_load<5>(numbers), amx_load<6>(numbers), amx_load<7>(numbers);
+  amx_zero<0>(), amx_zero<1>(), amx_zero<2>(), amx_zero<3>();
+  for (int64_t round = 0; round < kRounds; ++round)
+    amx_multiply<0, 4, 6>(), amx_multiply<1, 4, 7>(), amx_multiply<2, 5, 6>(), amx_multiply<3, 5, 7>();
+  return kRounds * 4 * 16 * 16 * 32 * 2;
+}
+T3D_TARGET_AVX512BF16 int64_t burn_avx512bf16() {
+  constexpr int kChains = 24;
+  __m512 chain[kChains];
+  __m512i a = _mm512_set1_epi32(0x3f003f00), b = _mm512_set1_epi32(0x3c003c00);
+#pragma GCC unroll 32
+  for (int i = 0; i < kChains; ++i) chain[i] = _mm512_set1_ps(static_cast<float>(i));
+  for (int64_t round = 0; round < kRounds; ++round) {
+    asm volatile("" : "+v"(a), "+v"(b));
+#pragma GCC unroll 32
+    for (auto& c : chain) c = _mm512_dpbf16_ps(c, (__m512bh)a, (__m512bh)b);
+  }
+  __m512 sum = chain[0];
+  for (const auto& c : chain) sum = _mm512_add_ps(sum, c);
+  sink = _mm512_cvtss_f32(sum);
+  return kRounds * kChains * 32 * 2;
+}
+#endif
 
-double fma_gflops() {
-  const auto burn = ops::simd() == ops::Simd::Avx512 ? burn_avx512
-                    : ops::simd() == ops::Simd::Avx2 ? burn_avx2
-                                                     : burn_portable;
+/// All threads together, the best of several tries.
+double rate(int64_t (*burn)()) {
   double best = 0;
   for (int attempt = 0; attempt < 8; ++attempt) {
     int64_t flops = 0;
@@ -68,6 +94,22 @@ double fma_gflops() {
     best = std::max(best, static_cast<double>(flops) / (seconds() - start) / 1e9);
   }
   return best;
+}
+
+}  // namespace
+
+double fma_gflops() {
+  return rate(ops::simd() >= ops::Simd::Avx512 ? burn_avx512
+              : ops::simd() == ops::Simd::Avx2 ? burn_avx2
+                                               : burn_portable);
+}
+
+double bfloat16_gflops() {
+#ifdef T3D_HAS_BFLOAT16_KERNELS
+  if (ops::simd() >= ops::Simd::Amx) return rate(burn_amx);
+  if (ops::simd() >= ops::Simd::Avx512Bf16) return rate(burn_avx512bf16);
+#endif
+  return 0;
 }
 
 double random_reads_m(long table_bytes) {

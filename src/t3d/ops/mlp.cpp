@@ -16,14 +16,18 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 void keep(AutogradContext* ctx, const MlpConfig& c) {
-  ctx->saved_data["config"] = std::vector<int64_t>{c.n_in, c.n_out, c.n_neurons, c.n_hidden_layers,
-                                                   static_cast<int64_t>(c.output_activation)};
+  ctx->saved_data["config"] = std::vector<int64_t>{c.n_in,
+                                                   c.n_out,
+                                                   c.n_neurons,
+                                                   c.n_hidden_layers,
+                                                   static_cast<int64_t>(c.output_activation),
+                                                   static_cast<int64_t>(c.precision)};
 }
 
 MlpConfig kept_config(AutogradContext* ctx) {
   const std::vector<int64_t> k = ctx->saved_data["config"].toIntVector();
-  return {static_cast<int>(k[0]), static_cast<int>(k[1]), static_cast<int>(k[2]), static_cast<int>(k[3]),
-          static_cast<Activation>(k[4])};
+  return {static_cast<int>(k[0]), static_cast<int>(k[1]),        static_cast<int>(k[2]),
+          static_cast<int>(k[3]), static_cast<Activation>(k[4]), static_cast<Precision>(k[5])};
 }
 
 /// The float kernels. When the backward pass is itself to be differentiated, it is rebuilt from plain
@@ -50,11 +54,12 @@ struct MlpFunction : torch::autograd::Function<MlpFunction> {
     const bool need_dx = ctx->needs_input_grad(0), need_dparams = ctx->needs_input_grad(1);
     if (at::GradMode::is_enabled()) return differentiable_backward(ctx, x, params, config, grads[0]);
     const at::Tensor dy = grads[0].contiguous(), hidden = ctx->saved_data["hidden"].toTensor();
+    const float* kept = hidden.numel() == 0 ? nullptr : hidden.data_ptr<float>();
     at::Tensor dx = need_dx ? at::empty_like(x) : at::Tensor();
     at::Tensor dparams = need_dparams ? at::zeros_like(params) : at::Tensor();
     cpu::mlp_backward(config, params.data_ptr<float>(), rows<const float>(x.data_ptr<float>(), config.n_in),
-                      x.size(0), rows<const float>(y.data_ptr<float>(), config.n_out),
-                      hidden.data_ptr<float>(), rows<const float>(dy.data_ptr<float>(), config.n_out),
+                      x.size(0), rows<const float>(y.data_ptr<float>(), config.n_out), kept,
+                      rows<const float>(dy.data_ptr<float>(), config.n_out),
                       rows(need_dx ? dx.data_ptr<float>() : nullptr, config.n_in),
                       need_dparams ? dparams.data_ptr<float>() : nullptr);
     return {dx, dparams, {}, {}};

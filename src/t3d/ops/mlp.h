@@ -34,7 +34,8 @@ at::Tensor mlp_init_xavier(const MlpConfig& config, uint64_t seed);
 /// Results do not depend on the number of threads.
 namespace t3d::ops::cpu {
 
-/// Floats that mlp_forward needs to keep the hidden activations of n rows (their order is private).
+/// Floats that mlp_forward needs to keep the hidden activations of n rows (their order is private). None in
+/// bfloat16, where computing them again is cheaper than moving them.
 int64_t mlp_hidden_size(const MlpConfig& config, int64_t n);
 
 /// y (n_out components per row, after the output activation) from x (n_in components per row).

@@ -10,6 +10,11 @@ namespace t3d::ops {
 ///   Softplus: log(1 + exp(x)).
 enum class Activation { None, Relu, Sigmoid, TruncExp, Softplus };
 
+/// Of the products inside a small network on the CPU; what goes in and comes out is float, and so are sums.
+///   Bfloat16: inputs, weights, hidden activations and their gradients are rounded to bfloat16 before they
+///   are multiplied, where the processor has instructions for it (simd.h); elsewhere the same as Float32.
+enum class Precision { Float32, Bfloat16 };
+
 /// A small network without biases: n_hidden_layers ReLU layers of n_neurons, then one linear layer and
 /// `output_activation`.
 struct MlpConfig {
@@ -18,6 +23,7 @@ struct MlpConfig {
   int n_neurons = 64;
   int n_hidden_layers = 1;
   Activation output_activation = Activation::None;
+  Precision precision = Precision::Float32;
 };
 
 /// One layer's weight matrix inside the flat vector: [n_out,n_in] row-major, from `first` on.

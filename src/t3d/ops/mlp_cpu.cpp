@@ -5,6 +5,7 @@
 
 #include "t3d/core/error.h"
 #include "t3d/ops/mlp.h"
+#include "t3d/ops/mlp_bf16.h"
 #include "t3d/ops/mlp_kernels.h"
 #include "t3d/ops/simd.h"
 
@@ -167,6 +168,10 @@ int64_t n_blocks(int64_t n) {
   return (n + kBlockRows - 1) / kBlockRows;
 }
 
+bool uses_bfloat16(const MlpConfig& config) {
+  return config.precision == Precision::Bfloat16 && mlp_bf16_available();
+}
+
 int64_t hidden_per_block(const MlpConfig& config) {
   return int64_t{config.n_hidden_layers} * config.n_neurons * kBlockRows;
 }
@@ -174,12 +179,14 @@ int64_t hidden_per_block(const MlpConfig& config) {
 }  // namespace
 
 int64_t mlp_hidden_size(const MlpConfig& config, int64_t n) {
+  if (uses_bfloat16(config)) return 0;
   return n_blocks(n) * hidden_per_block(config) + Aligned::kLine;  // to begin on a cache line
 }
 
 void mlp_forward(const MlpConfig& config, const float* params, Rows<const float> x, int64_t n, Rows<float> y,
                  float* hidden) {
   if (n == 0) return;
+  if (uses_bfloat16(config)) return mlp_bf16_forward(config, params, x, n, y);
   const Packed packed = pack(config, params);
   const MlpKernels kernels = mlp_kernels();
   if (hidden != nullptr) hidden = Aligned::aligned(hidden);
@@ -209,6 +216,7 @@ void mlp_backward(const MlpConfig& config, const float* params, Rows<const float
   if (n == 0) return;
   T3D_CHECK(y.data != nullptr || config.output_activation == Activation::None,
             "the derivative of the output activation needs y");
+  if (uses_bfloat16(config)) return mlp_bf16_backward(config, params, x, n, y, dy, dx, dparams);
   const Packed packed = pack(config, params);
   const MlpKernels kernels = mlp_kernels();
   if (hidden != nullptr) hidden = Aligned::aligned(const_cast<float*>(hidden));

@@ -259,7 +259,7 @@ T3D_TARGET_AVX512 void backward_avx512(const Layers& layers, const float* x, con
 }  // namespace
 
 MlpKernels mlp_kernels() {
-  if (simd() == Simd::Avx512) return {forward_avx512, backward_avx512};
+  if (simd() >= Simd::Avx512) return {forward_avx512, backward_avx512};
   if (simd() == Simd::Avx2) return {forward_avx2, backward_avx2};
   return {forward_portable, backward_portable};
 }
