@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "bench/measured_peak.h"
+#include "t3d/core/aligned_array.h"
 #include "t3d/core/memory_usage.h"
 #include "t3d/core/rng.h"
 #include "t3d/ops/hash_grid.h"
@@ -57,9 +58,11 @@ Result measure(int log2_table, int64_t n, Precision precision, double budget_s) 
   const std::vector<float> weights = random_floats(mlp_n_params(net), -0.2f, 0.2f, 2);
   const std::vector<float> x = random_floats(n * 3, 0.f, 1.f, 3), dy = random_floats(n * 4, -1.f, 1.f, 4);
   std::vector<float> d_table(table.size()), d_weights(weights.size()), y(n * 4);
-  std::vector<float> features(n * net.n_in), d_features(n * net.n_in), hidden(cpu::mlp_hidden_size(net, n));
-  const auto levels = level_rows(features.data(), n, grid.n_features);
-  const auto d_levels = level_rows(d_features.data(), n, grid.n_features);
+  const int64_t pitch = level_pitch(n, grid.n_features);
+  const AlignedArray<float> features(pitch * net.n_in), d_features(pitch * net.n_in);
+  std::vector<float> hidden(cpu::mlp_hidden_size(net, n));
+  const auto levels = level_rows(features.data(), pitch, grid.n_features);
+  const auto d_levels = level_rows(d_features.data(), pitch, grid.n_features);
   const auto y_rows = rows(y.data(), 4);
   const auto dy_rows = rows(dy.data(), 4);
 

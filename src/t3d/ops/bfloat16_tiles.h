@@ -77,13 +77,18 @@ T3D_INLINE void amx_multiply() {
   asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kLeft), "i"(kRight));
 }
 
+struct NoWork {
+  T3D_BF16 void operator()() const {}
+};
+
 struct Amx {
   using Session = AmxSession;
 
-  /// R x C tiles of sums, R and C at most 2; kAdd: on top of what is there.
-  template <int R, int C, bool kAdd>
-  static T3D_INLINE void multiply(const TileGrid& left, const TileGrid& right, int depth,
-                                  const SumGrid& sums) {
+  /// R x C tiles of sums, R and C at most 2; kAdd: on top of what is there. `meanwhile` is called while the
+  /// tile unit works.
+  template <int R, int C, bool kAdd, class Work>
+  static T3D_BF16 void multiply(const TileGrid& left, const TileGrid& right, int depth, const SumGrid& sums,
+                                const Work& meanwhile) {
     kAdd ? amx_load<0>(sums.tile(0, 0)) : amx_zero<0>();
     if constexpr (C > 1) kAdd ? amx_load<1>(sums.tile(0, 1)) : amx_zero<1>();
     if constexpr (R > 1) kAdd ? amx_load<2>(sums.tile(1, 0)) : amx_zero<2>();
@@ -102,6 +107,7 @@ struct Amx {
       }
       if constexpr (R > 1 && C > 1) amx_multiply<3, 5, 7>();
     }
+    meanwhile();
     amx_store<0>(sums.tile(0, 0));
     if constexpr (C > 1) amx_store<1>(sums.tile(0, 1));
     if constexpr (R > 1) amx_store<2>(sums.tile(1, 0));
@@ -115,8 +121,10 @@ struct Avx512Bf16 {
     Session() {}  // not trivial, so that the variable counts as used
   };
 
-  template <int R, int C, bool kAdd>
-  static T3D_BF16 void multiply(const TileGrid& left, const TileGrid& right, int depth, const SumGrid& sums) {
+  template <int R, int C, bool kAdd, class Work>
+  static T3D_BF16 void multiply(const TileGrid& left, const TileGrid& right, int depth, const SumGrid& sums,
+                                const Work& meanwhile) {
+    meanwhile();
     constexpr int kRows = 8;
     for (int r = 0; r < R * kTile; r += kRows) {
       const int64_t in_tile = r % kTile * kTile;
@@ -152,16 +160,32 @@ struct Avx512Bf16 {
   }
 };
 
-/// 32 numbers rounded to the nearest bfloat16, ties to even: low's 16, then high's.
-T3D_BF16 __m512i to_bfloat16(__m512 low, __m512 high) {
-  return (__m512i)_mm512_cvtne2ps_pbh(high, low);
+/// The nearest bfloat16, ties away from zero, in the upper half of each number: one addition, where the
+/// processor's own conversion takes as long as two shuffles.
+T3D_BF16 __m512i round_up_half(__m512 x) {
+  return _mm512_add_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(0x8000));
 }
 
 /// Pairs (even_i, odd_i) of bfloat16, i = 0..15.
 T3D_BF16 __m512i to_bfloat16_pairs(__m512 even, __m512 odd) {
-  const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7,
-                                         22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-  return _mm512_permutexvar_epi16(order, to_bfloat16(even, odd));
+  return _mm512_mask_blend_epi16(0xaaaaaaaau, _mm512_srli_epi32(round_up_half(even), 16), round_up_half(odd));
+}
+
+/// The odd (or even) 16-bit words of a, then those of b.
+T3D_BF16 __m512i odd_words(__m512i a, __m512i b) {
+  const __m512i order = _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31,
+                                         29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+  return _mm512_permutex2var_epi16(a, order, b);
+}
+T3D_BF16 __m512i even_words(__m512i a, __m512i b) {
+  const __m512i order = _mm512_set_epi16(62, 60, 58, 56, 54, 52, 50, 48, 46, 44, 42, 40, 38, 36, 34, 32, 30,
+                                         28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+  return _mm512_permutex2var_epi16(a, order, b);
+}
+
+/// 32 numbers as bfloat16: low's 16, then high's.
+T3D_BF16 __m512i to_bfloat16(__m512 low, __m512 high) {
+  return odd_words(round_up_half(low), round_up_half(high));
 }
 
 /// to[c][r] = from[r][c] of a 16 x 16 matrix of 32-bit numbers.

@@ -40,7 +40,7 @@ struct ProgressiveBand {
 namespace t3d::ops::cpu {
 
 /// Writes out (L*F components per row; levels from n_active_levels on are set to zero).
-/// Fastest with out = level_rows(...): whole levels stream through the cache.
+/// Fastest with out = level_rows(..., level_pitch(...), ...): whole levels stream through the cache.
 void hash_grid_forward(const HashGridLayout& layout, const float* params, const float* x, int64_t x_stride,
                        int64_t n, Rows<float> out, int n_active_levels = -1);
 

@@ -1,9 +1,8 @@
 #include <algorithm>
 #include <cstring>
-#include <memory>
-#include <new>
 #include <vector>
 
+#include "t3d/core/aligned_array.h"
 #include "t3d/ops/mlp_bf16.h"
 #include "t3d/ops/mlp_bf16_kernels.h"
 
@@ -17,17 +16,6 @@ constexpr int kTileNumbers = 16 * 32, kTileSums = 16 * 16;  // as bfloat16_tiles
 constexpr int64_t kMaxRuns = 32, kBlocksPerRun = 16;
 constexpr int64_t kBlocksPerJob = 16;  ///< forward
 
-struct Free {
-  void operator()(void* p) const { ::operator delete[](p, std::align_val_t(64)); }
-};
-template <class T>
-using Aligned = std::unique_ptr<T[], Free>;
-template <class T>
-Aligned<T> aligned(int64_t n) {
-  return Aligned<T>(
-      static_cast<T*>(::operator new[](static_cast<size_t>(n) * sizeof(T), std::align_val_t(64))));
-}
-
 int in_16s(int n) {
   return (n + 15) / 16;
 }
@@ -35,27 +23,26 @@ int in_32s(int n) {
   return (n + 31) / 32;
 }
 
-/// To the nearest bfloat16, ties to even. What is not a number stays so.
+/// To the nearest bfloat16, ties away from zero.
 uint16_t to_bfloat16(float x) {
   uint32_t bits;
   std::memcpy(&bits, &x, sizeof bits);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>(bits >> 16 | 0x40u);
-  return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+  return static_cast<uint16_t>((bits + 0x8000u) >> 16);
 }
 
 /// Weights as both passes read them.
 struct Packed {
   Bf16Network network;
-  Aligned<uint16_t> data;
+  AlignedArray<uint16_t> data;
   int64_t n_gradient = 0;
 
   Packed(const MlpConfig& config, const float* params) {
     const std::vector<MlpLayer> layers = mlp_layers(config);
     int64_t total = 0;
     for (const MlpLayer& l : layers) total += 2 * size(l);
-    data = aligned<uint16_t>(total);
-    std::fill_n(data.get(), total, uint16_t{0});
-    uint16_t* to = data.get();
+    data = AlignedArray<uint16_t>(total);
+    std::fill_n(data.data(), total, uint16_t{0});
+    uint16_t* to = data.data();
     for (const MlpLayer& l : layers) {
       uint16_t *forward = to, *backward = to + size(l);
       const int depth_in = in_32s(l.n_in), depth_out = in_32s(l.n_out);
@@ -114,12 +101,12 @@ void mlp_bf16_forward(const MlpConfig& config, const float* params, Rows<const f
   const int64_t n_jobs = (n_blocks(n) + kBlocksPerJob - 1) / kBlocksPerJob;
 #pragma omp parallel
   {
-    const auto workspace = aligned<char>(workspace_bytes);
+    const AlignedArray<char> workspace(workspace_bytes);
 #pragma omp for schedule(dynamic, 1)
     for (int64_t job = 0; job < n_jobs; ++job) {
       const int64_t begin = job * kBlocksPerJob * kBf16BlockRows;
       kernels.forward(packed.network, x, begin, std::min(n, begin + kBlocksPerJob * kBf16BlockRows), y,
-                      workspace.get());
+                      workspace.data());
     }
   }
 }
@@ -130,19 +117,20 @@ void mlp_bf16_backward(const MlpConfig& config, const float* params, Rows<const 
   const Bf16Kernels kernels = bf16_kernels();
   const int64_t workspace_bytes = bf16_workspace_bytes(packed.network.layers);
   const int64_t n_runs = std::clamp<int64_t>(n_blocks(n) / kBlocksPerRun, 1, kMaxRuns);
-  const auto sums = aligned<float>(dparams == nullptr ? 0 : n_runs * packed.n_gradient);
+  const AlignedArray<float> sums(dparams == nullptr ? 0 : n_runs * packed.n_gradient);
 #pragma omp parallel
   {
-    const auto workspace = aligned<char>(workspace_bytes);
+    const AlignedArray<char> workspace(workspace_bytes);
 #pragma omp for schedule(dynamic, 1)
     for (int64_t run = 0; run < n_runs; ++run) {
       const int64_t begin = run * n_blocks(n) / n_runs * kBf16BlockRows,
                     end = (run + 1) * n_blocks(n) / n_runs * kBf16BlockRows;
       kernels.backward(packed.network, x, begin, std::min(n, end), y, dy, dx,
-                       dparams == nullptr ? nullptr : sums.get() + run * packed.n_gradient, workspace.get());
+                       dparams == nullptr ? nullptr : sums.data() + run * packed.n_gradient,
+                       workspace.data());
     }
   }
-  if (dparams != nullptr) add_gradients(mlp_layers(config), packed, sums.get(), n_runs, dparams);
+  if (dparams != nullptr) add_gradients(mlp_layers(config), packed, sums.data(), n_runs, dparams);
 }
 
 }  // namespace t3d::ops::cpu

@@ -34,7 +34,7 @@ struct Room {
   uint16_t* gradient[2];        ///< right: gradients of the outputs of one layer, and of the one below
   uint16_t* gradient_left;      ///< left: [outputs in 16s][32 samples]
   uint16_t* inputs_by_samples;  ///< right, sums over samples: [inputs in 16s, two][32 samples]
-  float* sums;                  ///< [pair of groups][rows 2][columns 2]
+  float* sums;                  ///< two of [rows 2][columns 2]
   float* square;                ///< 16 x 16, for transposing
   int64_t hidden_step;
   int64_t bytes;
@@ -53,7 +53,7 @@ struct Room {
     for (auto& g : gradient) take(g, int64_t{in_32s(n_widest)} * kPanelNumbers);
     take(gradient_left, int64_t{in_32s(n_widest)} * kPanelNumbers);
     take(inputs_by_samples, 2 * kPairs * kTileNumbers);
-    take(sums, 4 * kPairs * kTileSums);
+    take(sums, 2 * 4 * kTileSums);
     take(square, kTileSums);
     bytes = at - begin;
   }
@@ -95,16 +95,7 @@ T3D_INLINE bool is_pairs(const Rows<T>& r, int n_columns) {
 T3D_BF16 void gather_tile(const Rows<const float>& from, int64_t row, int n, int first_column, int n_columns,
                           float* square, uint16_t* tile) {
   __m512i* out = reinterpret_cast<__m512i*>(tile);
-  if (is_pairs(from, n_columns)) {
-    for (int p = 0; p < kTile; ++p) {
-      const int column = first_column + 2 * p;
-      const int n_floats = column < n_columns ? 2 * n : 0;
-      const float* pairs = from.data + row * 2 + column / 2 * from.group_stride;
-      const __m512 low = _mm512_maskz_loadu_ps(first_lanes(n_floats), pairs),
-                   high = _mm512_maskz_loadu_ps(first_lanes(n_floats - 16), pairs + 16);
-      _mm512_store_si512(out + p, to_bfloat16(low, high));
-    }
-  } else if (from.group >= n_columns) {
+  if (from.group >= n_columns) {
     const __mmask16 in_low = first_lanes(n_columns - first_column),
                     in_high = first_lanes(n_columns - first_column - 16);
     __m512i* rows = reinterpret_cast<__m512i*>(square);
@@ -124,8 +115,39 @@ T3D_BF16 void gather_tile(const Rows<const float>& from, int64_t row, int n, int
   }
 }
 
+/// Asks for the cache lines of the block's columns (kWrite: to write them), which are more streams than the
+/// hardware follows by itself.
+template <int kWrite, class T>
+T3D_BF16 void request(const Rows<T>& r, int64_t first, int64_t n, int n_columns) {
+  if (r.row_stride != r.group) return;
+  for (int64_t c = 0; c < n_columns; c += r.group) {
+    const T* from = r.data + first * r.row_stride + c / r.group * r.group_stride;
+    for (int64_t i = 0; i < n * r.row_stride; i += 16) __builtin_prefetch(from + i, kWrite, 3);
+  }
+}
+
+/// The same for a whole block whose pairs of columns lie together: right tiles but for the rounding.
+T3D_BF16 void gather_pairs(const Rows<const float>& from, const Block& block, int n_columns,
+                           uint16_t* right) {
+  for (int p = 0; p < kTile * in_32s(n_columns); ++p) {
+    const float* pairs = from.data + block.first * 2 + p * from.group_stride;
+    uint16_t* out = right + p / kTile * kPanelNumbers + p % kTile * kTileDepth;
+    const bool is_there = 2 * p < n_columns;
+    const int n_whole = is_there ? block.n / kTile : 0;
+    for (int g = 0; g < n_whole; ++g, pairs += kTileDepth, out += kTileNumbers)
+      _mm512_store_si512(out, to_bfloat16(_mm512_loadu_ps(pairs), _mm512_loadu_ps(pairs + kTile)));
+    for (int g = n_whole; g < 2 * block.n_pairs(); ++g, pairs += kTileDepth, out += kTileNumbers) {
+      const int n_floats = is_there ? 2 * block.n_in_group(g) : 0;
+      _mm512_store_si512(out,
+                         to_bfloat16(_mm512_maskz_loadu_ps(first_lanes(n_floats), pairs),
+                                     _mm512_maskz_loadu_ps(first_lanes(n_floats - kTile), pairs + kTile)));
+    }
+  }
+}
+
 T3D_BF16 void gather(const Rows<const float>& from, const Block& block, int n_columns, float* square,
                      uint16_t* right) {
+  if (is_pairs(from, n_columns)) return gather_pairs(from, block, n_columns, right);
   for (int c = 0; c < n_columns; c += kTileDepth, right += kPanelNumbers)
     for (int g = 0; g < 2 * block.n_pairs(); ++g)
       gather_tile(from, block.first + g * kTile, block.n_in_group(g), c, n_columns, square,
@@ -219,62 +241,65 @@ T3D_BF16 void scatter_tile(const float* sums, const Rows<float>& to, int64_t row
   }
 }
 
-/// Sums of 32 outputs -> the next layer's inputs: ReLU, then right tiles.
-T3D_BF16 void keep_hidden(const float* sums, int n_pairs, uint16_t* right) {
-  for (int pair = 0; pair < n_pairs; ++pair)
-    for (int c = 0; c < 2; ++c) {
-      __m512i* out = reinterpret_cast<__m512i*>(right + (2 * pair + c) * kTileNumbers);
-#pragma GCC unroll 4
-      for (int p = 0; p < kTile; ++p) {
-        const float* from = sums + (pair * 4 + p / 8 * 2 + c) * kTileSums + p % 8 * 2 * kTile;
-        const __m512 even = _mm512_max_ps(_mm512_load_ps(from), _mm512_setzero_ps()),
-                     odd = _mm512_max_ps(_mm512_load_ps(from + kTile), _mm512_setzero_ps());
-        _mm512_store_si512(out + p, to_bfloat16_pairs(even, odd));
-      }
-    }
-}
+/// Sums [rows 2][columns 2] of 32 outputs of 32 samples -> the next layer's inputs: ReLU, then right tiles.
+struct KeepHidden {
+  uint16_t* right;
 
-/// Sums of 32 gradients -> right and left tiles, zero where the activation (right tiles) is.
-T3D_BF16 void keep_gradient(const float* sums, int n_pairs, const uint16_t* hidden, uint16_t* right,
-                            uint16_t* left) {
-  const __m512i is_even = _mm512_set1_epi32(0xffff),
-                is_odd = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
-  for (int pair = 0; pair < n_pairs; ++pair) {
-    const __m512i* active = reinterpret_cast<const __m512i*>(hidden + 2 * pair * kTileNumbers);
-    __m512i* out = reinterpret_cast<__m512i*>(right + 2 * pair * kTileNumbers);
-#pragma GCC unroll 2
-    for (int p = 0; p < kTile; ++p) {
-      __m512 even[2], odd[2];
-#pragma GCC unroll 2
-      for (int c = 0; c < 2; ++c) {
-        const float* from = sums + (pair * 4 + p / 8 * 2 + c) * kTileSums + p % 8 * 2 * kTile;
-        const __m512i h = _mm512_load_si512(active + c * kTile + p);
-        even[c] = _mm512_maskz_load_ps(_mm512_test_epi32_mask(h, is_even), from);
-        odd[c] = _mm512_maskz_load_ps(_mm512_test_epi32_mask(h, is_odd), from + kTile);
-        _mm512_store_si512(out + c * kTile + p, to_bfloat16_pairs(even[c], odd[c]));
-      }
-      __m512i* rows = reinterpret_cast<__m512i*>(left + (p / 8 * kPairs + pair) * kTileNumbers) + p % 8 * 2;
-      _mm512_store_si512(rows, to_bfloat16(even[0], even[1]));
-      _mm512_store_si512(rows + 1, to_bfloat16(odd[0], odd[1]));
+  T3D_BF16 void operator()(const float* sums, int panel, int pair) const {
+    uint16_t* tiles = right + panel * kPanelNumbers + 2 * pair * kTileNumbers;
+    const __m512 zero = _mm512_setzero_ps();
+    for (int part = 0; part < 4; ++part) {
+      const float* from = sums + part * kTileSums;
+      uint16_t* to = tiles + part % 2 * kTileNumbers + part / 2 * (kTileNumbers / 2);
+#pragma GCC unroll 8
+      for (int p = 0; p < 8; ++p)
+        _mm512_store_si512(
+            to + p * kTileDepth,
+            to_bfloat16_pairs(_mm512_max_ps(_mm512_load_ps(from + 2 * p * kTile), zero),
+                              _mm512_max_ps(_mm512_load_ps(from + (2 * p + 1) * kTile), zero)));
     }
   }
-}
+};
+
+/// Sums of 32 gradients of 32 samples -> right and left tiles, zero where the activation (right tiles) is.
+struct KeepGradient {
+  const uint16_t* hidden;
+  uint16_t *right, *left;
+
+  T3D_BF16 void operator()(const float* sums, int panel, int pair) const {
+    const int64_t at = panel * kPanelNumbers + 2 * pair * kTileNumbers;
+    for (int row = 0; row < 2; ++row) {
+      const int64_t half = at + row * (kTileNumbers / 2);
+      uint16_t* to_left = left + ((2 * panel + row) * kPairs + pair) * kTileNumbers;
+#pragma GCC unroll 8
+      for (int p = 0; p < 8; ++p) {
+        __m512i pairs[2];
+#pragma GCC unroll 2
+        for (int c = 0; c < 2; ++c) {
+          const float* from = sums + (row * 2 + c) * kTileSums + 2 * p * kTile;
+          const int64_t place = half + c * kTileNumbers + p * kTileDepth;
+          const __m512i active = _mm512_load_si512(hidden + place);
+          pairs[c] =
+              _mm512_maskz_mov_epi16(_mm512_test_epi16_mask(active, active),
+                                     to_bfloat16_pairs(_mm512_load_ps(from), _mm512_load_ps(from + kTile)));
+          _mm512_store_si512(right + place, pairs[c]);
+        }
+        _mm512_store_si512(to_left + 2 * p * kTileDepth, even_words(pairs[0], pairs[1]));
+        _mm512_store_si512(to_left + (2 * p + 1) * kTileDepth, odd_words(pairs[0], pairs[1]));
+      }
+    }
+  }
+};
 
 /// Right tiles of 32 columns -> the same numbers as left tiles of them.
 T3D_BF16 void left_from_right(const uint16_t* right, int n_pairs, uint16_t* left) {
-  alignas(64) uint16_t even[32], odd[32];
-  for (int i = 0; i < 32; ++i) {
-    even[i] = static_cast<uint16_t>(2 * i);
-    odd[i] = static_cast<uint16_t>(2 * i + 1);
-  }
-  const __m512i take_even = _mm512_load_si512(even), take_odd = _mm512_load_si512(odd);
   for (int pair = 0; pair < n_pairs; ++pair) {
     const __m512i* in = reinterpret_cast<const __m512i*>(right + 2 * pair * kTileNumbers);
     for (int p = 0; p < kTile; ++p) {
       __m512i* rows = reinterpret_cast<__m512i*>(left + (p / 8 * kPairs + pair) * kTileNumbers) + p % 8 * 2;
       const __m512i low = _mm512_load_si512(in + p), high = _mm512_load_si512(in + kTile + p);
-      _mm512_store_si512(rows, _mm512_permutex2var_epi16(low, take_even, high));
-      _mm512_store_si512(rows + 1, _mm512_permutex2var_epi16(low, take_odd, high));
+      _mm512_store_si512(rows, even_words(low, high));
+      _mm512_store_si512(rows + 1, odd_words(low, high));
     }
   }
 }
@@ -306,38 +331,59 @@ T3D_BF16 void by_samples(const uint16_t* right, int n_pairs, uint16_t* to) {
     }
 }
 
-/// Sums of R tiles of outputs over the whole block, [pair][row][column]: left tiles from `left` on, each
-/// `depth` long, times right tiles.
-template <class Isa, int R>
-T3D_BF16 void outputs(const uint16_t* left, int depth, const uint16_t* right, int n_pairs, float* sums) {
-  for (int pair = 0; pair < n_pairs; ++pair)
-    Isa::template multiply<R, 2, false>({left, depth, 1}, {right + 2 * pair * kTileNumbers, 1, kGroups},
-                                        depth, {sums + 4 * pair * kTileSums, 2, 1});
+/// Keeps the sums of one step, if there was one.
+template <class Keep>
+struct KeepStep {
+  const Keep& keep;
+  float* sums;
+  int panel = -1, pair = 0;
+  T3D_BF16 void operator()() const {
+    if (panel >= 0) keep(sums, panel, pair);
+  }
+};
+
+/// n_tiles left tiles, each `depth` long, times right tiles, for all samples of the block, 32 by 32:
+/// keep(sums, panel of two tiles, pair of groups). The tile unit works on the next 32 by 32 while the vector
+/// units keep the last.
+template <class Isa, class Keep>
+T3D_BF16 void outputs(const uint16_t* left, int n_tiles, int depth, const uint16_t* right, int n_pairs,
+                      float* sums, const Keep& keep) {
+  KeepStep<Keep> before{keep, sums};
+  for (int panel = 0; 2 * panel < n_tiles; ++panel) {
+    const TileGrid a{left + int64_t{2} * panel * depth * kTileNumbers, depth, 1};
+    for (int pair = 0; pair < n_pairs; ++pair) {
+      const TileGrid b{right + 2 * pair * kTileNumbers, 1, kGroups};
+      float* here = before.sums == sums ? sums + 4 * kTileSums : sums;
+      if (2 * panel + 1 < n_tiles)
+        Isa::template multiply<2, 2, false>(a, b, depth, {here, 2, 1}, before);
+      else
+        Isa::template multiply<1, 2, false>(a, b, depth, {here, 2, 1}, before);
+      before.sums = here, before.panel = panel, before.pair = pair;
+    }
+  }
+  before();
 }
 
-/// outputs() of one layer's n columns, 32 at a time, written to a batch.
-template <class Isa>
-T3D_BF16 void outputs_to_rows(const uint16_t* left, int depth, const uint16_t* right, const Block& block,
-                              int n_columns, Activation activation, const Room& room, const Rows<float>& to) {
-  for (int m = 0; m < in_16s(n_columns); m += 2) {
-    const int n_here = std::min(2, in_16s(n_columns) - m);
-    const uint16_t* tiles = left + int64_t{m} * depth * kTileNumbers;
-    if (n_here == 2)
-      outputs<Isa, 2>(tiles, depth, right, block.n_pairs(), room.sums);
-    else
-      outputs<Isa, 1>(tiles, depth, right, block.n_pairs(), room.sums);
-    for (int r = 0; r < n_here; ++r)
-      for (int g = 0; g < 2 * block.n_pairs(); ++g) {
-        float* tile = room.sums + (g / 2 * 4 + r * 2 + g % 2) * kTileSums;
-        const int first_column = (m + r) * kTile;
+/// Sums of up to 32 outputs of 32 samples -> the activated outputs as rows of a batch.
+struct KeepRows {
+  const Block& block;
+  int n_columns;
+  Activation activation;
+  const Rows<float>& to;
+  float* square;
+
+  T3D_BF16 void operator()(float* sums, int panel, int pair) const {
+    for (int r = 0; r < std::min(2, in_16s(n_columns) - 2 * panel); ++r)
+      for (int c = 0; c < 2; ++c) {
+        float* tile = sums + (r * 2 + c) * kTileSums;
+        const int first_column = (2 * panel + r) * kTile, g = 2 * pair + c;
         if (activation != Activation::None)
           for (int i = 0; i < std::min(kTile, n_columns - first_column); ++i)
             activate(tile + i * kTile, activation);
-        scatter_tile(tile, to, block.first + g * kTile, block.n_in_group(g), first_column, n_columns,
-                     room.square);
+        scatter_tile(tile, to, block.first + g * kTile, block.n_in_group(g), first_column, n_columns, square);
       }
   }
-}
+};
 
 /// x -> the hidden layers' activations.
 template <class Isa>
@@ -348,12 +394,8 @@ T3D_BF16 void hidden_layers(const Bf16Network& network, const Rows<const float>&
   uint16_t* out = room.hidden;
   for (size_t l = 0; l + 1 < network.layers.size(); ++l) {
     const Bf16Layer& layer = network.layers[l];
-    const int depth = in_32s(layer.n_in);
-    for (int p = 0; p < in_32s(layer.n_out); ++p) {
-      outputs<Isa, 2>(layer.forward + int64_t{2 * p} * depth * kTileNumbers, depth, in, block.n_pairs(),
-                      room.sums);
-      keep_hidden(room.sums, block.n_pairs(), out + p * kPanelNumbers);
-    }
+    outputs<Isa>(layer.forward, 2 * in_32s(layer.n_out), in_32s(layer.n_in), in, block.n_pairs(), room.sums,
+                 KeepHidden{out});
     in = out;
     out += room.hidden_step;
   }
@@ -369,7 +411,10 @@ T3D_BF16 void forward(const Bf16Network& network, const Rows<const float>& x, in
   for (int64_t first = begin; first < end; first += kBf16BlockRows) {
     const Block block{first, static_cast<int>(std::min<int64_t>(kBf16BlockRows, end - first))};
     hidden_layers<Isa>(network, x, block, room);
-    outputs_to_rows<Isa>(last.forward, in_32s(last.n_in), in, block, last.n_out, network.activation, room, y);
+    request<0>(x, first + kBf16BlockRows, std::min<int64_t>(kBf16BlockRows, end - first - kBf16BlockRows),
+               network.layers[0].n_in);
+    outputs<Isa>(last.forward, in_16s(last.n_out), in_32s(last.n_in), in, block.n_pairs(), room.sums,
+                 KeepRows{block, last.n_out, network.activation, y, room.square});
   }
 }
 
@@ -380,14 +425,17 @@ T3D_BF16 void weight_gradient(const Bf16Layer& layer, const uint16_t* in, int n_
   const int n_rows = in_16s(layer.n_out), n_columns = 2 * in_32s(layer.n_in);
   const TileGrid inputs{room.inputs_by_samples, kPairs, 1};
   for (int c = 0; c < n_columns; c += 2) {
+    for (int r = 0; r < n_rows; ++r)  // tiles are slow to store where the cache does not have the line
+      for (int i = 0; i < 2 * kTileSums; i += 16)
+        __builtin_prefetch(to + (r * n_columns + c) * kTileSums + i, 1, 3);
     by_samples(in + c / 2 * kPanelNumbers, n_pairs, room.inputs_by_samples);
     for (int r = 0; r < n_rows; r += 2) {
       const TileGrid gradients{room.gradient_left + r * kPairs * kTileNumbers, kPairs, 1};
       const SumGrid sums{to + (r * n_columns + c) * kTileSums, n_columns, 1};
       if (r + 1 < n_rows)
-        Isa::template multiply<2, 2, kAdd>(gradients, inputs, n_pairs, sums);
+        Isa::template multiply<2, 2, kAdd>(gradients, inputs, n_pairs, sums, NoWork{});
       else
-        Isa::template multiply<1, 2, kAdd>(gradients, inputs, n_pairs, sums);
+        Isa::template multiply<1, 2, kAdd>(gradients, inputs, n_pairs, sums, NoWork{});
     }
   }
 }
@@ -402,6 +450,9 @@ T3D_BF16 void backward(const Bf16Network& network, const Rows<const float>& x, i
     const Block block{first, static_cast<int>(std::min<int64_t>(kBf16BlockRows, end - first))};
     const int n_pairs = block.n_pairs(), n_out = network.layers.back().n_out;
     hidden_layers<Isa>(network, x, block, room);
+    request<0>(x, first + kBf16BlockRows, std::min<int64_t>(kBf16BlockRows, end - first - kBf16BlockRows),
+               network.layers[0].n_in);
+    if (dx.data != nullptr) request<1>(dx, first, block.n, network.layers[0].n_in);
     uint16_t *above = room.gradient[0], *below = room.gradient[1];
     gather_output_gradient(y, dy, block, n_out, network.activation, room.square, above);
     for (int p = 0; p < in_32s(n_out); ++p)
@@ -415,15 +466,12 @@ T3D_BF16 void backward(const Bf16Network& network, const Rows<const float>& x, i
         weight_gradient<Isa, true>(layer, in, n_pairs, room, gradient + layer.gradient);
       const int depth = in_32s(layer.n_out);
       if (l > 0) {
-        for (int p = 0; p < in_32s(layer.n_in); ++p) {
-          outputs<Isa, 2>(layer.backward + int64_t{2 * p} * depth * kTileNumbers, depth, above, n_pairs,
-                          room.sums);
-          keep_gradient(room.sums, n_pairs, in + p * kPanelNumbers, below + p * kPanelNumbers,
-                        room.gradient_left + 2 * p * kPairs * kTileNumbers);
-        }
+        outputs<Isa>(layer.backward, 2 * in_32s(layer.n_in), depth, above, n_pairs, room.sums,
+                     KeepGradient{in, below, room.gradient_left});
         std::swap(above, below);
       } else if (dx.data != nullptr) {
-        outputs_to_rows<Isa>(layer.backward, depth, above, block, layer.n_in, Activation::None, room, dx);
+        outputs<Isa>(layer.backward, in_16s(layer.n_in), depth, above, n_pairs, room.sums,
+                     KeepRows{block, layer.n_in, Activation::None, dx, room.square});
       }
     }
   }

@@ -9,8 +9,9 @@
 /// What mlp_bf16_cpu.cpp (packing, threads) asks of mlp_bf16_kernels.cpp: a range of samples through a small
 /// network, products of bfloat16 with sums in float.
 ///
-/// Rounded to bfloat16 are x, the weights, every hidden activation and, on the way back, the gradient of
-/// every layer's outputs. The layout of operands is that of bfloat16_tiles.h.
+/// Rounded to bfloat16 (to the nearest, ties away from zero) are x, the weights, every hidden activation and,
+/// on the way back, the gradient of every layer's outputs. The layout of operands is that of
+/// bfloat16_tiles.h.
 namespace t3d::ops::cpu {
 
 struct Bf16Layer {

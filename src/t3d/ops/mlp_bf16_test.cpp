@@ -3,6 +3,7 @@
 #include <omp.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <cstring>
 #include <random>
 
 #include "t3d/core/error.h"
@@ -45,8 +46,16 @@ MlpConfig network(int n_in, int n_out, int n_neurons, int n_hidden,
   return {n_in, n_out, n_neurons, n_hidden, activation, Precision::Bfloat16};
 }
 
+/// To the nearest bfloat16, ties away from zero.
 at::Tensor rounded(const at::Tensor& t) {
-  return t.to(at::kFloat).to(at::kBFloat16).to(at::kDouble);
+  at::Tensor out = t.to(at::kFloat).contiguous().clone();
+  for (int64_t i = 0; i < out.numel(); ++i) {
+    uint32_t bits;
+    std::memcpy(&bits, out.data_ptr<float>() + i, sizeof bits);
+    bits = (bits + 0x8000u) & 0xffff0000u;
+    std::memcpy(out.data_ptr<float>() + i, &bits, sizeof bits);
+  }
+  return out.to(at::kDouble);
 }
 
 struct Result {

@@ -11,7 +11,7 @@ namespace t3d::ops {
 ///
 /// Row-major storage is rows(data, n_components); a wider row that holds several parts is
 /// rows(data + offset, n_components, row_width). The hash grid is fastest when it writes level by level:
-/// level_rows(data, n, n_features). `data` may be null where a function says so.
+/// level_rows(data, level_pitch(n, n_features), n_features). `data` may be null where a function says so.
 template <class T>
 struct Rows {
   T* data = nullptr;
@@ -30,10 +30,17 @@ Rows<T> rows(T* data, int64_t n_components, int64_t row_stride = 0) {
   return {data, row_stride == 0 ? n_components : row_stride, 0, n_components};
 }
 
-/// [n_levels][n][n_features]: each level's features of the whole batch together.
+/// [n_levels][pitch][n_features]: each level's features of the whole batch together, pitch >= its size.
 template <class T>
-Rows<T> level_rows(T* data, int64_t n, int64_t n_features) {
-  return {data, n_features, n * n_features, n_features};
+Rows<T> level_rows(T* data, int64_t pitch, int64_t n_features) {
+  return {data, n_features, pitch * n_features, n_features};
+}
+
+/// A good pitch for n vectors: where `data` begins on a cache line, all levels do, and an odd number of lines
+/// lies between them, so that they do not compete for the same places of the cache.
+inline int64_t level_pitch(int64_t n, int64_t n_features) {
+  constexpr int64_t kLineFloats = 16;
+  return ((n * n_features + kLineFloats - 1) / kLineFloats | 1) * kLineFloats / n_features;
 }
 
 }  // namespace t3d::ops

@@ -44,9 +44,9 @@ void NgpNetworkCpu::encode(const float* params, const float* points, int64_t n) 
   float* x = coordinates_.need(3 * n);
 #pragma omp parallel for schedule(static)
   for (int64_t i = 0; i < 3 * n; ++i) x[i] = points[i] * inverse_scale_ + 0.5f;
-  float* features = features_.need(n * layout_.grid.n_outputs());
-  ops::cpu::hash_grid_forward(layout_.grid, params, x, 3, n, level_rows(features, n, n_features));
-  n_encoded_ = n;
+  pitch_ = ops::level_pitch(n, n_features);
+  float* features = features_.need(pitch_ * layout_.grid.n_outputs());
+  ops::cpu::hash_grid_forward(layout_.grid, params, x, 3, n, level_rows(features, pitch_, n_features));
 }
 
 void NgpNetworkCpu::density(const float* params, const float* points, int64_t n, float* sigma) {
@@ -58,7 +58,7 @@ void NgpNetworkCpu::density(const float* params, const float* points, int64_t n,
   first_output.n_out = 1;
   float* out = geometry_.need(n);
   const Rows<const float> features =
-      level_rows<const float>(features_.data(), n, layout_.grid.config.n_features);
+      level_rows<const float>(features_.data(), pitch_, layout_.grid.config.n_features);
   ops::cpu::mlp_forward(first_output, density_params(params), features, n, rows(out, 1), nullptr);
 #pragma omp parallel for schedule(static)
   for (int64_t i = 0; i < n; ++i) sigma[i] = std::exp(std::min(out[i], kMaxLogDensity));
@@ -71,10 +71,10 @@ void NgpNetworkCpu::select_and_shade(const float* params, const int32_t* source,
   const int n_features = layout_.grid.config.n_features, n_levels = layout_.grid.config.n_levels;
   const int n_sh = layout_.n_sh(), n_geometry = layout_.density.n_out, n_in = layout_.colour.n_in;
   float* x = kept_coordinates_.need(3 * n);
-  float* features = kept_features_.need(n * layout_.grid.n_outputs());
+  const int64_t pitch = ops::level_pitch(n, n_features);
+  float* features = kept_features_.need(pitch * layout_.grid.n_outputs());
   float* colour_in = kept_colour_in_.need(n * n_in);
   const float *all_x = coordinates_.data(), *all_features = features_.data();
-  const int64_t n_all = n_encoded_;
 #pragma omp parallel for schedule(static)
   for (int64_t i = 0; i < n; ++i) {
     const int64_t from = source[i];
@@ -83,12 +83,12 @@ void NgpNetworkCpu::select_and_shade(const float* params, const int32_t* source,
   }
 #pragma omp parallel for schedule(dynamic, 1)
   for (int level = 0; level < n_levels; ++level)
-    select(n_features, all_features + level * n_all * n_features, source, n,
-           features + level * n * n_features);
+    select(n_features, all_features + level * pitch_ * n_features, source, n,
+           features + level * pitch * n_features);
   // The density network writes into the colour network's input, behind the spherical harmonics.
   float* density_hidden = density_hidden_.need(ops::cpu::mlp_hidden_size(layout_.density, n));
   ops::cpu::mlp_forward(layout_.density, density_params(params),
-                        level_rows<const float>(features, n, n_features), n,
+                        level_rows<const float>(features, pitch, n_features), n,
                         rows(colour_in + n_sh, n_geometry, n_in), density_hidden);
 #pragma omp parallel for schedule(static)
   for (int64_t i = 0; i < n; ++i) sigma[i] = std::exp(std::min(colour_in[i * n_in + n_sh], kMaxLogDensity));
@@ -115,13 +115,14 @@ void NgpNetworkCpu::backward(const float* params, const float* d_sigma, const fl
     const float log_density = std::clamp(colour_in[i * n_in + n_sh], -kMaxLogDensity, kMaxLogDensity);
     d_colour_in[i * n_in + n_sh] += d_sigma[i] * std::exp(log_density);
   }
-  float* d_features = d_features_.need(n * layout_.grid.n_outputs());
+  const int64_t pitch = ops::level_pitch(n, n_features);
+  float* d_features = d_features_.need(pitch * layout_.grid.n_outputs());
   ops::cpu::mlp_backward(layout_.density, density_params(params),
-                         level_rows<const float>(kept_features_.data(), n, n_features), n, {},
+                         level_rows<const float>(kept_features_.data(), pitch, n_features), n, {},
                          density_hidden_.data(), rows<const float>(d_colour_in + n_sh, n_geometry, n_in),
-                         level_rows(d_features, n, n_features), gradients + layout_.n_grid);
+                         level_rows(d_features, pitch, n_features), gradients + layout_.n_grid);
   ops::cpu::hash_grid_backward_params(layout_.grid, kept_coordinates_.data(), 3, n,
-                                      level_rows<const float>(d_features, n, n_features), gradients);
+                                      level_rows<const float>(d_features, pitch, n_features), gradients);
 }
 
 void NgpNetworkCpu::shade(const float* params, const float* points, const float* sh, int64_t n, float* rgb) {
@@ -133,7 +134,7 @@ void NgpNetworkCpu::shade(const float* params, const float* points, const float*
 #pragma omp parallel for schedule(static)
   for (int64_t i = 0; i < n; ++i) std::copy_n(sh + i * n_sh, n_sh, colour_in + i * n_in);
   ops::cpu::mlp_forward(layout_.density, density_params(params),
-                        level_rows<const float>(features_.data(), n, n_features), n,
+                        level_rows<const float>(features_.data(), pitch_, n_features), n,
                         rows(colour_in + n_sh, n_geometry, n_in), nullptr);
   ops::cpu::mlp_forward(layout_.colour, colour_params(params), rows<const float>(colour_in, n_in), n,
                         rows(rgb, 3), nullptr);

@@ -1,24 +1,24 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
+#include "t3d/core/aligned_array.h"
 #include "t3d/field/ngp_model.h"
 
 namespace t3d::train {
 
-/// Memory that grows and is never given back, so that a training loop allocates nothing after its first
-/// steps.
+/// Memory that grows, losing what it holds, and is never given back, so that a training loop allocates
+/// nothing after its first steps.
 class Workspace {
  public:
   float* need(int64_t n) {
-    if (static_cast<int64_t>(data_.size()) < n) data_.resize(static_cast<size_t>(n + n / 8));
+    if (data_.size() < n) data_ = AlignedArray<float>(n + n / 8);
     return data_.data();
   }
-  float* data() { return data_.data(); }
+  float* data() const { return data_.data(); }
 
  private:
-  std::vector<float> data_;
+  AlignedArray<float> data_;
 };
 
 /// The field's networks on the CPU kernels, batch by batch, with every intermediate kept where the backward
@@ -52,7 +52,7 @@ class NgpNetworkCpu {
 
   field::NgpLayout layout_;
   float inverse_scale_;
-  int64_t n_encoded_ = 0;
+  int64_t pitch_ = 0;  ///< of features_
   Workspace coordinates_, features_, geometry_;
   Workspace kept_coordinates_, kept_features_, kept_colour_in_, density_hidden_, colour_hidden_, kept_rgb_;
   Workspace d_colour_in_, d_features_;
