@@ -102,6 +102,25 @@ TEST_F(ReconstructCommand, AResumedRunKeepsItsConfigurationAndRefusesAnother) {
   EXPECT_EQ(nlohmann::json::parse(read_text(run + "/report.json")).at("steps"), 70);
 }
 
+TEST_F(ReconstructCommand, PrecisionFollowsTheProcessorUnlessItIsGiven) {
+  const TemporaryFolder out;
+  const std::string run = "reconstruct " + set() + kShort + "--no-video --no-mesh -o ";
+  setenv("T3D_SIMD", "avx2", 1);
+  const auto refused = run_t3d(run + out / "a" + " --precision bfloat16");
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.output, HasSubstr("this processor cannot multiply bfloat16"));
+  EXPECT_FALSE(fs::exists(out / "a"));
+  const auto chosen = run_t3d(run + out / "a");
+  unsetenv("T3D_SIMD");
+  ASSERT_EQ(chosen.exit_code, 0) << chosen.output;
+  EXPECT_EQ(nlohmann::json::parse(read_text(out / "a/report.json")).at("precision"), "float32");
+
+  const auto best = run_t3d(run + out / "b");
+  ASSERT_EQ(best.exit_code, 0) << best.output;
+  EXPECT_THAT(nlohmann::json::parse(read_text(out / "b/report.json")).at("precision").get<std::string>(),
+              ::testing::AnyOf("bfloat16", "float32"));
+}
+
 TEST_F(ReconstructCommand, SaysByItsExitCodeThatThereIsNoMesh) {
   const TemporaryFolder out;
   const auto result =

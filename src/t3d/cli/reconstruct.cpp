@@ -14,6 +14,7 @@
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
 #include "t3d/core/remove_tree.h"
+#include "t3d/ops/simd.h"
 #include "t3d/train/metrics.h"
 #include "t3d/train/ngp_trainer.h"
 #include "t3d/train/reconstruct_outputs.h"
@@ -37,6 +38,17 @@ bool use_cuda(const std::string& device) {
   return available;
 }
 
+ops::Precision network_precision(const std::string& asked, bool cuda) {
+  if (cuda && asked != "auto")
+    throw UserError(cat("--precision ", asked,
+                        ": on CUDA the networks always compute in half precision. Leave it out, or pass "
+                        "--device cpu."));
+  if (asked == "bfloat16" && ops::simd() < ops::Simd::Avx512Bf16)
+    throw UserError("--precision bfloat16: this processor cannot multiply bfloat16. Pass auto or float32.");
+  const bool is_bfloat16 = asked == "bfloat16" || (asked == "auto" && ops::has_fast_bfloat16());
+  return is_bfloat16 && !cuda ? ops::Precision::Bfloat16 : ops::Precision::Float32;
+}
+
 /// The device's defaults with what was asked for on top.
 field::NgpConfig make_config(const ReconstructConfig& o, bool cuda, float aabb_scale) {
   field::NgpConfig c = cuda ? field::NgpConfig{} : field::ngp_config_for_cpu();
@@ -54,6 +66,7 @@ field::NgpConfig make_config(const ReconstructConfig& o, bool cuda, float aabb_s
   set(c.learning_rate, o.learning_rate);
   c.final_learning_rate = std::min(c.final_learning_rate, c.learning_rate);
   set(c.distortion, o.distortion);
+  c.precision = network_precision(o.precision, cuda);
   field::check(c);
   return c;
 }
@@ -131,6 +144,7 @@ int reconstruct(const ReconstructOptions& o) {
   if (o.config.data.empty())
     throw UserError("t3d reconstruct needs a data set. Name its folder, or give data in the --config file.");
   const bool cuda = use_cuda(o.config.device);
+  network_precision(o.config.precision, cuda);  // before anything is read or written
   data::PosedImages images = data::read_posed_images(o.config.data, image_options(o.config, cuda));
   log::info(data::describe(images));
   if (!cuda && !o.config.max_size && longest_side(images) == kCpuImageSide)
@@ -155,6 +169,7 @@ int reconstruct(const ReconstructOptions& o) {
 
   train::ReconstructReport report;
   report.device = cuda ? "cuda" : "cpu";
+  report.precision = cuda ? "float16" : config.precision == ops::Precision::Bfloat16 ? "bfloat16" : "float32";
   report.seconds_load = train::now_seconds() - started;
   report.seconds_train = trainer.train({});
   report.steps = stepper->steps_done();

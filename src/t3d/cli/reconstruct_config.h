@@ -10,7 +10,7 @@ namespace t3d::cli {
 /// What decides a run of `t3d reconstruct`: its options, its --config file and RUN/configs/parsed.yaml alike.
 /// null: as docs/reconstruct.md says for the data and the device.
 struct ReconstructConfig {
-  std::string data, device = "auto";
+  std::string data, device = "auto", precision = "auto";
   std::optional<double> time_budget, train_seconds, target_psnr, max_memory;
   std::optional<int64_t> steps;
   std::optional<int> holdout, max_size, aabb_scale;
@@ -27,6 +27,8 @@ struct ReconstructConfig {
     using namespace config;
     v("data", data, any(), "folder or transforms JSON: NeRF-synthetic, instant-ngp, NSVF or COLMAP");
     v("device", device, one_of({"auto", "cpu", "cuda"}), "where to compute");
+    v("precision", precision, one_of({"auto", "float32", "bfloat16"}),
+      "of the networks' products on the CPU; auto: bfloat16 where the processor is faster with it");
     v("time_budget", time_budget, in_range(1, 1e7),
       "seconds for loading, training and all outputs (without it 60 on the CPU and 30 with CUDA, or longer "
       "where large views "

@@ -74,10 +74,14 @@ NgpLayout NgpLayout::make(const NgpConfig& config, float aabb_scale) {
   NgpLayout layout;
   layout.grid = ops::HashGridLayout::make(grid);
   layout.sh_degree = config.sh_degree;
-  layout.density = {layout.grid.n_outputs(), config.n_geometry, config.n_neurons, config.density_hidden,
-                    ops::Activation::None};
-  layout.colour = {layout.n_sh() + config.n_geometry, 3, config.n_neurons, config.colour_hidden,
-                   ops::Activation::Sigmoid};
+  layout.density = {layout.grid.n_outputs(), config.n_geometry,     config.n_neurons,
+                    config.density_hidden,   ops::Activation::None, config.precision};
+  layout.colour = {layout.n_sh() + config.n_geometry,
+                   3,
+                   config.n_neurons,
+                   config.colour_hidden,
+                   ops::Activation::Sigmoid,
+                   config.precision};
   layout.n_grid = layout.grid.n_params();
   layout.n_density = ops::mlp_n_params(layout.density);
   layout.n_colour = ops::mlp_n_params(layout.colour);

@@ -32,6 +32,9 @@ struct NgpConfig {
   bool random_background = true;      ///< behind images with alpha, during training
   bool huber = true;                  ///< Huber loss (threshold 0.1) instead of the squared error
   float distortion = 0.0f;            ///< weight of the distortion loss
+  /// Of the networks' products on the CPU (CUDA has half precision of its own). The parameters are float
+  /// either way, so a run may go on with another.
+  ops::Precision precision = ops::Precision::Float32;
 };
 
 /// What a machine can train in a minute: smaller tables, batches and networks for the CPU.

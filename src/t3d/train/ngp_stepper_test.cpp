@@ -191,16 +191,20 @@ TEST(NgpStepperCpu, LearnsABallFromItsPictures) {
 }
 
 TEST(NgpStepperCpu, RepeatsExactlyFromASavedState) {
-  const auto views = ball_views(4, 16);
-  const auto a = make_ngp_stepper_cpu(tiny_config(), views, 1.0f, 3);
-  const auto b = make_ngp_stepper_cpu(tiny_config(), views, 1.0f, 99);
-  for (int i = 0; i < 20; ++i) a->step(1e-2);
-  b->load(a->save());
-  for (int i = 0; i < 20; ++i) a->step(1e-2), b->step(1e-2);
-  const auto x = a->save(), y = b->save();
-  for (const auto& [name, tensor] : x.tensors()) EXPECT_TRUE(tensor.equal(y.tensors().at(name))) << name;
-  EXPECT_EQ(x.n_rays, y.n_rays);
-  EXPECT_EQ(x.step, y.step);
+  for (ops::Precision precision : {ops::Precision::Float32, ops::Precision::Bfloat16}) {
+    const auto views = ball_views(4, 16);
+    field::NgpConfig config = tiny_config();
+    config.precision = precision;
+    const auto a = make_ngp_stepper_cpu(config, views, 1.0f, 3);
+    const auto b = make_ngp_stepper_cpu(config, views, 1.0f, 99);
+    for (int i = 0; i < 20; ++i) a->step(1e-2);
+    b->load(a->save());
+    for (int i = 0; i < 20; ++i) a->step(1e-2), b->step(1e-2);
+    const auto x = a->save(), y = b->save();
+    for (const auto& [name, tensor] : x.tensors()) EXPECT_TRUE(tensor.equal(y.tensors().at(name))) << name;
+    EXPECT_EQ(x.n_rays, y.n_rays);
+    EXPECT_EQ(x.step, y.step);
+  }
 }
 
 TEST(VisualHull, KeepsTheBallAndDropsTheCorners) {

@@ -56,6 +56,7 @@ json report_json(const ReconstructReport& r, const data::PosedImages& images, co
         {"missing", images.missing},
         {"aabb_scale", images.aabb_scale}}},
       {"device", r.device},
+      {"precision", r.precision},
       {"steps", r.steps},
       {"seconds",
        {{"load", r.seconds_load}, {"train", r.seconds_train}, {"test", r.seconds_test}, {"total", total_s}}},
@@ -81,7 +82,7 @@ std::string report_markdown(const json& report, const ReconstructReport& r) {
   row("seconds, whole", fixed(report["seconds"]["total"], 1));
   row("seconds, training", fixed(r.seconds_train, 1));
   row("peak memory", fixed(report["memory"]["peak_mib"], 0) + " MiB");
-  row("device", r.device);
+  row("device", cat(r.device, ", networks in ", r.precision));
   if (!r.views.empty()) text += "\n| test view | PSNR | SSIM |\n| --- | --- | --- |\n";
   for (const auto& view : r.views)
     text += cat("| ", view.name, " | ", fixed(view.psnr, 2), " | ", fixed(view.ssim, 4), " |\n");

@@ -17,6 +17,7 @@ struct OutputOptions {
 
 struct ReconstructReport {
   std::string device;
+  std::string precision;  ///< of the networks' products
   int64_t steps = 0;
   double seconds_load = 0, seconds_train = 0, seconds_test = 0;
   std::vector<NgpViewScore> views;
