@@ -46,7 +46,9 @@ std::shared_ptr<const Model> toybox_shape(c10::Device device, at::ScalarType dty
 
   auto model = std::make_shared<Model>();
   model->name = "toybox shape";
-  model->unet = std::make_shared<ds::UNet>(unet, ds::Weights::random(1, dtype, device));
+  const auto network = std::make_shared<ds::UNet>(unet, ds::Weights::random(1, dtype, device));
+  network->pack();
+  model->unet = network;
   model->denoiser = std::make_shared<ds::UNetDenoiser>(model->unet, ds::Prediction::Velocity);
   model->vae = std::make_shared<ds::Autoencoder>(vae, ds::Weights::random(2, dtype, device));
   model->schedule = ds::NoiseSchedule(schedule).to(device);

@@ -41,6 +41,7 @@ std::shared_ptr<const Model> open_model(const ModelRequest& request) {
   const auto unet_weights = ds::Weights::from(ds::open_part(path, "unet"), dtype, request.device);
   const auto unet = std::make_shared<ds::UNet>(unet_config, unet_weights);
   unet_weights.check();
+  unet->pack();
   model->unet = unet;
   model->denoiser = std::make_shared<ds::UNetDenoiser>(unet, scheduler.prediction);
   model->latent_size = unet_config.sample_size;

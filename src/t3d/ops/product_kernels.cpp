@@ -116,6 +116,17 @@ T3D_TARGET_BF16 void pack_rows(const Bf16* rows, int64_t stride, int64_t n_rows,
   pack_transposed(rows, stride, n_rows, width, packed);
 }
 
+/// Up to 16 rows of a weight out of the tiles of each step.
+T3D_TARGET_BF16 void unpack_rows(const Bf16* packed, int64_t n_rows, int64_t width, Bf16* weight,
+                                 int64_t stride) {
+  alignas(64) Bf16 rows[kTileRows * kBlock];
+  for (int64_t step = 0; step < width; step += kBlock, packed += kStepSize) {
+    transpose_pairs(packed, kBlock, kTileRows, rows);
+    for (int64_t r = 0; r < n_rows; ++r)
+      std::copy_n(rows + r * kBlock, std::min(kBlock, width - step), weight + r * stride + step);
+  }
+}
+
 int64_t ceil_of(int64_t n, int64_t unit) {
   return (n + unit - 1) / unit;
 }
@@ -159,12 +170,9 @@ void unpack_weight(const uint16_t* packed, int64_t n_rows, int64_t width, int64_
                    uint16_t* weight, int64_t stride) {
   const int64_t tap_size = ceil_of(width, kBlock) * kStepSize;
 #pragma omp parallel for
-  for (int64_t row = 0; row < n_rows; ++row) {
-    const Bf16* from =
-        packed + (row / kBlock * n_taps + tap) * tap_size + row % kBlock / 16 * kTileSize + row % 16 * 2;
-    for (int64_t i = 0; i < width; ++i)
-      weight[row * stride + i] = from[i / kBlock * kStepSize + i % kBlock / 2 * 32 + i % 2];
-  }
+  for (int64_t row = 0; row < n_rows; row += kTileRows)
+    unpack_rows(packed + (row / kBlock * n_taps + tap) * tap_size + row % kBlock / kTileRows * kTileSize,
+                std::min(kTileRows, n_rows - row), width, weight + row * stride, stride);
 }
 
 #else
