@@ -14,6 +14,8 @@ namespace t3d::ops::cpu {
 namespace {
 
 constexpr int64_t kColumns = 512;  // scores of one block: 64 KiB with its 32 rows
+// From row to row: an odd number of cache lines, or the rows would fall into a few sets of the first cache.
+constexpr int64_t kScoreStride = kColumns + 16, kWeightStride = kColumns + 32;
 constexpr float kLowest = -1e30f;  // this file is compiled without infinities
 constexpr float kLog2E = 1.44269504f;
 
@@ -41,14 +43,14 @@ struct Room {
       : wide(padded(c.width)),
         value_wide(padded(c.value_width)),
         q(kBlock * wide),
-        weights(kBlock * kColumns),
-        scores(kBlock * kColumns),
+        weights(kBlock * kWeightStride),
+        scores(kBlock * kScoreStride),
         sums(kBlock * value_wide) {}
   static int64_t padded(int64_t n) { return (n + kBlock - 1) / kBlock * kBlock; }
 
   int64_t wide, value_wide;
-  Aligned<Bf16> q, weights;     // [32][D padded], [32][kColumns]
-  Aligned<float> scores, sums;  // [32][kColumns], [32][E padded]
+  Aligned<Bf16> q, weights;     // [32][D padded], [32][kWeightStride]
+  Aligned<float> scores, sums;  // [32][kScoreStride], [32][E padded]
   float highest[kBlock], total[kBlock];
 };
 
@@ -56,32 +58,47 @@ struct Room {
 /// Returns the factor by which what was summed before has to shrink.
 T3D_BF16_INLINE float soften(const float* scores, int64_t n, int64_t n_padded, float scale, float* highest,
                              float* total, Bf16* weights) {
-  const int64_t whole = n / 16 * 16;
-  const auto rest = first_of_16(n - whole);
-  __m512 top = _mm512_set1_ps(kLowest);
-  for (int64_t i = 0; i < whole; i += 16) top = _mm512_max_ps(top, _mm512_loadu_ps(scores + i));
-  if (rest != 0) top = _mm512_mask_max_ps(top, rest, top, _mm512_maskz_loadu_ps(rest, scores + whole));
+  const int64_t whole = n / kBlock * kBlock;
+  const __mmask16 low = first_of_16(n - whole), high = first_of_16(n - whole - 16);
+  __m512 top_0 = _mm512_set1_ps(kLowest), top_1 = top_0, top_2 = top_0, top_3 = top_0;
+  int64_t i = 0;
+  for (; i + 2 * kBlock <= whole; i += 2 * kBlock) {
+    top_0 = _mm512_max_ps(top_0, _mm512_loadu_ps(scores + i));
+    top_1 = _mm512_max_ps(top_1, _mm512_loadu_ps(scores + i + 16));
+    top_2 = _mm512_max_ps(top_2, _mm512_loadu_ps(scores + i + 32));
+    top_3 = _mm512_max_ps(top_3, _mm512_loadu_ps(scores + i + 48));
+  }
+  for (; i < whole; i += kBlock) {
+    top_0 = _mm512_max_ps(top_0, _mm512_loadu_ps(scores + i));
+    top_1 = _mm512_max_ps(top_1, _mm512_loadu_ps(scores + i + 16));
+  }
+  top_2 = _mm512_mask_max_ps(top_2, low, top_2, _mm512_maskz_loadu_ps(low, scores + whole));
+  top_3 = _mm512_mask_max_ps(top_3, high, top_3, _mm512_maskz_loadu_ps(high, scores + whole + 16));
+  const __m512 top = _mm512_max_ps(_mm512_max_ps(top_0, top_1), _mm512_max_ps(top_2, top_3));
   const float before = *highest, now = std::max(before, _mm512_reduce_max_ps(top) * scale);
   const __m512 factor = _mm512_set1_ps(scale), shift = _mm512_set1_ps(-now);
-  __m512 sum = _mm512_setzero_ps();
-  int64_t i = 0;
-  for (; i < whole; i += 16) {
-    const __m512 w = exp2_of_negative(_mm512_fmadd_ps(_mm512_loadu_ps(scores + i), factor, shift));
-    sum = _mm512_add_ps(sum, w);
-    store_bf16(weights + i, w);
+  __m512 sum_0 = _mm512_setzero_ps(), sum_1 = sum_0;
+  for (i = 0; i < whole; i += kBlock) {
+    const __m512 w0 = exp2_of_negative(_mm512_fmadd_ps(_mm512_loadu_ps(scores + i), factor, shift));
+    const __m512 w1 = exp2_of_negative(_mm512_fmadd_ps(_mm512_loadu_ps(scores + i + 16), factor, shift));
+    sum_0 = _mm512_add_ps(sum_0, w0);
+    sum_1 = _mm512_add_ps(sum_1, w1);
+    _mm512_storeu_si512(weights + i, (__m512i)_mm512_cvtne2ps_pbh(w1, w0));
   }
-  if (rest != 0) {
-    const __m512 w =
-        exp2_of_negative(_mm512_fmadd_ps(_mm512_maskz_loadu_ps(rest, scores + i), factor, shift));
-    const __m512 kept = _mm512_maskz_mov_ps(rest, w);
-    sum = _mm512_add_ps(sum, kept);
-    store_bf16(weights + i, kept);
-    i += 16;
+  if (i < n) {
+    const __m512 w0 = _mm512_maskz_mov_ps(
+        low, exp2_of_negative(_mm512_fmadd_ps(_mm512_maskz_loadu_ps(low, scores + i), factor, shift)));
+    const __m512 w1 = _mm512_maskz_mov_ps(
+        high, exp2_of_negative(_mm512_fmadd_ps(_mm512_maskz_loadu_ps(high, scores + i + 16), factor, shift)));
+    sum_0 = _mm512_add_ps(sum_0, w0);
+    sum_1 = _mm512_add_ps(sum_1, w1);
+    _mm512_storeu_si512(weights + i, (__m512i)_mm512_cvtne2ps_pbh(w1, w0));
+    i += kBlock;
   }
-  for (; i < n_padded; i += 16) store_bf16(weights + i, _mm512_setzero_ps());
+  for (; i < n_padded; i += kBlock) _mm512_storeu_si512(weights + i, _mm512_setzero_si512());
   const float shrink = std::exp2(std::max(before - now, -200.f));
   *highest = now;
-  *total = *total * shrink + _mm512_reduce_add_ps(sum);
+  *total = *total * shrink + _mm512_reduce_add_ps(_mm512_add_ps(sum_0, sum_1));
   return shrink;
 }
 
@@ -106,16 +123,16 @@ T3D_BF16_INLINE void attend(const AttentionCall& c, const Bf16* q, const Bf16* k
     const int64_t n = std::min(kColumns, n_seen - column), n_padded = Room::padded(n);
     for (int64_t block = 0; block < n_padded; block += kBlock)
       Unit::multiply(left, keys + (column + block) / kBlock * q_steps * kStepSize, q_steps,
-                     room.scores.data() + block, kColumns, false);
+                     room.scores.data() + block, kScoreStride, false);
     for (int64_t r = 0; r < n_rows; ++r) {
       const int64_t counted = c.causal ? std::clamp<int64_t>(first + r + 1 - column, 0, n) : n;
-      const float shrink = soften(room.scores.data() + r * kColumns, counted, n_padded, scale,
-                                  room.highest + r, room.total + r, room.weights.data() + r * kColumns);
+      const float shrink = soften(room.scores.data() + r * kScoreStride, counted, n_padded, scale,
+                                  room.highest + r, room.total + r, room.weights.data() + r * kWeightStride);
       if (column == 0 || shrink == 1.f) continue;
       float* sum = room.sums.data() + r * room.value_wide;
       for (int64_t e = 0; e < room.value_wide; ++e) sum[e] *= shrink;
     }
-    const LeftRows weights{room.weights.data(), room.weights.data() + 16 * kColumns, kColumns};
+    const LeftRows weights{room.weights.data(), room.weights.data() + 16 * kWeightStride, kWeightStride};
     for (int64_t e = 0; e < room.value_wide; e += kBlock)
       Unit::multiply(weights, values + (e / kBlock * all_steps + column / kBlock) * kStepSize,
                      n_padded / kBlock, room.sums.data() + e, room.value_wide, column > 0);

@@ -26,6 +26,7 @@ using Bf16 = uint16_t;  // the upper half of a float
 constexpr int64_t kBlock = 32;          // rows, columns and depth of a block
 constexpr int64_t kStepSize = 32 * 32;  // numbers of one packed step
 constexpr int64_t kTileSize = kStepSize / 2;
+constexpr int64_t kLine = 32;  // numbers of a cache line
 
 #define T3D_TARGET_BF16 \
   __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,bmi,bmi2")))
@@ -35,6 +36,18 @@ constexpr int64_t kTileSize = kStepSize / 2;
 struct LeftRows {
   const Bf16 *first, *second;
   int64_t stride;
+};
+
+/// What to fetch into the second cache while a block is multiplied: some lines for each step, a packed step
+/// apart.
+struct Ahead {
+  const Bf16* at = nullptr;
+  int64_t n_lines = 0;
+
+  T3D_BF16_INLINE void fetch(int64_t step) const {
+    for (int64_t i = 0; i < n_lines; ++i)
+      _mm_prefetch(reinterpret_cast<const char*>(at + step * kStepSize + i * kLine), _MM_HINT_T1);
+  }
 };
 
 struct AmxTiles {
@@ -59,7 +72,7 @@ struct AmxTiles {
 
   /// sum[32][32], rows `stride` floats apart, = (or += where `add`) the product over n_steps of 32.
   static T3D_BF16_INLINE void multiply(const LeftRows& left, const Bf16* packed, int64_t n_steps, float* sum,
-                                       int64_t stride, bool add) {
+                                       int64_t stride, bool add, const Ahead& ahead = {}) {
     float* const below = sum + 16 * stride;
     const int64_t bytes = stride * 4, left_bytes = left.stride * 2;
     if (add) {
@@ -76,6 +89,7 @@ struct AmxTiles {
     for (int64_t s = 0; s < n_steps; ++s, packed += kStepSize) {
       T3D_TILE_LOAD(6, packed, int64_t{64});
       T3D_TILE_LOAD(4, left.first + 32 * s, left_bytes);
+      ahead.fetch(s);
       T3D_TILE_MULTIPLY(0, 4, 6);
       T3D_TILE_LOAD(7, packed + kTileSize, int64_t{64});
       T3D_TILE_MULTIPLY(1, 4, 7);
@@ -96,7 +110,7 @@ struct Avx512Bf16 {
 
   /// As above, eight rows at a time in registers.
   static T3D_BF16_INLINE void multiply(const LeftRows& left, const Bf16* packed, int64_t n_steps, float* sum,
-                                       int64_t stride, bool add) {
+                                       int64_t stride, bool add, const Ahead& ahead = {}) {
     for (int64_t row = 0; row < kBlock; row += 8, sum += 8 * stride) {
       const Bf16* from = row < 16 ? left.first + row * left.stride : left.second + (row - 16) * left.stride;
       __m512 total[8][2];
@@ -106,6 +120,7 @@ struct Avx512Bf16 {
         total[r][1] = add ? _mm512_loadu_ps(sum + r * stride + 16) : _mm512_setzero_ps();
       }
       for (int64_t s = 0; s < n_steps; ++s) {
+        if (row == 0) ahead.fetch(s);
         const Bf16* right = packed + s * kStepSize;
         for (int64_t pair = 0; pair < 16; ++pair, right += 32) {
           const __m512bh right_0 = (__m512bh)_mm512_loadu_si512(right);
@@ -153,7 +168,6 @@ constexpr float kExp2[5] = {1.0f, 0.69312105f, 0.24022349f, 0.055921976f, 0.0096
 
 /// 2^x for x <= 0, to 4e-6 of its value; 0 below 2^-126.
 T3D_BF16_INLINE __m512 exp2_of_negative(__m512 x) {
-  x = _mm512_max_ps(x, _mm512_set1_ps(-200.f));
   const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   const __m512 rest = _mm512_sub_ps(x, whole);
   __m512 y = _mm512_set1_ps(kExp2[4]);

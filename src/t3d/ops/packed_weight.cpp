@@ -59,14 +59,14 @@ BorderedPicture BorderedPicture::empty(int64_t n_items, int64_t n_channels, int6
   // Tiles of 16 rows may read beyond the last pixel, by up to a stride of 2 and a row; the sums are dropped.
   const int64_t row = width + 2 * border,
                 pixels = n_items * (height + 2 * border) * row + 2 * (row + 16) + 16;
-  p.numbers = at::empty({pixels * p.padded_channels()}, at::TensorOptions().dtype(at::kBFloat16));
+  p.numbers = at::empty({pixels * p.pixel_stride()}, at::TensorOptions().dtype(at::kBFloat16));
   return p;
 }
 
 BorderedPicture BorderedPicture::of(const at::Tensor& x, int64_t border) {
   auto p = empty(x.size(0), x.size(1), x.size(2), x.size(3), border);
   const auto from = channels_last(x);
-  cpu::add_border(data_of(from), p.n_items, p.height, p.width, p.n_channels, border, p.padded_channels(),
+  cpu::add_border(data_of(from), p.n_items, p.height, p.width, p.n_channels, border, p.pixel_stride(),
                   data_to_write(p.numbers));
   return p;
 }
@@ -196,7 +196,7 @@ at::Tensor PackedWeight::convolution(const at::Tensor& x, int64_t stride, int64_
 at::Tensor PackedWeight::convolution(const BorderedPicture& x, int64_t stride, const Extra& extra) const {
   T3D_CHECK(x.n_channels == n_in_ && order_ == Order::Plain && (stride == 1 || stride == 2), "a picture of ",
             x.n_channels, " channels under ", at::IntArrayRef(shape_));
-  const int64_t channels = x.padded_channels(), wide = x.width + 2 * x.border, high = x.height + 2 * x.border;
+  const int64_t channels = x.pixel_stride(), wide = x.width + 2 * x.border, high = x.height + 2 * x.border;
   const int64_t out_width = (wide - kernel_) / stride + 1, out_height = (high - kernel_) / stride + 1;
   T3D_CHECK(wide >= kernel_ && high >= kernel_, "a picture of ", x.height, " x ", x.width,
             " under a kernel of ", kernel_);
@@ -267,7 +267,7 @@ void norm_groups(const at::Tensor& x, const at::Tensor& weight, const at::Tensor
 BorderedPicture bordered_group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                                     int64_t n_groups, double eps, bool with_silu, int64_t border) {
   auto out = BorderedPicture::empty(x.size(0), x.size(1), x.size(2), x.size(3), border);
-  norm_groups(x, weight, bias, n_groups, eps, with_silu, border, out.padded_channels(), out.numbers);
+  norm_groups(x, weight, bias, n_groups, eps, with_silu, border, out.pixel_stride(), out.numbers);
   return out;
 }
 

@@ -9,14 +9,17 @@ namespace t3d::ops {
 /// A picture whose channels are last in memory, with zeros around it, so that a convolution needs no test for
 /// its edges, and with as many channels as whole steps of 32 need.
 struct BorderedPicture {
-  at::Tensor numbers;  // [B,H+2b,W+2b,C rounded up], and some room behind
+  at::Tensor numbers;  // [B,H+2b,W+2b,pixel_stride], zeros behind the channels, and some room at the end
   int64_t n_items = 0, n_channels = 0, height = 0, width = 0, border = 0;
 
   static BorderedPicture empty(int64_t n_items, int64_t n_channels, int64_t height, int64_t width,
                                int64_t border);
   /// x [B,C,H,W] bfloat16
   static BorderedPicture of(const at::Tensor& x, int64_t border);
-  int64_t padded_channels() const { return (n_channels + 31) / 32 * 32; }
+  /// From pixel to pixel: an odd number of cache lines, so that a run of pixels uses all sets of the cache.
+  int64_t pixel_stride() const {
+    return (n_channels + 31) / 32 * 32 + ((n_channels + 31) / 32 % 2 == 0 ? 32 : 0);
+  }
 };
 
 /// The weights of a linear layer or a convolution in bfloat16, in the order that this CPU multiplies them

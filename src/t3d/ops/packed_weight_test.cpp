@@ -133,7 +133,7 @@ TEST_P(PackedWeights, GroupNormIsTheDefinitionsWithItsBorder) {
     const auto truth = group_norm_reference(wide(x), wide(w), wide(b), n.groups, 1e-5, n.with_silu);
     const auto found = bordered_group_norm(x, w, b, n.groups, 1e-5, n.with_silu, n.border);
     const int64_t high = n.height + 2 * n.border, across = n.width + 2 * n.border,
-                  padded = found.padded_channels();
+                  padded = found.pixel_stride();
     const auto all = found.numbers.narrow(0, 0, n.items * high * across * padded)
                          .view({n.items, high, across, padded})
                          .permute({0, 3, 1, 2});
