@@ -41,6 +41,18 @@ T3D_BF16_INLINE __m512 gelu(__m512 x) {
   return _mm512_mask_blend_ps(negative, _mm512_sub_ps(x, short_by), short_by);
 }
 
+/// Brings what `finish` adds to and overwrites into the second cache.
+T3D_BF16_INLINE void fetch_rows(const ProductCall& c, const int32_t* rows, int64_t panel) {
+  const int64_t column = panel * kBlock, out_column = c.is_gated ? column / 2 : column;
+  for (int64_t r = 0; r < kBlock; ++r) {
+    if (rows[r] < 0) continue;
+    if (c.residual != nullptr)
+      _mm_prefetch(reinterpret_cast<const char*>(c.residual + rows[r] * c.residual_stride + column),
+                   _MM_HINT_T1);
+    __builtin_prefetch(c.out + rows[r] * c.out_stride + out_column, 1);
+  }
+}
+
 /// 32 rows of sums [32][32] of one panel to where they belong.
 T3D_BF16_INLINE void finish(const ProductCall& c, const float* sum, const int32_t* rows, int64_t panel) {
   const int64_t column = panel * kBlock;
@@ -89,10 +101,13 @@ T3D_BF16_INLINE void product_part(const ProductCall& c, int64_t block_begin, int
         // What the next pass multiplies by comes meanwhile, every block of rows fetches its share of it.
         const Bf16* next = packed + n_steps * kStepSize;
         const int64_t n_lines = ceil_of(kStepSize / kLine, block_end - block_begin);
-        for (int64_t block = block_begin; block < block_end; ++block)
+        const bool is_last = tap + 1 == c.n_taps && step + kMostSteps >= c.steps_per_tap;
+        for (int64_t block = block_begin; block < block_end; ++block) {
+          if (is_last) fetch_rows(c, c.out_rows + block * kBlock, panel);
           Unit::multiply({c.tiles[2 * block] + offset, c.tiles[2 * block + 1] + offset, c.left_stride},
                          packed, n_steps, sums + (block - block_begin) * kBlock * kBlock, kBlock, add,
                          {next + (block - block_begin) * n_lines * kLine, n_lines});
+        }
         packed += n_steps * kStepSize;
         add = true;
       }
