@@ -72,7 +72,7 @@ at::ScalarType arithmetic_type(at::ScalarType stored, c10::Device device) {
 }
 
 at::Tensor in_layout(const at::Tensor& x) {
-  return x.is_cuda() ? x.contiguous(at::MemoryFormat::ChannelsLast) : x;
+  return x.is_cuda() || ops::packs(x) ? x.contiguous(at::MemoryFormat::ChannelsLast) : x;
 }
 
 Linear::Linear(const Weights& w, int64_t n_in, int64_t n_out, bool has_bias, Init init)
@@ -137,8 +137,8 @@ GroupNorm::GroupNorm(const Weights& w, int64_t n_channels, int64_t groups, doubl
       eps(epsilon) {}
 
 at::Tensor GroupNorm::apply(const at::Tensor& x, bool with_silu) const {
-  if (x.dim() == 4 && is_plain_bfloat16(x, weight, bias) && x.is_contiguous(at::MemoryFormat::ChannelsLast))
-    return ops::bf16_group_norm(x, weight, bias, n_groups, eps, with_silu);
+  if (ops::packs(x) && x.dim() == 4 && x.is_contiguous(at::MemoryFormat::ChannelsLast))
+    return ops::group_norm(x, weight, bias, n_groups, eps, with_silu);
   // LibTorch 1.13 refuses or rounds bfloat16 statistics on the CPU. Over few values the deviation can be far
   // below the mean, and single precision's rounding is then blown up; double costs nothing at that size.
   const int64_t group_values = x.numel() / std::max<int64_t>(1, x.size(0) * n_groups);

@@ -25,8 +25,8 @@ namespace t3d::diffusion {
 /// for half, and for bfloat16 unless the processor multiplies it by itself (AVX-512).
 at::ScalarType arithmetic_type(at::ScalarType stored, c10::Device device);
 
-/// Pictures in the memory layout that a network's convolutions are fastest in: channels last on CUDA, where
-/// the layers keep it, as they come elsewhere.
+/// Pictures in the memory layout that a network's convolutions are fastest in: channels last on CUDA and
+/// for bfloat16 on a CPU that multiplies it, where the layers keep it, as they come elsewhere.
 at::Tensor in_layout(const at::Tensor& x);
 
 /// Weights that may be packed.

@@ -4,6 +4,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "t3d/core/error.h"
+#include "t3d/ops/matrix_unit.h"
+#include "t3d/ops/norm_kernels.h"
 
 #ifdef T3D_HAS_CUDA
 #include "t3d/ops/device.h"
@@ -12,6 +14,76 @@
 
 namespace t3d::ops {
 namespace {
+
+bool runs_in_bfloat16(const at::Tensor& x) {
+  return matrix_unit() != MatrixUnit::None && x.is_cpu() && x.scalar_type() == at::kBFloat16 &&
+         x.dim() == 4 && x.numel() > 0 && x.is_contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+const uint16_t* numbers_of(const at::Tensor& x) {
+  return static_cast<const uint16_t*>(x.data_ptr());
+}
+
+/// Channels last on a CPU that multiplies bfloat16.
+struct Bf16GroupNorm : torch::autograd::Function<Bf16GroupNorm> {
+  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x,
+                            const at::Tensor& weight, const at::Tensor& bias, int64_t n_groups, double eps,
+                            bool with_silu) {
+    const at::Tensor factor = weight.to(at::kFloat).contiguous(),
+                     offset = bias.to(at::kFloat).contiguous();  // [C]
+    at::Tensor y = at::empty({x.size(0), x.size(2), x.size(3), x.size(1)}, x.options()).permute({0, 3, 1, 2});
+    at::Tensor statistics = at::empty({x.size(0), n_groups, 2}, factor.options());
+    cpu::GroupNormCall call{};
+    call.n_items = x.size(0);
+    call.height = x.size(2);
+    call.width = x.size(3);
+    call.n_channels = call.out_channels = x.size(1);
+    call.n_groups = n_groups;
+    call.eps = static_cast<float>(eps);
+    call.with_silu = with_silu;
+    call.x = numbers_of(x);
+    call.weight = factor.data_ptr<float>();
+    call.bias = offset.data_ptr<float>();
+    call.out = static_cast<uint16_t*>(y.data_ptr());
+    call.statistics = statistics.data_ptr<float>();
+    cpu::group_norm(call);
+    ctx->save_for_backward({x, weight, bias, statistics});
+    ctx->saved_data["silu"] = with_silu;
+    return y;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 torch::autograd::variable_list gradients) {
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor &x = saved[0], &weight = saved[1], &bias = saved[2], &statistics = saved[3];
+    const at::Tensor factor = weight.to(at::kFloat).contiguous(), offset = bias.to(at::kFloat).contiguous();
+    const at::Tensor dy = gradients[0].to(at::kBFloat16).contiguous(at::MemoryFormat::ChannelsLast);
+    at::Tensor dx =
+        at::empty({x.size(0), x.size(2), x.size(3), x.size(1)}, x.options()).permute({0, 3, 1, 2});
+    at::Tensor sums = at::empty({x.size(0), 2, x.size(1)}, factor.options());
+    cpu::GroupNormAdjointCall call{};
+    call.n_items = x.size(0);
+    call.n_pixels = x.size(2) * x.size(3);
+    call.n_channels = x.size(1);
+    call.n_groups = statistics.size(1);
+    call.with_silu = ctx->saved_data["silu"].toBool();
+    call.x = numbers_of(x);
+    call.dy = numbers_of(dy);
+    call.weight = factor.data_ptr<float>();
+    call.bias = offset.data_ptr<float>();
+    call.statistics = statistics.data_ptr<float>();
+    call.dx = static_cast<uint16_t*>(dx.data_ptr());
+    call.sums = sums.data_ptr<float>();
+    cpu::group_norm_adjoint(call);
+    const at::Tensor of_all = sums.sum(0);  // [2,C]
+    return {dx,
+            of_all.select(0, 1).to(weight.scalar_type()),
+            of_all.select(0, 0).to(bias.scalar_type()),
+            at::Tensor(),
+            at::Tensor(),
+            at::Tensor()};
+  }
+};
 
 #ifdef T3D_HAS_CUDA
 
@@ -84,6 +156,7 @@ at::Tensor group_norm(const at::Tensor& x, const at::Tensor& weight, const at::T
                       double eps, bool with_silu) {
   T3D_CHECK(x.dim() >= 2 && n_groups > 0 && x.size(1) % n_groups == 0, "x ", x.sizes(), " in ", n_groups,
             " groups");
+  if (runs_in_bfloat16(x)) return Bf16GroupNorm::apply(x, weight, bias, n_groups, eps, with_silu);
 #ifdef T3D_HAS_CUDA
   if (is_fusable(x, weight)) return FusedGroupNorm::apply(x, weight, bias, n_groups, eps, with_silu);
 #endif

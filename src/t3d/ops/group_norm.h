@@ -14,10 +14,10 @@ namespace t3d::ops {
 ///   weight, bias  [C]        x's type
 ///   returns       [B,C,H,W]  x's type; sums are in single precision
 ///
-/// Differentiable once where the fused kernels run: CUDA tensors in channels-last layout whose C is a
-/// multiple of 8. They read x twice and write y once, and keep nothing but x for the backward pass, where
-/// LibTorch first copies such tensors to the other layout, uses six kernels and keeps z. Elsewhere this is
-/// LibTorch's group_norm and silu.
+/// Differentiable once where the fused kernels run: channels-last tensors on CUDA whose C is a multiple of 8,
+/// and bfloat16 on a CPU with a matrix unit, where weight and bias may be of any type. They read x twice and
+/// write y once, and keep nothing but x for the backward pass, where LibTorch first copies such tensors to
+/// the other layout, uses six kernels and keeps z. Elsewhere this is LibTorch's group_norm and silu.
 at::Tensor group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t n_groups,
                       double eps, bool with_silu);
 

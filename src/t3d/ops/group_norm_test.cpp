@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "t3d/ops/matrix_unit.h"
+
 namespace t3d::ops {
 namespace {
 
@@ -49,6 +51,27 @@ TEST(GroupNorm, FollowsTheDefinitionWithItsGradients) {
     const auto truth = results(c, true, {in[0], in[1], in[2]}, in[3]);
     const auto made = results(c, false, {in[0], in[1], in[2]}, in[3]);
     for (size_t i = 0; i < truth.size(); ++i) EXPECT_LT(relative_error(made[i], truth[i]), 1e-12);
+  }
+}
+
+TEST(GroupNorm, BFloat16OnTheCpuFollowsTheDefinitionWithItsGradients) {
+  if (matrix_unit() == MatrixUnit::None) GTEST_SKIP() << "this CPU has no unit for bfloat16";
+  auto all = cases();
+  all.push_back({2, 20, 7, 3, 4, true});
+  for (const Case& c : all) {
+    auto in = inputs(c);
+    std::vector<at::Tensor> low;
+    for (at::Tensor& t : in) {
+      low.push_back(t.to(at::kBFloat16));
+      t = low.back().to(at::kDouble);  // both compute from the same rounded numbers
+      if (t.dim() == 4) low.back() = low.back().contiguous(at::MemoryFormat::ChannelsLast);
+    }
+    const auto truth = results(c, true, {in[0], in[1], in[2]}, in[3]);
+    const auto made = results(c, false, {low[0], low[1], low[2]}, low[3]);
+    EXPECT_TRUE(made[0].is_contiguous(at::MemoryFormat::ChannelsLast));
+    for (size_t i = 0; i < truth.size(); ++i)
+      EXPECT_LT(relative_error(made[i], truth[i]), 1e-2)
+          << "result " << i << " of " << c.channels << " channels";
   }
 }
 

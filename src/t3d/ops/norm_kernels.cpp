@@ -97,6 +97,16 @@ T3D_TARGET_BF16 void add_up(const Bf16* x, int64_t n_pixels, int64_t n_channels,
   }
 }
 
+/// 1 / (1 + exp(-z)) and what it lacks to 1, from exp(-|z|), which never overflows.
+T3D_BF16_INLINE __m512 sigmoid(__m512 z, __m512* lack) {
+  const __m512 e = exp2_of_negative(_mm512_mul_ps(_mm512_abs_ps(z), _mm512_set1_ps(-1.44269504f)));
+  const __m512 large = _mm512_rcp14_ps(_mm512_add_ps(_mm512_set1_ps(1.f), e)),
+               small = _mm512_mul_ps(large, e);
+  const __mmask16 negative = _mm512_cmp_ps_mask(z, _mm512_setzero_ps(), _CMP_LT_OQ);
+  *lack = _mm512_mask_blend_ps(negative, small, large);
+  return _mm512_mask_blend_ps(negative, large, small);
+}
+
 /// y = x factor + offset for every channel, and its SiLU where wanted.
 template <bool with_silu>
 T3D_BF16_INLINE void apply_pixel(const Bf16* x, int64_t n_channels, const float* factor, const float* offset,
@@ -107,11 +117,8 @@ T3D_BF16_INLINE void apply_pixel(const Bf16* x, int64_t n_channels, const float*
     __m512 z =
         _mm512_fmadd_ps(in, _mm512_maskz_loadu_ps(mask, factor + c), _mm512_maskz_loadu_ps(mask, offset + c));
     if (with_silu) {
-      // z sigmoid(z) = z (z < 0 ? e : 1) / (1 + e) with e = exp(-|z|), which never overflows.
-      const __m512 e = exp2_of_negative(_mm512_mul_ps(_mm512_abs_ps(z), _mm512_set1_ps(-1.44269504f)));
-      const __m512 share = _mm512_rcp14_ps(_mm512_add_ps(_mm512_set1_ps(1.f), e));
-      const __mmask16 negative = _mm512_cmp_ps_mask(z, _mm512_setzero_ps(), _CMP_LT_OQ);
-      z = _mm512_mul_ps(z, _mm512_mask_mul_ps(share, negative, share, e));
+      __m512 lack;
+      z = _mm512_mul_ps(z, sigmoid(z, &lack));
     }
     store_bf16(y + c, z, mask);
   }
@@ -154,7 +161,7 @@ T3D_TARGET_BF16 void norm_row(const Bf16* x, int64_t n, const float* weight, con
 
 /// Factor and offset of each channel of one item, from the chunks' sums.
 void combine(const GroupNormCall& g, const Bf16* item, const float* partial, int64_t n_chunks, float* factor,
-             float* offset) {
+             float* offset, float* statistics) {
   const int64_t in_group = g.n_channels / g.n_groups, pixels = g.height * g.width;
   for (int64_t group = 0; group < g.n_groups; ++group) {
     // Every channel was summed as its difference to its first pixel; the means meet in double.
@@ -180,6 +187,10 @@ void combine(const GroupNormCall& g, const Bf16* item, const float* partial, int
       variance += (deviation[i] + (channel_mean[i] - mean) * (channel_mean[i] - mean)) /
                   static_cast<double>(in_group);
     const double scale = 1 / std::sqrt(std::max(variance, 0.0) + static_cast<double>(g.eps));
+    if (statistics != nullptr) {
+      statistics[2 * group] = static_cast<float>(mean);
+      statistics[2 * group + 1] = static_cast<float>(scale);
+    }
     for (int64_t i = 0; i < in_group; ++i) {
       const int64_t c = group * in_group + i;
       factor[c] = static_cast<float>(scale * g.weight[c]);
@@ -188,7 +199,114 @@ void combine(const GroupNormCall& g, const Bf16* item, const float* partial, int
   }
 }
 
+/// Of one item, by channel: x_hat = x scale + shift, z = x_hat weight + bias.
+struct ChannelConstants {
+  const float *scale, *shift, *weight, *bias;
+};
+
+/// The gradient with respect to z, and x_hat, of sixteen channels of one pixel.
+struct Pixel {
+  __m512 dz, x_hat;
+};
+T3D_BF16_INLINE Pixel adjoint_pixel(const Bf16* x, const Bf16* dy, int64_t c, __mmask16 mask, bool with_silu,
+                                    const ChannelConstants& k) {
+  Pixel p;
+  p.x_hat = _mm512_fmadd_ps(load_bf16(x + c, mask), _mm512_maskz_loadu_ps(mask, k.scale + c),
+                            _mm512_maskz_loadu_ps(mask, k.shift + c));
+  p.dz = load_bf16(dy + c, mask);
+  if (!with_silu) return p;
+  const __m512 z = _mm512_fmadd_ps(p.x_hat, _mm512_maskz_loadu_ps(mask, k.weight + c),
+                                   _mm512_maskz_loadu_ps(mask, k.bias + c));
+  __m512 lack;
+  const __m512 s = sigmoid(z, &lack);  // (z s)' = s (1 + z (1 - s))
+  p.dz = _mm512_mul_ps(p.dz, _mm512_mul_ps(s, _mm512_fmadd_ps(z, lack, _mm512_set1_ps(1.f))));
+  return p;
+}
+
+/// sums[0][c] = dz, sums[1][c] = dz x_hat over some pixels.
+T3D_TARGET_BF16 void add_up_adjoint(const Bf16* x, const Bf16* dy, int64_t n_pixels, int64_t n_channels,
+                                    bool with_silu, const ChannelConstants& k, float* sums) {
+  for (int64_t c = 0; c < n_channels; c += 16) {
+    const __mmask16 mask = first_of_16(n_channels - c);
+    __m512 sum = _mm512_setzero_ps(), with_x = sum;
+    for (int64_t p = 0; p < n_pixels; ++p) {
+      const Pixel here = adjoint_pixel(x + p * n_channels, dy + p * n_channels, c, mask, with_silu, k);
+      sum = _mm512_add_ps(sum, here.dz);
+      with_x = _mm512_fmadd_ps(here.dz, here.x_hat, with_x);
+    }
+    _mm512_mask_storeu_ps(sums + c, mask, sum);
+    _mm512_mask_storeu_ps(sums + n_channels + c, mask, with_x);
+  }
+}
+
+/// dx = scale (weight dz - mean_1 - x_hat mean_2), the means by channel.
+T3D_TARGET_BF16 void apply_adjoint(const Bf16* x, const Bf16* dy, int64_t n_pixels, int64_t n_channels,
+                                   bool with_silu, const ChannelConstants& k, const float* means, Bf16* dx) {
+  for (int64_t p = 0; p < n_pixels; ++p, x += n_channels, dy += n_channels, dx += n_channels)
+    for (int64_t c = 0; c < n_channels; c += 16) {
+      const __mmask16 mask = first_of_16(n_channels - c);
+      const Pixel here = adjoint_pixel(x, dy, c, mask, with_silu, k);
+      __m512 d = _mm512_fmsub_ps(here.dz, _mm512_maskz_loadu_ps(mask, k.weight + c),
+                                 _mm512_maskz_loadu_ps(mask, means + c));
+      d = _mm512_fnmadd_ps(here.x_hat, _mm512_maskz_loadu_ps(mask, means + n_channels + c), d);
+      store_bf16(dx + c, _mm512_mul_ps(d, _mm512_maskz_loadu_ps(mask, k.scale + c)), mask);
+    }
+}
+
 }  // namespace
+
+void group_norm_adjoint(const GroupNormAdjointCall& g) {
+  T3D_CHECK(matrix_unit() != MatrixUnit::None, "no matrix unit");
+  const int64_t pixels = g.n_pixels, channels = g.n_channels, in_group = channels / g.n_groups;
+  const int64_t chunk = std::max<int64_t>(8, (pixels + kMostChunks - 1) / kMostChunks);
+  const int64_t n_chunks = (pixels + chunk - 1) / chunk;
+  std::vector<float> partial(g.n_items * n_chunks * 2 * channels), constants(g.n_items * 4 * channels);
+  const auto of_item = [&](int64_t item) {
+    const float* c = constants.data() + item * 4 * channels;
+    return ChannelConstants{c, c + channels, g.weight, g.bias};
+  };
+#pragma omp parallel if (g.n_items * pixels * channels > (1 << 14))
+  {
+#pragma omp for schedule(static)
+    for (int64_t item = 0; item < g.n_items; ++item)
+      for (int64_t c = 0; c < channels; ++c) {
+        const float* of_group = g.statistics + 2 * (item * g.n_groups + c / in_group);
+        constants[item * 4 * channels + c] = of_group[1];
+        constants[(item * 4 + 1) * channels + c] = -of_group[0] * of_group[1];
+      }
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < g.n_items * n_chunks; ++i) {
+      const int64_t item = i / n_chunks, first = i % n_chunks * chunk,
+                    at = (item * pixels + first) * channels;
+      add_up_adjoint(g.x + at, g.dy + at, std::min(chunk, pixels - first), channels, g.with_silu,
+                     of_item(item), partial.data() + i * 2 * channels);
+    }
+#pragma omp for schedule(static)
+    for (int64_t item = 0; item < g.n_items; ++item) {
+      float* sums = g.sums + item * 2 * channels;
+      std::fill_n(sums, 2 * channels, 0.f);
+      for (int64_t k = 0; k < n_chunks; ++k)
+        for (int64_t c = 0; c < 2 * channels; ++c)
+          sums[c] += partial[(item * n_chunks + k) * 2 * channels + c];
+      float* means = constants.data() + (item * 4 + 2) * channels;
+      for (int64_t half = 0; half < 2; ++half)
+        for (int64_t group = 0; group < g.n_groups; ++group) {
+          double mean = 0;
+          for (int64_t c = group * in_group; c < (group + 1) * in_group; ++c)
+            mean += static_cast<double>(g.weight[c]) * sums[half * channels + c];
+          std::fill_n(means + half * channels + group * in_group, in_group,
+                      static_cast<float>(mean / static_cast<double>(in_group * pixels)));
+        }
+    }
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < g.n_items * n_chunks; ++i) {
+      const int64_t item = i / n_chunks, first = i % n_chunks * chunk,
+                    at = (item * pixels + first) * channels;
+      apply_adjoint(g.x + at, g.dy + at, std::min(chunk, pixels - first), channels, g.with_silu,
+                    of_item(item), constants.data() + (item * 4 + 2) * channels, g.dx + at);
+    }
+  }
+}
 
 void group_norm(const GroupNormCall& g) {
   T3D_CHECK(matrix_unit() != MatrixUnit::None, "no matrix unit");
@@ -210,7 +328,7 @@ void group_norm(const GroupNormCall& g) {
     for (int64_t i = 0; i < g.n_items; ++i) {
       float* factor = factors.data() + i * 2 * channels;
       combine(g, g.x + i * pixels * channels, partial.data() + i * n_chunks * 2 * channels, n_chunks, factor,
-              factor + channels);
+              factor + channels, g.statistics != nullptr ? g.statistics + i * 2 * g.n_groups : nullptr);
       clear_edges(frame, g.out + i * frame.item());
     }
 #pragma omp for schedule(static)
@@ -234,6 +352,9 @@ void layer_norm(const uint16_t* x, int64_t n_rows, int64_t n_channels, const flo
 #else
 
 void group_norm(const GroupNormCall&) {
+  T3D_CHECK(false, "no matrix unit");
+}
+void group_norm_adjoint(const GroupNormAdjointCall&) {
   T3D_CHECK(false, "no matrix unit");
 }
 void layer_norm(const uint16_t*, int64_t, int64_t, const float*, const float*, float, uint16_t*) {

@@ -15,8 +15,21 @@ struct GroupNormCall {
   /// Of pictures with `border` pixels of zeros around them and pixels of out_channels >= channels numbers.
   int64_t border, out_channels;
   uint16_t* out;
+  float* statistics;  // [items][groups][2]: mean and 1 / deviation, or null
 };
 void group_norm(const GroupNormCall& call);
+
+/// The gradients of the above without a border.
+struct GroupNormAdjointCall {
+  int64_t n_items, n_pixels, n_channels, n_groups;
+  bool with_silu;
+  const uint16_t *x, *dy;      // [items][pixels][channels]
+  const float *weight, *bias;  // [channels]
+  const float* statistics;     // of the forward call
+  uint16_t* dx;                // as x
+  float* sums;                 // [items][2][channels]: what an item adds to the gradients of bias and weight
+};
+void group_norm_adjoint(const GroupNormAdjointCall& call);
 
 /// x, out [rows][channels]; weight, bias [channels].
 void layer_norm(const uint16_t* x, int64_t n_rows, int64_t n_channels, const float* weight, const float* bias,

@@ -271,13 +271,6 @@ BorderedPicture bordered_group_norm(const at::Tensor& x, const at::Tensor& weigh
   return out;
 }
 
-at::Tensor bf16_group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                           int64_t n_groups, double eps, bool with_silu) {
-  const auto out = empty_picture(x.size(0), x.size(1), x.size(2), x.size(3), x.options());
-  norm_groups(x, weight, bias, n_groups, eps, with_silu, 0, x.size(1), out);
-  return out;
-}
-
 at::Tensor bf16_layer_norm(const at::Tensor& x_in, const at::Tensor& weight, const at::Tensor& bias,
                            double eps) {
   const auto x = x_in.contiguous();

@@ -72,10 +72,6 @@ bool packs(const at::Tensor& weight);
 BorderedPicture bordered_group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                                     int64_t n_groups, double eps, bool with_silu, int64_t border);
 
-/// The same as a picture [B,C,H,W], channels last.
-at::Tensor bf16_group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                           int64_t n_groups, double eps, bool with_silu);
-
 /// Layer normalisation over the last dimension in bfloat16, sums in single precision, no gradients. Needs a
 /// matrix unit.
 at::Tensor bf16_layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double eps);
