@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "t3d/ops/packed_weight.h"
+
 namespace t3d::diffusion {
 
 ResnetBlock::ResnetBlock(const Weights& w, int64_t n_in, int64_t n_out, int64_t n_time, int64_t n_groups,
@@ -30,8 +32,9 @@ void ResnetBlock::pack() {
 at::Tensor doubled(const at::Tensor& x) {
   if (x.is_cuda()) return at::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)});  // keeps the layout
   const int64_t b = x.size(0), c = x.size(1), h = x.size(2), w = x.size(3);
-  if (x.is_contiguous(at::MemoryFormat::ChannelsLast) && !x.is_contiguous())
-    return x.permute({0, 2, 3, 1})
+  if (ops::packs(x))
+    return x
+        .permute({0, 2, 3, 1})  // channels last, as all pictures of this type are here
         .reshape({b, h, 1, w, 1, c})
         .expand({b, h, 2, w, 2, c})
         .reshape({b, 2 * h, 2 * w, c})

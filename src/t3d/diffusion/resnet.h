@@ -24,7 +24,7 @@ struct ResnetBlock {
   std::optional<Conv2d> conv_shortcut;
 };
 
-/// Every pixel four times: [B,C,H,W] -> [B,C,2H,2W], in the same layout.
+/// Every pixel four times: [B,C,H,W] -> [B,C,2H,2W], in the layout of in_layout.
 at::Tensor doubled(const at::Tensor& x);
 
 }  // namespace t3d::diffusion
