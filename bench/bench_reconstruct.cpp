@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "t3d/core/error.h"
+#include "t3d/core/remove_tree.h"
 
 // `t3d reconstruct` from the outside, as a person runs it: one run a budget, start-up and loading included.
 namespace {
@@ -63,7 +64,7 @@ int run(const Options& o) {
       std::printf("the peer's command failed\n");
   }
   if (!o.json.empty()) std::ofstream(o.json) << all.dump(2) << '\n';
-  fs::remove_all(work);
+  t3d::remove_tree(work);
   return 0;
 }
 

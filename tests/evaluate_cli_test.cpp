@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "t3d/core/remove_tree.h"
 #include "t3d/core/text.h"
 #include "tests/support/run_program.h"
 
@@ -115,8 +116,8 @@ TEST_F(EvaluateCommand, ObjectsAreMeasuredAndThoseThatCannotBeAreNamed) {
   const auto mixed = run_t3d("evaluate objects " + objects + " -n 3" + rest);
   EXPECT_EQ(mixed.exit_code, 2);
   EXPECT_THAT(mixed.output, HasSubstr("-n is for ground-truth"));
-  fs::remove_all(objects + "/first");
-  fs::remove_all(objects + "/second");
+  remove_tree(objects + "/first");
+  remove_tree(objects + "/second");
   fs::remove(*folder / "objects.json");
   const auto none = run_t3d("evaluate objects " + objects + rest);
   EXPECT_EQ(none.exit_code, 2);

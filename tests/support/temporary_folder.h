@@ -1,10 +1,14 @@
 #pragma once
 
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
+
+#include "t3d/core/error.h"
+#include "t3d/core/remove_tree.h"
 
 /// Files for tests that read or write.
 namespace t3d::testing {
@@ -17,8 +21,11 @@ class TemporaryFolder {
     if (mkdtemp(pattern.data()) != nullptr) path_ = pattern;
   }
   ~TemporaryFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+    try {
+      if (!path_.empty()) remove_tree(path_);
+    } catch (const SystemError& error) {
+      std::fprintf(stderr, "%s\n", error.what());
+    }
   }
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "t3d/core/error.h"
+#include "t3d/core/remove_tree.h"
 #include "t3d/io/safetensors.h"
 
 namespace t3d::data {
@@ -14,7 +15,7 @@ namespace {
 struct CaptionedViewsFile : ::testing::Test {
   std::string folder = ::testing::TempDir() + "captioned_views";
   void SetUp() override { std::filesystem::create_directories(folder); }
-  void TearDown() override { std::filesystem::remove_all(folder); }
+  void TearDown() override { remove_tree(folder); }
 
   static CaptionedViews two() {
     CaptionedViews v;

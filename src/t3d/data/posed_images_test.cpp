@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "t3d/core/error.h"
+#include "t3d/core/remove_tree.h"
 #include "t3d/data/dataset.h"
 
 namespace t3d::data {
@@ -22,10 +23,10 @@ class PosedImagesTest : public ::testing::Test {
   void SetUp() override {
     const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
     folder_ = fs::path(testing::TempDir()) / "t3d_posed_images_test" / info->name();
-    fs::remove_all(folder_);
+    remove_tree(folder_);
     fs::create_directories(folder_);
   }
-  void TearDown() override { fs::remove_all(folder_); }
+  void TearDown() override { remove_tree(folder_); }
 
   void image(const std::string& name, int width = 8, int height = 6, uint8_t alpha = 255) {
     io::Image8 rgba(width, height, 4);
@@ -264,7 +265,7 @@ class ColmapTest : public PosedImagesTest {
 TEST_F(ColmapTest, TextAndBinaryAgreeAndEveryEighthImageIsTest) {
   for (int i = 0; i < 9; ++i) image(cat("images/", i, ".png"));
   for (const bool is_text : {true, false}) {
-    fs::remove_all(folder_ / "sparse");
+    remove_tree(folder_ / "sparse");
     if (is_text)
       write_text();
     else

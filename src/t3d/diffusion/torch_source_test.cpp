@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "t3d/core/error.h"
+#include "t3d/core/remove_tree.h"
 #include "t3d/diffusion/ldm_names.h"
 #include "t3d/io/safetensors.h"
 #include "tests/support/golden_report.h"
@@ -20,7 +21,7 @@ using ::testing::HasSubstr;
 
 std::string folder(const std::string& name) {
   const std::string path = ::testing::TempDir() + "torch_source_" + name + "/";
-  std::filesystem::remove_all(path);
+  remove_tree(path);
   std::filesystem::create_directories(path);
   return path;
 }

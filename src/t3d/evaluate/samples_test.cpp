@@ -9,6 +9,7 @@
 #include <set>
 
 #include "t3d/core/error.h"
+#include "t3d/core/remove_tree.h"
 #include "t3d/data/captioned_views.h"
 #include "t3d/evaluate/captions.h"
 #include "t3d/prior/judge_trainer.h"
@@ -27,7 +28,7 @@ struct Samples : ::testing::Test {
   static std::string judge_folder() { return folder() + "/run/judge"; }
 
   static void SetUpTestSuite() {
-    fs::remove_all(folder());
+    remove_tree(folder());
     fs::create_directories(folder() + "/data");
     data::CaptionedViews v;
     v.rgba = at::empty({8, 2, 32, 32, 4}, at::kByte);
@@ -56,7 +57,7 @@ struct Samples : ::testing::Test {
     c.val_objects = 4;
     prior::train_judge(c, {folder() + "/run"});
   }
-  static void TearDownTestSuite() { fs::remove_all(folder()); }
+  static void TearDownTestSuite() { remove_tree(folder()); }
 
   static std::vector<io::Image8> pictures(size_t caption, uint64_t seed, int n_views) {
     Orbit orbit;

@@ -8,6 +8,7 @@
 
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
+#include "t3d/core/remove_tree.h"
 #include "tests/support/random_judge.h"
 
 namespace t3d::evaluate {
@@ -21,12 +22,12 @@ struct ViewFolders : ::testing::Test {
               views = folder + "/views";
 
   void SetUp() override {
-    fs::remove_all(folder);
+    remove_tree(folder);
     testing::write_random_judge(judge, {"a red ball", "a blue box"});
     write_views("a_red_ball", 220, 30);
     write_views("a_blue_box", 30, 220);
   }
-  void TearDown() override { fs::remove_all(folder); }
+  void TearDown() override { remove_tree(folder); }
 
   /// The other panels are of another colour: they must not be looked at.
   void write_views(const std::string& prompt, uint8_t red, uint8_t blue) const {

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "t3d/core/error.h"
+#include "t3d/core/remove_tree.h"
 #include "t3d/export/decimate.h"
 #include "t3d/export/mesh_parts.h"
 #include "t3d/io/read_mesh.h"
@@ -178,7 +179,7 @@ TEST(ExportField, WritesFilesThatReadBackWithTheirTexture) {
   EXPECT_EQ(made.coloured.colours.size(), made.coloured.positions.size());
   EXPECT_GT(made.atlas.n_charts, 3);
   const std::string folder = ::testing::TempDir() + "t3d_export_field";
-  std::filesystem::remove_all(folder);
+  remove_tree(folder);
   const auto paths = write_textured(made.textured, folder, "a ball", options.texture);
   for (const std::string& path : paths) EXPECT_TRUE(std::filesystem::exists(path)) << path;
 #ifdef T3D_HAS_ASSIMP
@@ -200,7 +201,7 @@ TEST(ExportField, WritesFilesThatReadBackWithTheirTexture) {
     EXPECT_LT(worst, 0.03) << ending;
   }
 #endif
-  std::filesystem::remove_all(folder);
+  remove_tree(folder);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "t3d/core/error.h"
+#include "t3d/core/remove_tree.h"
 
 namespace t3d::io {
 namespace {
@@ -19,7 +20,7 @@ class VideoTest : public ::testing::Test {
   void SetUp() override {
     if (!has_video()) GTEST_SKIP() << "this build has no FFmpeg";
     folder_ = fs::path(testing::TempDir()) / "t3d_video_test";
-    fs::remove_all(folder_);
+    remove_tree(folder_);
     fs::create_directories(folder_);
   }
   std::string path(const std::string& name) { return (folder_ / name).string(); }

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "t3d/core/error.h"
+#include "t3d/core/remove_tree.h"
 #include "t3d/data/captioned_views.h"
 #include "t3d/diffusion/autoencoder.h"
 #include "t3d/io/safetensors.h"
@@ -18,7 +19,7 @@ struct AutoencoderTrainer : ::testing::Test {
   std::string folder = ::testing::TempDir() + "autoencoder_trainer";
 
   void SetUp() override {
-    std::filesystem::remove_all(folder);
+    remove_tree(folder);
     std::filesystem::create_directories(folder + "/data");
     data::CaptionedViews v;  // discs of one colour each
     v.rgba = at::zeros({8, 2, 16, 16, 4}, at::kByte);
@@ -36,7 +37,7 @@ struct AutoencoderTrainer : ::testing::Test {
     v.captions.assign(8, "a disc");
     data::write_captioned_views(data::shard_path(folder + "/data", 0), v);
   }
-  void TearDown() override { std::filesystem::remove_all(folder); }
+  void TearDown() override { remove_tree(folder); }
 
   AutoencoderTraining config(int steps) const {
     AutoencoderTraining c;
@@ -73,8 +74,7 @@ TEST_F(AutoencoderTrainer, ResumesToTheBit) {
   c.checkpoint_every = 5;
   train_autoencoder(c, run("whole"));
   train_autoencoder(c, run("parts"));
-  std::filesystem::remove_all(
-      train::find_checkpoint(folder + "/parts/ckpts").path);  // as if killed after step 10
+  remove_tree(train::find_checkpoint(folder + "/parts/ckpts").path);  // as if killed after step 10
   EXPECT_TRUE(train_autoencoder(c, run("parts", true)).finished);
   const auto a = train::load_checkpoint(train::find_checkpoint(folder + "/whole/ckpts").path);
   const auto b = train::load_checkpoint(train::find_checkpoint(folder + "/parts/ckpts").path);

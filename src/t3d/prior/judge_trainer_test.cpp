@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "t3d/core/error.h"
+#include "t3d/core/remove_tree.h"
 #include "t3d/data/captioned_views.h"
 #include "t3d/diffusion/clip_image.h"
 #include "t3d/diffusion/clip_model.h"
@@ -26,7 +27,7 @@ struct JudgeTrainer : ::testing::Test {
 
   /// Squares of four colours, twice each.
   void SetUp() override {
-    std::filesystem::remove_all(folder);
+    remove_tree(folder);
     std::filesystem::create_directories(folder + "/data");
     data::CaptionedViews v;
     v.rgba = at::zeros({8, 2, 16, 16, 4}, at::kByte);
@@ -40,7 +41,7 @@ struct JudgeTrainer : ::testing::Test {
     v.fov_deg = at::full({8, 2}, 40.0f);
     data::write_captioned_views(data::shard_path(folder + "/data", 0), v);
   }
-  void TearDown() override { std::filesystem::remove_all(folder); }
+  void TearDown() override { remove_tree(folder); }
 
   JudgeTraining config(int steps) const {
     JudgeTraining c;
@@ -147,7 +148,7 @@ TEST(Augmentation, KeepsTheBackgroundAndChangesEachPictureItsOwnWay) {
 
 TEST(ViewSet, ResizesColoursByTheirAlpha) {
   const std::string folder = ::testing::TempDir() + "view_set_resize";
-  std::filesystem::remove_all(folder);
+  remove_tree(folder);
   std::filesystem::create_directories(folder);
   data::CaptionedViews v;
   v.rgba = at::zeros({1, 1, 16, 16, 4}, at::kByte);  // transparent black around opaque red

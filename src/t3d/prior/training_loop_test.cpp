@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "t3d/core/error.h"
+#include "t3d/core/remove_tree.h"
 #include "t3d/train/checkpoint.h"
 
 namespace t3d::prior {
@@ -33,14 +34,14 @@ struct TrainingLoop : ::testing::Test {
   LoopConfig config;
 
   void SetUp() override {
-    std::filesystem::remove_all(folder);
+    remove_tree(folder);
     std::filesystem::create_directories(folder);
     config.steps = 20;
     config.batch = 8;
     config.warmup = 0;
     config.learning_rate = 0.1f;
   }
-  void TearDown() override { std::filesystem::remove_all(folder); }
+  void TearDown() override { remove_tree(folder); }
 };
 
 #if defined(T3D_HAS_GLOO)
@@ -108,7 +109,7 @@ TEST_F(TrainingLoop, TwoProcessesResumeToTheBit) {
   config.checkpoint_every = 7;
   train("/whole", false, 0);
   train("/parts", false, 1);
-  std::filesystem::remove_all(train::find_checkpoint(folder + "/parts/ckpts").path);  // as if killed
+  remove_tree(train::find_checkpoint(folder + "/parts/ckpts").path);  // as if killed
   ends[1] = at::Tensor();
   train("/parts", true, 1);
   EXPECT_TRUE(at::equal(ends[0], ends[1]));

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "t3d/core/error.h"
+#include "t3d/core/remove_tree.h"
 #include "t3d/data/captioned_views.h"
 #include "t3d/diffusion/tokenizer.h"
 #include "t3d/io/image.h"
@@ -21,7 +22,7 @@ struct UNetTrainer : ::testing::Test {
   std::string folder = ::testing::TempDir() + "unet_trainer";
 
   void SetUp() override {
-    std::filesystem::remove_all(folder);
+    remove_tree(folder);
     std::filesystem::create_directories(folder + "/data");
     data::CaptionedViews v;  // a red and a blue thing, each the same from both sides
     v.rgba = at::full({2, 2, 16, 16, 4}, 255, at::kByte);
@@ -40,7 +41,7 @@ struct UNetTrainer : ::testing::Test {
     vae.steps = 30;
     train_autoencoder(vae, run("vae"));
   }
-  void TearDown() override { std::filesystem::remove_all(folder); }
+  void TearDown() override { remove_tree(folder); }
 
   UNetTraining config(int steps) const {
     UNetTraining c;

@@ -11,6 +11,7 @@
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/config/overrides.h"
 #include "t3d/core/config/read_yaml.h"
+#include "t3d/core/remove_tree.h"
 #include "t3d/system/mesh_exporter.h"
 #include "t3d/system/scene_mesh.h"
 #include "t3d/train/checkpoint.h"
@@ -102,9 +103,9 @@ class RunTest : public ::testing::Test {
     folder_ = (fs::temp_directory_path() /
                ("t3d_run_" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name())))
                   .string();
-    fs::remove_all(folder_);
+    remove_tree(folder_);
   }
-  void TearDown() override { fs::remove_all(folder_); }
+  void TearDown() override { remove_tree(folder_); }
 
   Experiment experiment(const std::vector<std::string>& overrides, const std::string& name = "a",
                         const std::string& recipe = kRecipe) const {
