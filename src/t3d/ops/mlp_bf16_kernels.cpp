@@ -115,17 +115,6 @@ T3D_BF16 void gather_tile(const Rows<const float>& from, int64_t row, int n, int
   }
 }
 
-/// Asks for the cache lines of the block's columns (kWrite: to write them), which are more streams than the
-/// hardware follows by itself.
-template <int kWrite, class T>
-T3D_BF16 void request(const Rows<T>& r, int64_t first, int64_t n, int n_columns) {
-  if (r.row_stride != r.group) return;
-  for (int64_t c = 0; c < n_columns; c += r.group) {
-    const T* from = r.data + first * r.row_stride + c / r.group * r.group_stride;
-    for (int64_t i = 0; i < n * r.row_stride; i += 16) __builtin_prefetch(from + i, kWrite, 3);
-  }
-}
-
 /// The same for a whole block whose pairs of columns lie together: right tiles but for the rounding.
 T3D_BF16 void gather_pairs(const Rows<const float>& from, const Block& block, int n_columns,
                            uint16_t* right) {
@@ -411,8 +400,6 @@ T3D_BF16 void forward(const Bf16Network& network, const Rows<const float>& x, in
   for (int64_t first = begin; first < end; first += kBf16BlockRows) {
     const Block block{first, static_cast<int>(std::min<int64_t>(kBf16BlockRows, end - first))};
     hidden_layers<Isa>(network, x, block, room);
-    request<0>(x, first + kBf16BlockRows, std::min<int64_t>(kBf16BlockRows, end - first - kBf16BlockRows),
-               network.layers[0].n_in);
     outputs<Isa>(last.forward, in_16s(last.n_out), in_32s(last.n_in), in, block.n_pairs(), room.sums,
                  KeepRows{block, last.n_out, network.activation, y, room.square});
   }
@@ -450,9 +437,6 @@ T3D_BF16 void backward(const Bf16Network& network, const Rows<const float>& x, i
     const Block block{first, static_cast<int>(std::min<int64_t>(kBf16BlockRows, end - first))};
     const int n_pairs = block.n_pairs(), n_out = network.layers.back().n_out;
     hidden_layers<Isa>(network, x, block, room);
-    request<0>(x, first + kBf16BlockRows, std::min<int64_t>(kBf16BlockRows, end - first - kBf16BlockRows),
-               network.layers[0].n_in);
-    if (dx.data != nullptr) request<1>(dx, first, block.n, network.layers[0].n_in);
     uint16_t *above = room.gradient[0], *below = room.gradient[1];
     gather_output_gradient(y, dy, block, n_out, network.activation, room.square, above);
     for (int p = 0; p < in_32s(n_out); ++p)
