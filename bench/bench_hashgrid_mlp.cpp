@@ -13,10 +13,11 @@
 #include <vector>
 
 #include "bench/measured_peak.h"
-#include "t3d/core/aligned_array.h"
 #include "t3d/core/memory_usage.h"
 #include "t3d/core/rng.h"
+#include "t3d/ops/aligned.h"
 #include "t3d/ops/hash_grid.h"
+#include "t3d/ops/matrix_unit.h"
 #include "t3d/ops/mlp.h"
 #include "t3d/ops/simd.h"
 
@@ -59,7 +60,7 @@ Result measure(int log2_table, int64_t n, Precision precision, double budget_s) 
   const std::vector<float> x = random_floats(n * 3, 0.f, 1.f, 3), dy = random_floats(n * 4, -1.f, 1.f, 4);
   std::vector<float> d_table(table.size()), d_weights(weights.size()), y(n * 4);
   const int64_t pitch = level_pitch(n, grid.n_features);
-  const AlignedArray<float> features(pitch * net.n_in), d_features(pitch * net.n_in);
+  const cpu::Aligned<float> features(pitch * net.n_in), d_features(pitch * net.n_in);
   std::vector<float> hidden(cpu::mlp_hidden_size(net, n));
   const auto levels = level_rows(features.data(), pitch, grid.n_features);
   const auto d_levels = level_rows(d_features.data(), pitch, grid.n_features);
@@ -145,13 +146,14 @@ int main(int argc, char** argv) {
   }
   if (precision != "float32" && peak_bf16 > 0) precisions.push_back(Precision::Bfloat16);
 
-  nlohmann::json report = {{"simd", simd_name(simd())},
-                           {"threads", threads},
-                           {"samples", n},
-                           {"fma_gflops", peak},
-                           {"bfloat16_gflops", peak_bf16}};
-  std::printf("%d threads, %s, measured peak %.0f GFLOP/s in float32, %.0f in bfloat16, batch %lld\n\n",
-              threads, simd_name(simd()), peak, peak_bf16, static_cast<long long>(n));
+  nlohmann::json report = {{"simd", simd_name(simd())}, {"matrix_unit", matrix_unit_name(matrix_unit())},
+                           {"threads", threads},        {"samples", n},
+                           {"fma_gflops", peak},        {"bfloat16_gflops", peak_bf16}};
+  std::printf(
+      "%d threads, %s, matrix unit %s, measured peak %.0f GFLOP/s in float32, %.0f in bfloat16, batch "
+      "%lld\n\n",
+      threads, simd_name(simd()), matrix_unit_name(matrix_unit()), peak, peak_bf16,
+      static_cast<long long>(n));
   std::printf(
       "| entries | network | encode M/s | network fwd M/s (of peak) | network bwd M/s (of peak) | scatter "
       "M/s | "

@@ -8,7 +8,7 @@
 #include <cstring>
 #include <vector>
 
-#include "t3d/ops/bfloat16_tiles.h"
+#include "t3d/ops/matrix_block.h"
 #include "t3d/ops/simd.h"
 
 namespace t3d::bench {
@@ -54,18 +54,30 @@ T3D_TARGET_AVX512 int64_t burn_avx512() {
   return kRounds * 24 * 16 * 2;
 }
 
-#ifdef T3D_HAS_BFLOAT16_KERNELS
-int64_t burn_amx() {
+#ifdef T3D_HAS_MATRIX_BLOCK
+T3D_TARGET_BF16 int64_t burn_amx() {
   using namespace ops::cpu;
-  const AmxSession session;
-  alignas(64) static const uint16_t numbers[kTileNumbers] = {};
-  amx_load<4>(numbers), amx_load<5>(numbers), amx_load<6>(numbers), amx_load<7>(numbers);
-  amx_zero<0>(), amx_zero<1>(), amx_zero<2>(), amx_zero<3>();
-  for (int64_t round = 0; round < kRounds; ++round)
-    amx_multiply<0, 4, 6>(), amx_multiply<1, 4, 7>(), amx_multiply<2, 5, 6>(), amx_multiply<3, 5, 7>();
+  alignas(64) static const Bf16 numbers[kTileSize] = {};
+  constexpr int64_t kBytes = 64;
+  AmxTiles::begin();
+  T3D_TILE_LOAD(4, numbers, kBytes);
+  T3D_TILE_LOAD(5, numbers, kBytes);
+  T3D_TILE_LOAD(6, numbers, kBytes);
+  T3D_TILE_LOAD(7, numbers, kBytes);
+  T3D_TILE_ZERO(0);
+  T3D_TILE_ZERO(1);
+  T3D_TILE_ZERO(2);
+  T3D_TILE_ZERO(3);
+  for (int64_t round = 0; round < kRounds; ++round) {
+    T3D_TILE_MULTIPLY(0, 4, 6);
+    T3D_TILE_MULTIPLY(1, 4, 7);
+    T3D_TILE_MULTIPLY(2, 5, 6);
+    T3D_TILE_MULTIPLY(3, 5, 7);
+  }
+  AmxTiles::end();
   return kRounds * 4 * 16 * 16 * 32 * 2;
 }
-T3D_TARGET_AVX512BF16 int64_t burn_avx512bf16() {
+T3D_TARGET_BF16 int64_t burn_avx512bf16() {
   constexpr int kChains = 24;
   __m512 chain[kChains];
   __m512i a = _mm512_set1_epi32(0x3f003f00), b = _mm512_set1_epi32(0x3c003c00);
@@ -105,9 +117,9 @@ double fma_gflops() {
 }
 
 double bfloat16_gflops() {
-#ifdef T3D_HAS_BFLOAT16_KERNELS
-  if (ops::simd() >= ops::Simd::Amx) return rate(burn_amx);
-  if (ops::simd() >= ops::Simd::Avx512Bf16) return rate(burn_avx512bf16);
+#ifdef T3D_HAS_MATRIX_BLOCK
+  if (ops::matrix_unit() == ops::MatrixUnit::Amx) return rate(burn_amx);
+  if (ops::matrix_unit() == ops::MatrixUnit::Avx512) return rate(burn_avx512bf16);
 #endif
   return 0;
 }

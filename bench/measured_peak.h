@@ -7,7 +7,8 @@ namespace t3d::bench {
 /// ops::simd() names; the best of several tries.
 double fma_gflops();
 
-/// Multiply-adds of bfloat16 numbers with sums in float, likewise; 0 where ops::simd() has none.
+/// Multiply-adds of bfloat16 numbers with sums in float, by ops::matrix_unit(), likewise; 0 where there is
+/// none.
 double bfloat16_gflops();
 
 /// Random reads of 8 bytes (one hash-grid entry of two floats) from a table of `table_bytes`, all threads

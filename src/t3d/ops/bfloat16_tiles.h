@@ -1,14 +1,8 @@
 #pragma once
 
-#include "t3d/ops/simd.h"
+#include "t3d/ops/matrix_block.h"
 
-#ifdef T3D_HAS_BFLOAT16_KERNELS
-#if !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 says so of its own _mm512_undefined
-#endif
-#include <immintrin.h>
-
-#include <cstdint>
+#ifdef T3D_HAS_MATRIX_BLOCK
 
 /// Products of bfloat16 matrices, cut into tiles of 16 rows of 64 bytes as AMX wants them:
 ///
@@ -16,16 +10,15 @@
 ///   right  32 rows of B in pairs, 16 of its columns:  [16 pairs][16 columns][2] bfloat16
 ///   sum    C = A B:                                   [16][16] float
 ///
-/// Include this in kernels only. Inline assembly rather than intrinsics: those of GCC do not tell the
-/// compiler that they touch memory.
+/// Unlike matrix_block.h, whose sums are rows of a matrix, everything here lies tile by tile. For kernel
+/// files only.
 namespace t3d::ops::cpu {
 
 constexpr int kTile = 16;              ///< rows of every tile; columns of a right tile and of sums
 constexpr int kTileDepth = 32;         ///< rows of B that one product sums over
 constexpr int kTileNumbers = 16 * 32;  ///< bfloat16 in a left or right tile
 constexpr int kTileSums = 16 * 16;     ///< floats in a tile of sums
-
-#define T3D_BF16 T3D_INLINE T3D_TARGET_AVX512BF16
+constexpr int64_t kTileRowBytes = 64;
 
 /// Tiles of one operand: `tile(i, k)` is the i-th along the result's side, the k-th along the sum.
 struct TileGrid {
@@ -44,86 +37,55 @@ struct SumGrid {
   T3D_INLINE float* tile(int r, int c) const { return first + (r * row_step + c * column_step) * kTileSums; }
 };
 
-/// The instruction set's tile registers while it lives: one on each thread that multiplies.
-class AmxSession {
- public:
-  T3D_INLINE AmxSession() {
-    struct alignas(64) {
-      uint8_t palette = 1, start_row = 0, reserved[14] = {};
-      uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-      uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-    } const shapes;
-    asm volatile("ldtilecfg %0" ::"m"(shapes));
-  }
-  T3D_INLINE ~AmxSession() { asm volatile("tilerelease"); }
-  AmxSession(const AmxSession&) = delete;
-  AmxSession& operator=(const AmxSession&) = delete;
-};
-
-template <int kRegister>
-T3D_INLINE void amx_zero() {
-  asm volatile("tilezero %%tmm%c0" ::"i"(kRegister));
-}
-template <int kRegister>
-T3D_INLINE void amx_load(const void* from) {
-  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(int64_t{64}), "i"(kRegister) : "memory");
-}
-template <int kRegister>
-T3D_INLINE void amx_store(void* to) {
-  asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(int64_t{64}), "i"(kRegister) : "memory");
-}
-template <int kSum, int kLeft, int kRight>
-T3D_INLINE void amx_multiply() {
-  asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kLeft), "i"(kRight));
-}
-
 struct NoWork {
-  T3D_BF16 void operator()() const {}
+  T3D_BF16_INLINE void operator()() const {}
 };
 
-struct Amx {
-  using Session = AmxSession;
+#define T3D_SUM_TILE(TILE, SUMS)                \
+  do {                                          \
+    if constexpr (kAdd)                         \
+      T3D_TILE_LOAD(TILE, SUMS, kTileRowBytes); \
+    else                                        \
+      T3D_TILE_ZERO(TILE);                      \
+  } while (false)
 
+struct AmxTileProducts : AmxTiles {
   /// R x C tiles of sums, R and C at most 2; kAdd: on top of what is there. `meanwhile` is called while the
   /// tile unit works.
   template <int R, int C, bool kAdd, class Work>
-  static T3D_BF16 void multiply(const TileGrid& left, const TileGrid& right, int depth, const SumGrid& sums,
-                                const Work& meanwhile) {
-    kAdd ? amx_load<0>(sums.tile(0, 0)) : amx_zero<0>();
-    if constexpr (C > 1) kAdd ? amx_load<1>(sums.tile(0, 1)) : amx_zero<1>();
-    if constexpr (R > 1) kAdd ? amx_load<2>(sums.tile(1, 0)) : amx_zero<2>();
-    if constexpr (R > 1 && C > 1) kAdd ? amx_load<3>(sums.tile(1, 1)) : amx_zero<3>();
+  static T3D_BF16_INLINE void multiply(const TileGrid& left, const TileGrid& right, int depth,
+                                       const SumGrid& sums, const Work& meanwhile) {
+    T3D_SUM_TILE(0, sums.tile(0, 0));
+    if constexpr (C > 1) T3D_SUM_TILE(1, sums.tile(0, 1));
+    if constexpr (R > 1) T3D_SUM_TILE(2, sums.tile(1, 0));
+    if constexpr (R > 1 && C > 1) T3D_SUM_TILE(3, sums.tile(1, 1));
     for (int k = 0; k < depth; ++k) {
-      amx_load<4>(left.tile(0, k));
-      amx_load<6>(right.tile(0, k));
-      amx_multiply<0, 4, 6>();
+      T3D_TILE_LOAD(4, left.tile(0, k), kTileRowBytes);
+      T3D_TILE_LOAD(6, right.tile(0, k), kTileRowBytes);
+      T3D_TILE_MULTIPLY(0, 4, 6);
       if constexpr (C > 1) {
-        amx_load<7>(right.tile(1, k));
-        amx_multiply<1, 4, 7>();
+        T3D_TILE_LOAD(7, right.tile(1, k), kTileRowBytes);
+        T3D_TILE_MULTIPLY(1, 4, 7);
       }
       if constexpr (R > 1) {
-        amx_load<5>(left.tile(1, k));
-        amx_multiply<2, 5, 6>();
+        T3D_TILE_LOAD(5, left.tile(1, k), kTileRowBytes);
+        T3D_TILE_MULTIPLY(2, 5, 6);
       }
-      if constexpr (R > 1 && C > 1) amx_multiply<3, 5, 7>();
+      if constexpr (R > 1 && C > 1) T3D_TILE_MULTIPLY(3, 5, 7);
     }
     meanwhile();
-    amx_store<0>(sums.tile(0, 0));
-    if constexpr (C > 1) amx_store<1>(sums.tile(0, 1));
-    if constexpr (R > 1) amx_store<2>(sums.tile(1, 0));
-    if constexpr (R > 1 && C > 1) amx_store<3>(sums.tile(1, 1));
+    T3D_TILE_STORE(0, sums.tile(0, 0), kTileRowBytes);
+    if constexpr (C > 1) T3D_TILE_STORE(1, sums.tile(0, 1), kTileRowBytes);
+    if constexpr (R > 1) T3D_TILE_STORE(2, sums.tile(1, 0), kTileRowBytes);
+    if constexpr (R > 1 && C > 1) T3D_TILE_STORE(3, sums.tile(1, 1), kTileRowBytes);
   }
 };
 
 /// The same with vdpbf16ps.
-struct Avx512Bf16 {
-  struct Session {
-    Session() {}  // not trivial, so that the variable counts as used
-  };
-
+struct Avx512TileProducts : Avx512Bf16 {
   template <int R, int C, bool kAdd, class Work>
-  static T3D_BF16 void multiply(const TileGrid& left, const TileGrid& right, int depth, const SumGrid& sums,
-                                const Work& meanwhile) {
+  static T3D_BF16_INLINE void multiply(const TileGrid& left, const TileGrid& right, int depth,
+                                       const SumGrid& sums, const Work& meanwhile) {
     meanwhile();
     constexpr int kRows = 8;
     for (int r = 0; r < R * kTile; r += kRows) {
@@ -162,34 +124,34 @@ struct Avx512Bf16 {
 
 /// The nearest bfloat16, ties away from zero, in the upper half of each number: one addition, where the
 /// processor's own conversion takes as long as two shuffles.
-T3D_BF16 __m512i round_up_half(__m512 x) {
+T3D_BF16_INLINE __m512i round_up_half(__m512 x) {
   return _mm512_add_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(0x8000));
 }
 
 /// Pairs (even_i, odd_i) of bfloat16, i = 0..15.
-T3D_BF16 __m512i to_bfloat16_pairs(__m512 even, __m512 odd) {
+T3D_BF16_INLINE __m512i to_bfloat16_pairs(__m512 even, __m512 odd) {
   return _mm512_mask_blend_epi16(0xaaaaaaaau, _mm512_srli_epi32(round_up_half(even), 16), round_up_half(odd));
 }
 
 /// The odd (or even) 16-bit words of a, then those of b.
-T3D_BF16 __m512i odd_words(__m512i a, __m512i b) {
+T3D_BF16_INLINE __m512i odd_words(__m512i a, __m512i b) {
   const __m512i order = _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31,
                                          29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
   return _mm512_permutex2var_epi16(a, order, b);
 }
-T3D_BF16 __m512i even_words(__m512i a, __m512i b) {
+T3D_BF16_INLINE __m512i even_words(__m512i a, __m512i b) {
   const __m512i order = _mm512_set_epi16(62, 60, 58, 56, 54, 52, 50, 48, 46, 44, 42, 40, 38, 36, 34, 32, 30,
                                          28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
   return _mm512_permutex2var_epi16(a, order, b);
 }
 
 /// 32 numbers as bfloat16: low's 16, then high's.
-T3D_BF16 __m512i to_bfloat16(__m512 low, __m512 high) {
+T3D_BF16_INLINE __m512i to_bfloat16(__m512 low, __m512 high) {
   return odd_words(round_up_half(low), round_up_half(high));
 }
 
 /// to[c][r] = from[r][c] of a 16 x 16 matrix of 32-bit numbers.
-T3D_BF16 void transpose16(const void* from, void* to) {
+T3D_BF16_INLINE void transpose16(const void* from, void* to) {
   const __m128i* in = static_cast<const __m128i*>(from);  // four to a row
   __m512i* out = static_cast<__m512i*>(to);
 #pragma GCC unroll 4

@@ -68,6 +68,15 @@ void set_matrix_unit(MatrixUnit wanted) {
   current() = std::min(wanted, best());
 }
 
+bool has_fast_matrix_unit() {
+#if defined(__x86_64__) && defined(__GNUC__)
+  return matrix_unit() == MatrixUnit::Amx ||
+         (matrix_unit() == MatrixUnit::Avx512 && __builtin_cpu_is("amd") != 0);
+#else
+  return false;
+#endif
+}
+
 const char* matrix_unit_name(MatrixUnit unit) {
   return unit == MatrixUnit::Amx ? "amx" : unit == MatrixUnit::Avx512 ? "avx512" : "none";
 }

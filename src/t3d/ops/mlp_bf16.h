@@ -8,7 +8,7 @@
 /// mlp_forward and mlp_backward of mlp.h for Precision::Bfloat16: private to them.
 namespace t3d::ops::cpu {
 
-/// Whether simd() has the instructions; without them the other functions must not be called.
+/// Whether there is a matrix_unit(); without one the other functions must not be called.
 bool mlp_bf16_available();
 void mlp_bf16_forward(const MlpConfig& config, const float* params, Rows<const float> x, int64_t n,
                       Rows<float> y);

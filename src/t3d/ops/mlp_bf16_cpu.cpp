@@ -2,7 +2,7 @@
 #include <cstring>
 #include <vector>
 
-#include "t3d/core/aligned_array.h"
+#include "t3d/ops/aligned.h"
 #include "t3d/ops/mlp_bf16.h"
 #include "t3d/ops/mlp_bf16_kernels.h"
 
@@ -33,14 +33,14 @@ uint16_t to_bfloat16(float x) {
 /// Weights as both passes read them.
 struct Packed {
   Bf16Network network;
-  AlignedArray<uint16_t> data;
+  Aligned<uint16_t> data{0};
   int64_t n_gradient = 0;
 
   Packed(const MlpConfig& config, const float* params) {
     const std::vector<MlpLayer> layers = mlp_layers(config);
     int64_t total = 0;
     for (const MlpLayer& l : layers) total += 2 * size(l);
-    data = AlignedArray<uint16_t>(total);
+    data = Aligned<uint16_t>(total);
     std::fill_n(data.data(), total, uint16_t{0});
     uint16_t* to = data.data();
     for (const MlpLayer& l : layers) {
@@ -101,7 +101,7 @@ void mlp_bf16_forward(const MlpConfig& config, const float* params, Rows<const f
   const int64_t n_jobs = (n_blocks(n) + kBlocksPerJob - 1) / kBlocksPerJob;
 #pragma omp parallel
   {
-    const AlignedArray<char> workspace(workspace_bytes);
+    const Aligned<char> workspace(workspace_bytes);
 #pragma omp for schedule(dynamic, 1)
     for (int64_t job = 0; job < n_jobs; ++job) {
       const int64_t begin = job * kBlocksPerJob * kBf16BlockRows;
@@ -117,10 +117,10 @@ void mlp_bf16_backward(const MlpConfig& config, const float* params, Rows<const 
   const Bf16Kernels kernels = bf16_kernels();
   const int64_t workspace_bytes = bf16_workspace_bytes(packed.network.layers);
   const int64_t n_runs = std::clamp<int64_t>(n_blocks(n) / kBlocksPerRun, 1, kMaxRuns);
-  const AlignedArray<float> sums(dparams == nullptr ? 0 : n_runs * packed.n_gradient);
+  const Aligned<float> sums(dparams == nullptr ? 0 : n_runs * packed.n_gradient);
 #pragma omp parallel
   {
-    const AlignedArray<char> workspace(workspace_bytes);
+    const Aligned<char> workspace(workspace_bytes);
 #pragma omp for schedule(dynamic, 1)
     for (int64_t run = 0; run < n_runs; ++run) {
       const int64_t begin = run * n_blocks(n) / n_runs * kBf16BlockRows,

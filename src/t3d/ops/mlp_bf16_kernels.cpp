@@ -14,7 +14,7 @@
 // rather than kept: that costs less than writing and reading them.
 namespace t3d::ops::cpu {
 
-#ifdef T3D_HAS_BFLOAT16_KERNELS
+#ifdef T3D_HAS_MATRIX_BLOCK
 namespace {
 
 constexpr int kGroups = kBf16BlockRows / kTile;  ///< right tiles of 16 samples
@@ -67,22 +67,19 @@ struct Block {
   int n_in_group(int g) const { return std::clamp(n - g * kTile, 0, kTile); }
 };
 
-T3D_BF16 __mmask16 first_lanes(int n) {
-  return static_cast<__mmask16>((1u << std::clamp(n, 0, 16)) - 1u);
-}
-
 template <class T>
 T3D_INLINE T* column_start(const Rows<T>& r, int64_t row, int column) {
   return r.data + row * r.row_stride + column / r.group * r.group_stride + column % r.group;
 }
 
 /// Component `column` of 16 samples, of which the first n are there.
-T3D_BF16 __m512 load_column(const Rows<const float>& r, int64_t row, int n, int column, int n_columns) {
+T3D_BF16_INLINE __m512 load_column(const Rows<const float>& r, int64_t row, int n, int column,
+                                   int n_columns) {
   if (column >= n_columns) return _mm512_setzero_ps();
   const __m512i index =
       _mm512_mullo_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
                          _mm512_set1_epi32(static_cast<int>(r.row_stride)));
-  return _mm512_mask_i32gather_ps(_mm512_setzero_ps(), first_lanes(n), index, column_start(r, row, column),
+  return _mm512_mask_i32gather_ps(_mm512_setzero_ps(), first_of_16(n), index, column_start(r, row, column),
                                   4);
 }
 
@@ -92,12 +89,12 @@ T3D_INLINE bool is_pairs(const Rows<T>& r, int n_columns) {
 }
 
 /// Rows of a batch -> one right tile: 16 samples, columns first_column .. first_column+32.
-T3D_BF16 void gather_tile(const Rows<const float>& from, int64_t row, int n, int first_column, int n_columns,
-                          float* square, uint16_t* tile) {
+T3D_BF16_INLINE void gather_tile(const Rows<const float>& from, int64_t row, int n, int first_column,
+                                 int n_columns, float* square, uint16_t* tile) {
   __m512i* out = reinterpret_cast<__m512i*>(tile);
   if (from.group >= n_columns) {
-    const __mmask16 in_low = first_lanes(n_columns - first_column),
-                    in_high = first_lanes(n_columns - first_column - 16);
+    const __mmask16 in_low = first_of_16(n_columns - first_column),
+                    in_high = first_of_16(n_columns - first_column - 16);
     __m512i* rows = reinterpret_cast<__m512i*>(square);
     for (int s = 0; s < kTile; ++s) {
       const float* numbers = from.data + (row + s) * from.row_stride + first_column;
@@ -116,8 +113,8 @@ T3D_BF16 void gather_tile(const Rows<const float>& from, int64_t row, int n, int
 }
 
 /// The same for a whole block whose pairs of columns lie together: right tiles but for the rounding.
-T3D_BF16 void gather_pairs(const Rows<const float>& from, const Block& block, int n_columns,
-                           uint16_t* right) {
+T3D_BF16_INLINE void gather_pairs(const Rows<const float>& from, const Block& block, int n_columns,
+                                  uint16_t* right) {
   for (int p = 0; p < kTile * in_32s(n_columns); ++p) {
     const float* pairs = from.data + block.first * 2 + p * from.group_stride;
     uint16_t* out = right + p / kTile * kPanelNumbers + p % kTile * kTileDepth;
@@ -128,14 +125,14 @@ T3D_BF16 void gather_pairs(const Rows<const float>& from, const Block& block, in
     for (int g = n_whole; g < 2 * block.n_pairs(); ++g, pairs += kTileDepth, out += kTileNumbers) {
       const int n_floats = is_there ? 2 * block.n_in_group(g) : 0;
       _mm512_store_si512(out,
-                         to_bfloat16(_mm512_maskz_loadu_ps(first_lanes(n_floats), pairs),
-                                     _mm512_maskz_loadu_ps(first_lanes(n_floats - kTile), pairs + kTile)));
+                         to_bfloat16(_mm512_maskz_loadu_ps(first_of_16(n_floats), pairs),
+                                     _mm512_maskz_loadu_ps(first_of_16(n_floats - kTile), pairs + kTile)));
     }
   }
 }
 
-T3D_BF16 void gather(const Rows<const float>& from, const Block& block, int n_columns, float* square,
-                     uint16_t* right) {
+T3D_BF16_INLINE void gather(const Rows<const float>& from, const Block& block, int n_columns, float* square,
+                            uint16_t* right) {
   if (is_pairs(from, n_columns)) return gather_pairs(from, block, n_columns, right);
   for (int c = 0; c < n_columns; c += kTileDepth, right += kPanelNumbers)
     for (int g = 0; g < 2 * block.n_pairs(); ++g)
@@ -143,7 +140,7 @@ T3D_BF16 void gather(const Rows<const float>& from, const Block& block, int n_co
                   right + g * kTileNumbers);
 }
 
-T3D_BF16 void activate(float* y, Activation activation) {
+T3D_BF16_INLINE void activate(float* y, Activation activation) {
   switch (activation) {
     case Activation::Relu:
       for (int i = 0; i < kTile; ++i) y[i] = std::max(y[i], 0.f);
@@ -163,7 +160,7 @@ T3D_BF16 void activate(float* y, Activation activation) {
 }
 
 /// dy times the derivative by the layer's output, from the activated value.
-T3D_BF16 void times_slope(float* dy, const float* y, Activation activation) {
+T3D_BF16_INLINE void times_slope(float* dy, const float* y, Activation activation) {
   switch (activation) {
     case Activation::Relu:
       for (int i = 0; i < kTile; ++i) dy[i] = y[i] > 0.f ? dy[i] : 0.f;
@@ -183,9 +180,9 @@ T3D_BF16 void times_slope(float* dy, const float* y, Activation activation) {
 }
 
 /// The gradient before the output activation -> right tiles.
-T3D_BF16 void gather_output_gradient(const Rows<const float>& y, const Rows<const float>& dy,
-                                     const Block& block, int n_columns, Activation activation, float* square,
-                                     uint16_t* right) {
+T3D_BF16_INLINE void gather_output_gradient(const Rows<const float>& y, const Rows<const float>& dy,
+                                            const Block& block, int n_columns, Activation activation,
+                                            float* square, uint16_t* right) {
   if (activation == Activation::None) return gather(dy, block, n_columns, square, right);
   for (int c = 0; c < n_columns; c += kTileDepth, right += kPanelNumbers)
     for (int g = 0; g < 2 * block.n_pairs(); ++g) {
@@ -205,8 +202,8 @@ T3D_BF16 void gather_output_gradient(const Rows<const float>& y, const Rows<cons
 }
 
 /// One tile of sums [16 outputs][16 samples] -> rows of a batch, columns first_column .. first_column+16.
-T3D_BF16 void scatter_tile(const float* sums, const Rows<float>& to, int64_t row, int n, int first_column,
-                           int n_columns, float* square) {
+T3D_BF16_INLINE void scatter_tile(const float* sums, const Rows<float>& to, int64_t row, int n,
+                                  int first_column, int n_columns, float* square) {
   const int n_here = std::min(kTile, n_columns - first_column);
   if (is_pairs(to, n_columns)) {
     const __m512i front = _mm512_set_epi32(23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0),
@@ -214,13 +211,13 @@ T3D_BF16 void scatter_tile(const float* sums, const Rows<float>& to, int64_t row
     for (int i = 0; i < n_here; i += 2) {
       float* pairs = to.data + row * 2 + (first_column + i) / 2 * to.group_stride;
       const __m512 even = _mm512_load_ps(sums + i * kTile), odd = _mm512_load_ps(sums + (i + 1) * kTile);
-      _mm512_mask_storeu_ps(pairs, first_lanes(2 * n), _mm512_permutex2var_ps(even, front, odd));
-      _mm512_mask_storeu_ps(pairs + 16, first_lanes(2 * n - 16), _mm512_permutex2var_ps(even, back, odd));
+      _mm512_mask_storeu_ps(pairs, first_of_16(2 * n), _mm512_permutex2var_ps(even, front, odd));
+      _mm512_mask_storeu_ps(pairs + 16, first_of_16(2 * n - 16), _mm512_permutex2var_ps(even, back, odd));
     }
   } else if (to.group >= n_columns && n_here > 2) {
     transpose16(sums, square);
     for (int s = 0; s < n; ++s)
-      _mm512_mask_storeu_ps(to.data + (row + s) * to.row_stride + first_column, first_lanes(n_here),
+      _mm512_mask_storeu_ps(to.data + (row + s) * to.row_stride + first_column, first_of_16(n_here),
                             _mm512_load_ps(square + s * kTile));
   } else {
     for (int i = 0; i < n_here; ++i) {
@@ -234,7 +231,7 @@ T3D_BF16 void scatter_tile(const float* sums, const Rows<float>& to, int64_t row
 struct KeepHidden {
   uint16_t* right;
 
-  T3D_BF16 void operator()(const float* sums, int panel, int pair) const {
+  T3D_BF16_INLINE void operator()(const float* sums, int panel, int pair) const {
     uint16_t* tiles = right + panel * kPanelNumbers + 2 * pair * kTileNumbers;
     const __m512 zero = _mm512_setzero_ps();
     for (int part = 0; part < 4; ++part) {
@@ -255,7 +252,7 @@ struct KeepGradient {
   const uint16_t* hidden;
   uint16_t *right, *left;
 
-  T3D_BF16 void operator()(const float* sums, int panel, int pair) const {
+  T3D_BF16_INLINE void operator()(const float* sums, int panel, int pair) const {
     const int64_t at = panel * kPanelNumbers + 2 * pair * kTileNumbers;
     for (int row = 0; row < 2; ++row) {
       const int64_t half = at + row * (kTileNumbers / 2);
@@ -281,7 +278,7 @@ struct KeepGradient {
 };
 
 /// Right tiles of 32 columns -> the same numbers as left tiles of them.
-T3D_BF16 void left_from_right(const uint16_t* right, int n_pairs, uint16_t* left) {
+T3D_BF16_INLINE void left_from_right(const uint16_t* right, int n_pairs, uint16_t* left) {
   for (int pair = 0; pair < n_pairs; ++pair) {
     const __m512i* in = reinterpret_cast<const __m512i*>(right + 2 * pair * kTileNumbers);
     for (int p = 0; p < kTile; ++p) {
@@ -296,7 +293,7 @@ T3D_BF16 void left_from_right(const uint16_t* right, int n_pairs, uint16_t* left
 /// Right tiles of 32 columns, [column pairs][samples][2] -> right tiles that sum over samples, [sample
 /// pairs][columns][2], as [16 columns][32 samples]. Two samples of a column pair are 64 bits that only want
 /// their middle halves exchanged; these are then transposed 8 by 8.
-T3D_BF16 void by_samples(const uint16_t* right, int n_pairs, uint16_t* to) {
+T3D_BF16_INLINE void by_samples(const uint16_t* right, int n_pairs, uint16_t* to) {
   const __m512i exchange =
       _mm512_broadcast_i32x4(_mm_set_epi8(15, 14, 11, 10, 13, 12, 9, 8, 7, 6, 3, 2, 5, 4, 1, 0));
   for (int g = 0; g < 2 * n_pairs; ++g)
@@ -326,7 +323,7 @@ struct KeepStep {
   const Keep& keep;
   float* sums;
   int panel = -1, pair = 0;
-  T3D_BF16 void operator()() const {
+  T3D_BF16_INLINE void operator()() const {
     if (panel >= 0) keep(sums, panel, pair);
   }
 };
@@ -335,8 +332,8 @@ struct KeepStep {
 /// keep(sums, panel of two tiles, pair of groups). The tile unit works on the next 32 by 32 while the vector
 /// units keep the last.
 template <class Isa, class Keep>
-T3D_BF16 void outputs(const uint16_t* left, int n_tiles, int depth, const uint16_t* right, int n_pairs,
-                      float* sums, const Keep& keep) {
+T3D_BF16_INLINE void outputs(const uint16_t* left, int n_tiles, int depth, const uint16_t* right, int n_pairs,
+                             float* sums, const Keep& keep) {
   KeepStep<Keep> before{keep, sums};
   for (int panel = 0; 2 * panel < n_tiles; ++panel) {
     const TileGrid a{left + int64_t{2} * panel * depth * kTileNumbers, depth, 1};
@@ -361,7 +358,7 @@ struct KeepRows {
   const Rows<float>& to;
   float* square;
 
-  T3D_BF16 void operator()(float* sums, int panel, int pair) const {
+  T3D_BF16_INLINE void operator()(float* sums, int panel, int pair) const {
     for (int r = 0; r < std::min(2, in_16s(n_columns) - 2 * panel); ++r)
       for (int c = 0; c < 2; ++c) {
         float* tile = sums + (r * 2 + c) * kTileSums;
@@ -376,8 +373,8 @@ struct KeepRows {
 
 /// x -> the hidden layers' activations.
 template <class Isa>
-T3D_BF16 void hidden_layers(const Bf16Network& network, const Rows<const float>& x, const Block& block,
-                            const Room& room) {
+T3D_BF16_INLINE void hidden_layers(const Bf16Network& network, const Rows<const float>& x, const Block& block,
+                                   const Room& room) {
   gather(x, block, network.layers[0].n_in, room.square, room.x);
   const uint16_t* in = room.x;
   uint16_t* out = room.hidden;
@@ -391,10 +388,10 @@ T3D_BF16 void hidden_layers(const Bf16Network& network, const Rows<const float>&
 }
 
 template <class Isa>
-T3D_BF16 void forward(const Bf16Network& network, const Rows<const float>& x, int64_t begin, int64_t end,
-                      const Rows<float>& y, void* workspace) {
+T3D_BF16_INLINE void forward(const Bf16Network& network, const Rows<const float>& x, int64_t begin,
+                             int64_t end, const Rows<float>& y, void* workspace) {
   const Room room(network.layers, workspace);
-  const typename Isa::Session session;
+  Isa::begin();
   const Bf16Layer& last = network.layers.back();
   const uint16_t* in = room.hidden + (static_cast<int64_t>(network.layers.size()) - 2) * room.hidden_step;
   for (int64_t first = begin; first < end; first += kBf16BlockRows) {
@@ -403,12 +400,13 @@ T3D_BF16 void forward(const Bf16Network& network, const Rows<const float>& x, in
     outputs<Isa>(last.forward, in_16s(last.n_out), in_32s(last.n_in), in, block.n_pairs(), room.sums,
                  KeepRows{block, last.n_out, network.activation, y, room.square});
   }
+  Isa::end();
 }
 
 /// to [n_out in 16s][n_in in 16s, even] = or += gradient_left times the inputs `in` of this layer.
 template <class Isa, bool kAdd>
-T3D_BF16 void weight_gradient(const Bf16Layer& layer, const uint16_t* in, int n_pairs, const Room& room,
-                              float* to) {
+T3D_BF16_INLINE void weight_gradient(const Bf16Layer& layer, const uint16_t* in, int n_pairs,
+                                     const Room& room, float* to) {
   const int n_rows = in_16s(layer.n_out), n_columns = 2 * in_32s(layer.n_in);
   const TileGrid inputs{room.inputs_by_samples, kPairs, 1};
   for (int c = 0; c < n_columns; c += 2) {
@@ -428,11 +426,11 @@ T3D_BF16 void weight_gradient(const Bf16Layer& layer, const uint16_t* in, int n_
 }
 
 template <class Isa>
-T3D_BF16 void backward(const Bf16Network& network, const Rows<const float>& x, int64_t begin, int64_t end,
-                       const Rows<const float>& y, const Rows<const float>& dy, const Rows<float>& dx,
-                       float* gradient, void* workspace) {
+T3D_BF16_INLINE void backward(const Bf16Network& network, const Rows<const float>& x, int64_t begin,
+                              int64_t end, const Rows<const float>& y, const Rows<const float>& dy,
+                              const Rows<float>& dx, float* gradient, void* workspace) {
   const Room room(network.layers, workspace);
-  const typename Isa::Session session;
+  Isa::begin();
   for (int64_t first = begin; first < end; first += kBf16BlockRows) {
     const Block block{first, static_cast<int>(std::min<int64_t>(kBf16BlockRows, end - first))};
     const int n_pairs = block.n_pairs(), n_out = network.layers.back().n_out;
@@ -459,33 +457,40 @@ T3D_BF16 void backward(const Bf16Network& network, const Rows<const float>& x, i
       }
     }
   }
+  Isa::end();
 }
 
-T3D_TARGET_AVX512BF16 void forward_amx(const Bf16Network& network, Rows<const float> x, int64_t begin,
-                                       int64_t end, Rows<float> y, void* workspace) {
-  forward<Amx>(network, x, begin, end, y, workspace);
+T3D_TARGET_BF16 void forward_amx(const Bf16Network& network, Rows<const float> x, int64_t begin, int64_t end,
+                                 Rows<float> y, void* workspace) {
+  forward<AmxTileProducts>(network, x, begin, end, y, workspace);
 }
-T3D_TARGET_AVX512BF16 void backward_amx(const Bf16Network& network, Rows<const float> x, int64_t begin,
-                                        int64_t end, Rows<const float> y, Rows<const float> dy,
-                                        Rows<float> dx, float* gradient, void* workspace) {
-  backward<Amx>(network, x, begin, end, y, dy, dx, gradient, workspace);
+T3D_TARGET_BF16 void backward_amx(const Bf16Network& network, Rows<const float> x, int64_t begin, int64_t end,
+                                  Rows<const float> y, Rows<const float> dy, Rows<float> dx, float* gradient,
+                                  void* workspace) {
+  backward<AmxTileProducts>(network, x, begin, end, y, dy, dx, gradient, workspace);
 }
-T3D_TARGET_AVX512BF16 void forward_avx512(const Bf16Network& network, Rows<const float> x, int64_t begin,
-                                          int64_t end, Rows<float> y, void* workspace) {
-  forward<Avx512Bf16>(network, x, begin, end, y, workspace);
+T3D_TARGET_BF16 void forward_avx512(const Bf16Network& network, Rows<const float> x, int64_t begin,
+                                    int64_t end, Rows<float> y, void* workspace) {
+  forward<Avx512TileProducts>(network, x, begin, end, y, workspace);
 }
-T3D_TARGET_AVX512BF16 void backward_avx512(const Bf16Network& network, Rows<const float> x, int64_t begin,
-                                           int64_t end, Rows<const float> y, Rows<const float> dy,
-                                           Rows<float> dx, float* gradient, void* workspace) {
-  backward<Avx512Bf16>(network, x, begin, end, y, dy, dx, gradient, workspace);
+T3D_TARGET_BF16 void backward_avx512(const Bf16Network& network, Rows<const float> x, int64_t begin,
+                                     int64_t end, Rows<const float> y, Rows<const float> dy, Rows<float> dx,
+                                     float* gradient, void* workspace) {
+  backward<Avx512TileProducts>(network, x, begin, end, y, dy, dx, gradient, workspace);
 }
 
 }  // namespace
 
 Bf16Kernels bf16_kernels() {
-  if (simd() >= Simd::Amx) return {forward_amx, backward_amx};
-  if (simd() >= Simd::Avx512Bf16) return {forward_avx512, backward_avx512};
-  return {};
+  if (simd() < Simd::Avx512) return {};
+  switch (matrix_unit()) {
+    case MatrixUnit::Amx:
+      return {forward_amx, backward_amx};
+    case MatrixUnit::Avx512:
+      return {forward_avx512, backward_avx512};
+    default:
+      return {};
+  }
 }
 
 int64_t bf16_workspace_bytes(const std::vector<Bf16Layer>& layers) {

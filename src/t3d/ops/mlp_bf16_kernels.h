@@ -37,7 +37,7 @@ struct Bf16Kernels {
                    void* workspace) = nullptr;
 };
 
-/// Those of the instruction set that simd() names; null where it has no products of bfloat16.
+/// Those of matrix_unit(); null where there is none.
 Bf16Kernels bf16_kernels();
 int64_t bf16_workspace_bytes(const std::vector<Bf16Layer>& layers);
 

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "t3d/core/error.h"
+#include "t3d/ops/matrix_unit.h"
 #include "t3d/ops/mlp.h"
 #include "t3d/ops/simd.h"
 
@@ -122,15 +123,15 @@ void expect_close(const Result& found, const Result& expected) {
   EXPECT_LT(mean_error(found.dparams, expected.dparams), 1e-4);
 }
 
-class Bfloat16Mlp : public ::testing::TestWithParam<Simd> {
+class Bfloat16Mlp : public ::testing::TestWithParam<MatrixUnit> {
  protected:
   void SetUp() override {
-    before_ = simd();
-    set_simd(GetParam());
-    if (simd() != GetParam()) GTEST_SKIP() << "this processor has no " << simd_name(GetParam());
+    before_ = matrix_unit();
+    set_matrix_unit(GetParam());
+    if (matrix_unit() != GetParam()) GTEST_SKIP() << "this CPU has no " << matrix_unit_name(GetParam());
   }
-  void TearDown() override { set_simd(before_); }
-  Simd before_;
+  void TearDown() override { set_matrix_unit(before_); }
+  MatrixUnit before_;
 };
 
 TEST_P(Bfloat16Mlp, IsExactOnSmallIntegersForEveryWidthAndDepth) {
@@ -218,10 +219,10 @@ class Bfloat16MlpLayouts : public ::testing::Test {
 };
 
 TEST_F(Bfloat16MlpLayouts, GiveTheSameNumbersAndTouchNothingElse) {
-  const Simd before = simd();
-  for (Simd isa : {Simd::Avx512Bf16, Simd::Amx}) {
-    set_simd(isa);
-    if (simd() != isa) continue;
+  const MatrixUnit before = matrix_unit();
+  for (MatrixUnit unit : {MatrixUnit::Avx512, MatrixUnit::Amx}) {
+    set_matrix_unit(unit);
+    if (matrix_unit() != unit) continue;
     for (int64_t n : {1, 40, 155}) {
       const MlpConfig config = network(20, 36, 32, 1, Activation::Relu);
       const at::Tensor x = uniform_tensor({n, 20}, 1), dy = uniform_tensor({n, 36}, 2);
@@ -245,7 +246,7 @@ TEST_F(Bfloat16MlpLayouts, GiveTheSameNumbersAndTouchNothingElse) {
       }
     }
   }
-  set_simd(before);
+  set_matrix_unit(before);
 }
 
 TEST_P(Bfloat16Mlp, ResultsDoNotDependOnTheNumberOfThreads) {
@@ -281,17 +282,18 @@ TEST_P(Bfloat16Mlp, EitherGradientCanBeLeftOut) {
   EXPECT_TRUE(dp.equal(dp2));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Bfloat16Mlp, ::testing::Values(Simd::Avx512Bf16, Simd::Amx),
-                         [](const auto& info) { return simd_name(info.param); });
+INSTANTIATE_TEST_SUITE_P(All, Bfloat16Mlp, ::testing::Values(MatrixUnit::Avx512, MatrixUnit::Amx),
+                         [](const auto& info) { return matrix_unit_name(info.param); });
 
-TEST(Bfloat16MlpFallback, IsFloat32WhereTheProcessorHasNoBfloat16) {
+TEST(Bfloat16MlpFallback, IsFloat32WithoutAMatrixUnit) {
   MlpConfig config = network(32, 4, 64, 1);
   const at::Tensor x = uniform_tensor({100, 32}, 1), dy = uniform_tensor({100, 4}, 2);
   const at::Tensor params = mlp_init_xavier(config, 3);
-  const Simd before = simd();
+  const MatrixUnit unit_before = matrix_unit();
+  const Simd simd_before = simd();
   for (Simd isa : {Simd::Portable, Simd::Avx2, Simd::Avx512}) {
     set_simd(isa);
-    EXPECT_FALSE(has_fast_bfloat16());
+    set_matrix_unit(isa == Simd::Avx512 ? MatrixUnit::None : MatrixUnit::Amx);
     config.precision = Precision::Bfloat16;
     const Result a = by_kernels(config, x, params, dy);
     config.precision = Precision::Float32;
@@ -300,7 +302,9 @@ TEST(Bfloat16MlpFallback, IsFloat32WhereTheProcessorHasNoBfloat16) {
     EXPECT_TRUE(a.dx.equal(b.dx));
     EXPECT_TRUE(a.dparams.equal(b.dparams));
   }
-  set_simd(before);
+  EXPECT_FALSE(has_fast_matrix_unit());
+  set_simd(simd_before);
+  set_matrix_unit(unit_before);
 }
 
 TEST(Bfloat16MlpFallback, SecondGradientsStayInFloat32) {

@@ -12,7 +12,7 @@ enum class Activation { None, Relu, Sigmoid, TruncExp, Softplus };
 
 /// Of the products inside a small network on the CPU; what goes in and comes out is float, and so are sums.
 ///   Bfloat16: inputs, weights, hidden activations and their gradients are rounded to bfloat16 before they
-///   are multiplied, where the processor has instructions for it (simd.h); elsewhere the same as Float32.
+///   are multiplied, where the processor has a matrix_unit(); elsewhere the same as Float32.
 enum class Precision { Float32, Bfloat16 };
 
 /// A small network without biases: n_hidden_layers ReLU layers of n_neurons, then one linear layer and

@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
-#include "t3d/core/aligned_array.h"
 #include "t3d/field/ngp_model.h"
+#include "t3d/ops/aligned.h"
 
 namespace t3d::train {
 
@@ -12,13 +12,17 @@ namespace t3d::train {
 class Workspace {
  public:
   float* need(int64_t n) {
-    if (data_.size() < n) data_ = AlignedArray<float>(n + n / 8);
+    if (size_ < n) {
+      size_ = n + n / 8;
+      data_ = ops::cpu::Aligned<float>(size_);
+    }
     return data_.data();
   }
   float* data() const { return data_.data(); }
 
  private:
-  AlignedArray<float> data_;
+  int64_t size_ = 0;
+  ops::cpu::Aligned<float> data_{0};
 };
 
 /// The field's networks on the CPU kernels, batch by batch, with every intermediate kept where the backward
