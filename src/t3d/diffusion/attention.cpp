@@ -10,6 +10,7 @@
 #include "t3d/core/error.h"
 #include "t3d/diffusion/torch_compat.h"
 #include "t3d/ops/attention.h"
+#include "t3d/ops/matrix_unit.h"
 
 namespace t3d::diffusion {
 namespace {
@@ -18,6 +19,10 @@ constexpr int64_t kScores = 1 << 19;  // numbers in one block of scores: stays i
 
 at::ScalarType score_type(const at::Tensor& x) {
   return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+}
+
+bool multiplies_fast(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  return ops::has_fast_matrix_unit() && ops::bf16_attention_runs(q, k, v);
 }
 
 /// Calls body(first item, items, first row, rows) for blocks that cover [items,n,m] scores.
@@ -48,7 +53,7 @@ struct BlockedAttention : torch::autograd::Function<BlockedAttention> {
     ctx->save_for_backward({q, k, v});
     ctx->saved_data["causal"] = causal;
     const auto one_head = [](const at::Tensor& x) { return x.unsqueeze(1); };
-    if (ops::bf16_attention_runs(one_head(q), one_head(k), one_head(v)))
+    if (multiplies_fast(one_head(q), one_head(k), one_head(v)))
       return ops::bf16_attention(one_head(q), one_head(k), one_head(v), causal).squeeze(1).contiguous();
     const at::ScalarType type = score_type(q);
     const double scale = 1 / std::sqrt(static_cast<double>(q.size(2)));
@@ -119,7 +124,7 @@ at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
   }
   const bool records =
       at::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad());
-  if (!records && ops::bf16_attention_runs(q, k, v)) return ops::bf16_attention(q, k, v, causal);
+  if (!records && multiplies_fast(q, k, v)) return ops::bf16_attention(q, k, v, causal);
   const int64_t n_items = q.size(0) * q.size(1);
   const auto items = [n_items](const at::Tensor& x) { return x.reshape({n_items, x.size(2), x.size(3)}); };
   return BlockedAttention::apply(items(q), items(k), items(v), causal)

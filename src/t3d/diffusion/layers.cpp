@@ -9,6 +9,7 @@
 
 #include "t3d/core/error.h"
 #include "t3d/ops/group_norm.h"
+#include "t3d/ops/matrix_unit.h"
 #include "t3d/ops/packed_weight.h"
 
 namespace t3d::diffusion {
@@ -40,7 +41,8 @@ at::Tensor sum(const at::Tensor& y, const at::Tensor& more) {
 }  // namespace
 
 void Packable::pack(at::Tensor& weight, const at::Tensor& bias, bool is_gated) {
-  if (packed_ != nullptr || !ops::packs(weight) || weight.requires_grad()) return;
+  if (packed_ != nullptr || !ops::has_fast_matrix_unit() || !ops::packs(weight) || weight.requires_grad())
+    return;
   if (is_gated && weight.size(0) % 32 != 0) return;
   const c10::NoGradGuard no_grad;
   packed_ = std::make_shared<ops::PackedWeight>(
