@@ -14,7 +14,7 @@
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
 #include "t3d/core/remove_tree.h"
-#include "t3d/ops/matrix_unit.h"
+#include "t3d/ops/mlp_config.h"
 #include "t3d/train/metrics.h"
 #include "t3d/train/ngp_trainer.h"
 #include "t3d/train/reconstruct_outputs.h"
@@ -43,10 +43,7 @@ ops::Precision network_precision(const std::string& asked, bool cuda) {
     throw UserError(cat("--precision ", asked,
                         ": on CUDA the networks always compute in half precision. Leave it out, or pass "
                         "--device cpu."));
-  if (asked == "bfloat16" && ops::matrix_unit() == ops::MatrixUnit::None)
-    throw UserError("--precision bfloat16: this processor cannot multiply bfloat16. Pass auto or float32.");
-  const bool is_bfloat16 = asked == "bfloat16" || (asked == "auto" && ops::has_fast_matrix_unit());
-  return is_bfloat16 && !cuda ? ops::Precision::Bfloat16 : ops::Precision::Float32;
+  return cuda ? ops::Precision::Float32 : ops::precision_from_name(asked);
 }
 
 /// The device's defaults with what was asked for on top.

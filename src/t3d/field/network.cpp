@@ -20,6 +20,9 @@ bool is_fused_shape(int n_in, int n_out, int n_neurons, int n_hidden) {
          n_hidden >= 1 && n_hidden <= 4;
 }
 
+constexpr const char* kPrecisionHelp =
+    "of the products on the CPU; auto: bfloat16 where the processor is faster with it";
+
 std::vector<int> widths(int n_in, int n_out, int n_neurons, int n_hidden) {
   std::vector<int> all{n_in};
   all.insert(all.end(), static_cast<size_t>(n_hidden), n_neurons);
@@ -42,7 +45,7 @@ class ReluNetwork : public Network {
   enum class Start { FanIn, Xavier };
 
   ReluNetwork(int n_in, int n_out, int n_neurons, int n_hidden, const std::string& output_activation,
-              Start start, const BuildContext& context)
+              const std::string& precision, Start start, const BuildContext& context)
       : output_(activation_by_name(output_activation, "mlp_network_config.output_activation")) {
     const std::vector<int> w = widths(n_in, n_out, n_neurons, n_hidden);
     for (size_t i = 0; i + 1 < w.size(); ++i) {
@@ -53,6 +56,7 @@ class ReluNetwork : public Network {
     fused_ = is_fused_shape(n_in, n_out, n_neurons, n_hidden);
     config_.n_in = n_in, config_.n_out = n_out;
     config_.n_neurons = n_neurons, config_.n_hidden_layers = n_hidden;
+    if (fused_ && context.device.is_cpu()) config_.precision = ops::precision_from_name(precision);
   }
 
   int n_outputs() const override { return config_.n_out; }
@@ -86,7 +90,7 @@ class ReluNetwork : public Network {
 class VanillaMlp : public ReluNetwork {
  public:
   struct Config {
-    std::string activation = "ReLU", output_activation = "none";
+    std::string activation = "ReLU", output_activation = "none", precision = "float32";
     int n_neurons = 64, n_hidden_layers = 1;
     template <class V>
     void visit(V& v) {
@@ -95,18 +99,19 @@ class VanillaMlp : public ReluNetwork {
       v("output_activation", output_activation, any(), "after the last layer");
       v("n_neurons", n_neurons, in_range(1, 4096), "width of the hidden layers");
       v("n_hidden_layers", n_hidden_layers, in_range(0, 64), "hidden layers");
+      v("precision", precision, one_of({"auto", "float32", "bfloat16"}), kPrecisionHelp);
     }
   };
   VanillaMlp(const Config& c, int n_in, int n_out, const BuildContext& context)
-      : ReluNetwork(n_in, n_out, c.n_neurons, c.n_hidden_layers, c.output_activation, Start::FanIn, context) {
-  }
+      : ReluNetwork(n_in, n_out, c.n_neurons, c.n_hidden_layers, c.output_activation, c.precision,
+                    Start::FanIn, context) {}
 };
 
 /// tiny-cuda-nn's two network types: the same function, another start.
 class TcnnMlp : public ReluNetwork {
  public:
   struct Config {
-    std::string activation = "ReLU", output_activation = "None";
+    std::string activation = "ReLU", output_activation = "None", precision = "float32";
     int n_neurons = 64, n_hidden_layers = 2;
     template <class V>
     void visit(V& v) {
@@ -115,12 +120,13 @@ class TcnnMlp : public ReluNetwork {
       v("output_activation", output_activation, any(), "after the last layer");
       v("n_neurons", n_neurons, in_range(1, 4096), "width of the hidden layers");
       v("n_hidden_layers", n_hidden_layers, in_range(0, 64), "hidden layers");
+      v("precision", precision, one_of({"auto", "float32", "bfloat16"}), kPrecisionHelp);
     }
   };
   TcnnMlp(const Config& c, int n_in, int n_out, const BuildContext& context)
       : ReluNetwork(n_in, n_out, c.n_neurons, c.n_hidden_layers,
-                    c.output_activation == "Exponential" ? "exp" : c.output_activation, Start::Xavier,
-                    context) {}
+                    c.output_activation == "Exponential" ? "exp" : c.output_activation, c.precision,
+                    Start::Xavier, context) {}
 };
 
 /// Starts as the signed distance to a sphere. Atzmon and Lipman 2020, SAL, arXiv:1911.10414, theorem 1;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "t3d/core/config/read_yaml.h"
+#include "t3d/core/error.h"
 
 namespace t3d::field {
 namespace {
@@ -30,6 +31,18 @@ TEST(Network, VanillaMlpIsItsNamedWeightsOneAfterAnother) {
     const auto y = (*network)(x);
     EXPECT_EQ(y.size(1), 5);
     EXPECT_LT((y - by_hand(*network, x)).abs().max().item<float>(), 1e-5f) << shape;
+  }
+}
+
+TEST(Network, PrecisionIsOfTheProductsAlone) {
+  for (const char* type : {"VanillaMLP", "FullyFusedMLP"}) {
+    const auto exact = make(cat("otype: ", type, "\n"), 12, 5);
+    const auto rounded = make(cat("otype: ", type, "\nprecision: auto\n"), 12, 5);
+    const auto x = at::randn({33, 12});
+    const auto y = (*rounded)(x), expected = (*exact)(x);
+    EXPECT_EQ(y.scalar_type(), at::kFloat);
+    EXPECT_LT((y - expected).norm().item<float>(), 1e-2f * expected.norm().item<float>());
+    EXPECT_THROW(make(cat("otype: ", type, "\nprecision: half\n"), 12, 5), UserError);
   }
 }
 

@@ -1,8 +1,19 @@
 #include "t3d/ops/mlp_config.h"
 
 #include "t3d/core/error.h"
+#include "t3d/ops/matrix_unit.h"
 
 namespace t3d::ops {
+
+Precision precision_from_name(const std::string& name) {
+  if (name == "auto") return has_fast_matrix_unit() ? Precision::Bfloat16 : Precision::Float32;
+  if (name == "float32") return Precision::Float32;
+  if (name != "bfloat16")
+    throw UserError(cat("precision is ", name, "; expected auto, float32 or bfloat16."));
+  if (matrix_unit() == MatrixUnit::None)
+    throw UserError("precision bfloat16: this processor cannot multiply bfloat16. Take auto or float32.");
+  return Precision::Bfloat16;
+}
 
 std::vector<MlpLayer> mlp_layers(const MlpConfig& c) {
   const auto require = [](bool holds, const char* key, int found, const char* expected) {

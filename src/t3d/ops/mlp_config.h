@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace t3d::ops {
@@ -14,6 +15,10 @@ enum class Activation { None, Relu, Sigmoid, TruncExp, Softplus };
 ///   Bfloat16: inputs, weights, hidden activations and their gradients are rounded to bfloat16 before they
 ///   are multiplied, where the processor has a matrix_unit(); elsewhere the same as Float32.
 enum class Precision { Float32, Bfloat16 };
+
+/// "float32", "bfloat16", or "auto": bfloat16 where has_fast_matrix_unit(). Throws UserError for bfloat16 on
+/// a processor that has no matrix_unit(), and for another name.
+Precision precision_from_name(const std::string& name);
 
 /// A small network without biases: n_hidden_layers ReLU layers of n_neurons, then one linear layer and
 /// `output_activation`.
