@@ -22,10 +22,11 @@ using testing::max_relative_error;
 
 constexpr double kTolerance = 1e-4;
 
-void check(const std::string& name, const at::Tensor& actual, const at::Tensor& expected) {
+void check(const std::string& name, const at::Tensor& actual, const at::Tensor& expected,
+           double tolerance = kTolerance) {
   const double error = max_relative_error(actual, expected);
   testing::record_golden(name, error);
-  EXPECT_LT(error, kTolerance) << name;
+  EXPECT_LT(error, tolerance) << name;
 }
 
 std::shared_ptr<const Model> tiny_model(const std::string& name, int64_t latent_size) {
@@ -307,7 +308,9 @@ TEST(GoldenVsd, GradientAndTrainingLossEqualTheReference) {
       for (const auto& g :
            torch::autograd::grad({lora_loss}, parameters, {}, {}, false, /*allow_unused=*/true))
         if (g.defined()) squared += g.to(at::kDouble).square().sum();
-      check(cat("sd2-tiny/vsd.", run, ".grad_norm"), squared.sqrt(), cases.tensor(run + ".grad_norm"));
+      // The norm over 128 small matrices moves by 7e-5 with the order of single-precision sums alone: 4.1e-5
+      // off with ATen's plain kernels, 7.9e-5 with AVX-512, 1.15e-4 with AVX2.
+      check(cat("sd2-tiny/vsd.", run, ".grad_norm"), squared.sqrt(), cases.tensor(run + ".grad_norm"), 2e-4);
     }
   }
 }
