@@ -29,6 +29,15 @@ TEST(Launch, SaysWhatItCannotStart) {
   EXPECT_EQ(run_t3d("launch -n 0 -- prior train").exit_code, 2);
 }
 
+TEST(PriorTrain, LeavesNoRunBehindWhenItsDataIsMissing) {
+  const TemporaryFolder folder;
+  const auto none = run_t3d("prior train --config " T3D_SOURCE_DIR "/configs/toybox/autoencoder.yaml data=" +
+                            folder / "absent" + " -o " + folder / "run");
+  EXPECT_EQ(none.exit_code, 2);
+  EXPECT_THAT(none.output, HasSubstr("holds no shard"));
+  EXPECT_FALSE(fs::exists(folder / "run"));
+}
+
 #if defined(T3D_HAS_GLOO) && defined(T3D_HAS_EMBREE)
 
 struct LaunchedTraining : ::testing::Test {

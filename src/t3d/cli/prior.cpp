@@ -12,6 +12,7 @@
 #include "t3d/core/log.h"
 #include "t3d/core/progress.h"
 #include "t3d/core/remove_tree.h"
+#include "t3d/data/captioned_views.h"
 #include "t3d/distributed/process_group.h"
 #include "t3d/io/json_file.h"
 #include "t3d/prior/autoencoder_trainer.h"
@@ -114,6 +115,8 @@ int train(PriorCommand& o, const config::Node& root) {
   const auto training = config::read_struct<Training>(root, "");
   join_group(o, [&] {
     check_folder(o);
+    data::list_shards(training.data);  // a folder that is not there leaves no run behind
+    if (!training.val_data.empty()) data::list_shards(training.val_data);
     make_folders((fs::path(o.run.folder) / "configs").string());
     if (!o.run.resume)
       write_file_atomically((fs::path(o.run.folder) / "configs" / "parsed.yaml").string(),
