@@ -1,12 +1,12 @@
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <array>
 #include <functional>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <c10/core/Device.h>
 
 namespace t3d::guidance {
 

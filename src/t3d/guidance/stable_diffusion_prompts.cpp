@@ -25,8 +25,7 @@ std::vector<std::string> prompts_by_direction(const StableDiffusionPrompts::Conf
     if (by_hand->has_value())
       throw UserError(
           "prompt_processor: use_prompt_debiasing makes the texts of the directions, and prompt_side, "
-          "prompt_back "
-          "or prompt_overhead gives them by hand. Leave one of the two out.");
+          "prompt_back or prompt_overhead gives them by hand. Leave one of the two out.");
   const auto guess = masked_word_guess(c.pretrained_model_name_or_path_prompt_debiasing, context.device);
   auto texts = debiased_texts(prompt, c.prompt_debiasing_mask_ids, guess);
   for (size_t v = 0; v < texts.size(); ++v)

@@ -4,6 +4,7 @@
 
 #include "t3d/core/error.h"
 #include "t3d/ops/attention_kernels.h"
+#include "t3d/ops/bf16_tensors.h"
 #include "t3d/ops/matrix_unit.h"
 
 namespace t3d::ops {
@@ -11,10 +12,6 @@ namespace {
 
 cpu::AttentionStrides strides_of(const at::Tensor& x) {
   return {x.stride(0), x.stride(1), x.stride(2)};
-}
-
-const uint16_t* numbers_of(const at::Tensor& x) {
-  return static_cast<const uint16_t*>(x.data_ptr());
 }
 
 }  // namespace
@@ -42,10 +39,10 @@ at::Tensor bf16_attention(const at::Tensor& q, const at::Tensor& k, const at::Te
   call.width = q.size(3);
   call.value_width = v.size(3);
   call.causal = causal;
-  call.q = numbers_of(q);
-  call.k = numbers_of(k);
-  call.v = numbers_of(v);
-  call.out = static_cast<uint16_t*>(out.data_ptr());
+  call.q = bf16_numbers(q);
+  call.k = bf16_numbers(k);
+  call.v = bf16_numbers(v);
+  call.out = bf16_numbers_to_write(out);
   call.q_at = strides_of(q);
   call.k_at = strides_of(k);
   call.v_at = strides_of(v);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "t3d/ops/matrix_block.h"
+#include "t3d/ops/tile_sizes.h"
 
 #ifdef T3D_HAS_MATRIX_BLOCK
 
@@ -14,10 +15,6 @@
 /// files only.
 namespace t3d::ops::cpu {
 
-constexpr int kTile = 16;              ///< rows of every tile; columns of a right tile and of sums
-constexpr int kTileDepth = 32;         ///< rows of B that one product sums over
-constexpr int kTileNumbers = 16 * 32;  ///< bfloat16 in a left or right tile
-constexpr int kTileSums = 16 * 16;     ///< floats in a tile of sums
 constexpr int64_t kTileRowBytes = 64;
 
 /// Tiles of one operand: `tile(i, k)` is the i-th along the result's side, the k-th along the sum.

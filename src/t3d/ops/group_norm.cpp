@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "t3d/core/error.h"
+#include "t3d/ops/bf16_tensors.h"
 #include "t3d/ops/matrix_unit.h"
 #include "t3d/ops/norm_kernels.h"
 
@@ -20,10 +21,6 @@ bool runs_in_bfloat16(const at::Tensor& x) {
          x.dim() == 4 && x.numel() > 0 && x.is_contiguous(at::MemoryFormat::ChannelsLast);
 }
 
-const uint16_t* numbers_of(const at::Tensor& x) {
-  return static_cast<const uint16_t*>(x.data_ptr());
-}
-
 /// Channels last on a CPU that multiplies bfloat16.
 struct Bf16GroupNorm : torch::autograd::Function<Bf16GroupNorm> {
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x,
@@ -31,7 +28,7 @@ struct Bf16GroupNorm : torch::autograd::Function<Bf16GroupNorm> {
                             bool with_silu) {
     const at::Tensor factor = weight.to(at::kFloat).contiguous(),
                      offset = bias.to(at::kFloat).contiguous();  // [C]
-    at::Tensor y = at::empty({x.size(0), x.size(2), x.size(3), x.size(1)}, x.options()).permute({0, 3, 1, 2});
+    at::Tensor y = empty_picture(x.size(0), x.size(1), x.size(2), x.size(3), x.options());
     at::Tensor statistics = at::empty({x.size(0), n_groups, 2}, factor.options());
     cpu::GroupNormCall call{};
     call.n_items = x.size(0);
@@ -41,10 +38,10 @@ struct Bf16GroupNorm : torch::autograd::Function<Bf16GroupNorm> {
     call.n_groups = n_groups;
     call.eps = static_cast<float>(eps);
     call.with_silu = with_silu;
-    call.x = numbers_of(x);
+    call.x = bf16_numbers(x);
     call.weight = factor.data_ptr<float>();
     call.bias = offset.data_ptr<float>();
-    call.out = static_cast<uint16_t*>(y.data_ptr());
+    call.out = bf16_numbers_to_write(y);
     call.statistics = statistics.data_ptr<float>();
     cpu::group_norm(call);
     ctx->save_for_backward({x, weight, bias, statistics});
@@ -58,8 +55,7 @@ struct Bf16GroupNorm : torch::autograd::Function<Bf16GroupNorm> {
     const at::Tensor &x = saved[0], &weight = saved[1], &bias = saved[2], &statistics = saved[3];
     const at::Tensor factor = weight.to(at::kFloat).contiguous(), offset = bias.to(at::kFloat).contiguous();
     const at::Tensor dy = gradients[0].to(at::kBFloat16).contiguous(at::MemoryFormat::ChannelsLast);
-    at::Tensor dx =
-        at::empty({x.size(0), x.size(2), x.size(3), x.size(1)}, x.options()).permute({0, 3, 1, 2});
+    at::Tensor dx = empty_picture(x.size(0), x.size(1), x.size(2), x.size(3), x.options());
     at::Tensor sums = at::empty({x.size(0), 2, x.size(1)}, factor.options());
     cpu::GroupNormAdjointCall call{};
     call.n_items = x.size(0);
@@ -67,12 +63,12 @@ struct Bf16GroupNorm : torch::autograd::Function<Bf16GroupNorm> {
     call.n_channels = x.size(1);
     call.n_groups = statistics.size(1);
     call.with_silu = ctx->saved_data["silu"].toBool();
-    call.x = numbers_of(x);
-    call.dy = numbers_of(dy);
+    call.x = bf16_numbers(x);
+    call.dy = bf16_numbers(dy);
     call.weight = factor.data_ptr<float>();
     call.bias = offset.data_ptr<float>();
     call.statistics = statistics.data_ptr<float>();
-    call.dx = static_cast<uint16_t*>(dx.data_ptr());
+    call.dx = bf16_numbers_to_write(dx);
     call.sums = sums.data_ptr<float>();
     cpu::group_norm_adjoint(call);
     const at::Tensor of_all = sums.sum(0);  // [2,C]

@@ -5,23 +5,15 @@
 #include "t3d/ops/aligned.h"
 #include "t3d/ops/mlp_bf16.h"
 #include "t3d/ops/mlp_bf16_kernels.h"
+#include "t3d/ops/tile_sizes.h"
 
 namespace t3d::ops::cpu {
 namespace {
-
-constexpr int kTileNumbers = 16 * 32, kTileSums = 16 * 16;  // as bfloat16_tiles.h has them
 
 /// Weight-gradient sums: the batch is cut into runs of whole blocks, whose sums are added in order, so that
 /// the result is the same for any number of threads. Many runs would cost more to add than to make.
 constexpr int64_t kMaxRuns = 32, kBlocksPerRun = 16;
 constexpr int64_t kBlocksPerJob = 16;  ///< forward
-
-int in_16s(int n) {
-  return (n + 15) / 16;
-}
-int in_32s(int n) {
-  return (n + 31) / 32;
-}
 
 /// To the nearest bfloat16, ties away from zero.
 uint16_t to_bfloat16(float x) {

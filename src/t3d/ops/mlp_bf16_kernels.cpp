@@ -21,13 +21,6 @@ constexpr int kGroups = kBf16BlockRows / kTile;  ///< right tiles of 16 samples
 constexpr int kPairs = kGroups / 2;              ///< tiles that sum over 32 samples
 constexpr int kPanelNumbers = kGroups * kTileNumbers;
 
-int in_16s(int n) {
-  return (n + 15) / 16;
-}
-int in_32s(int n) {
-  return (n + 31) / 32;
-}
-
 /// Where a block's matrices lie. Right tiles are [32 columns][group of 16 samples].
 struct Room {
   uint16_t *x, *hidden;         ///< right; a run of n_neurons for each hidden layer

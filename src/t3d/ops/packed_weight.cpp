@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "t3d/core/error.h"
+#include "t3d/ops/bf16_tensors.h"
 #include "t3d/ops/matrix_unit.h"
 #include "t3d/ops/norm_kernels.h"
 #include "t3d/ops/product_kernels.h"
@@ -19,14 +20,6 @@ int64_t round_up(int64_t n, int64_t unit) {
   return (n + unit - 1) / unit * unit;
 }
 
-const uint16_t* data_of(const at::Tensor& x) {
-  return x.defined() ? static_cast<const uint16_t*>(x.data_ptr()) : nullptr;
-}
-
-uint16_t* data_to_write(const at::Tensor& x) {
-  return static_cast<uint16_t*>(x.data_ptr());
-}
-
 /// Where row i of gated weights comes from: 16 values, then their 16 gates, and so on.
 at::Tensor gated_order(int64_t n_out) {
   const auto values = at::arange(n_out / 2, at::kLong).view({-1, 1, 16});
@@ -35,11 +28,6 @@ at::Tensor gated_order(int64_t n_out) {
 
 at::Tensor channels_last(const at::Tensor& x) {
   return x.contiguous(at::MemoryFormat::ChannelsLast);
-}
-
-/// An empty picture whose numbers lie as [B,H,W,C] whatever its sizes are.
-at::Tensor empty_picture(int64_t b, int64_t c, int64_t h, int64_t w, const at::TensorOptions& options) {
-  return at::empty({b, h, w, c}, options).permute({0, 3, 1, 2});
 }
 
 }  // namespace
@@ -66,8 +54,8 @@ BorderedPicture BorderedPicture::empty(int64_t n_items, int64_t n_channels, int6
 BorderedPicture BorderedPicture::of(const at::Tensor& x, int64_t border) {
   auto p = empty(x.size(0), x.size(1), x.size(2), x.size(3), border);
   const auto from = channels_last(x);
-  cpu::add_border(data_of(from), p.n_items, p.height, p.width, p.n_channels, border, p.pixel_stride(),
-                  data_to_write(p.numbers));
+  cpu::add_border(bf16_numbers(from), p.n_items, p.height, p.width, p.n_channels, border, p.pixel_stride(),
+                  bf16_numbers_to_write(p.numbers));
   return p;
 }
 
@@ -86,8 +74,8 @@ PackedWeight::PackedWeight(const at::Tensor& weight, const at::Tensor& bias, Ord
   const int64_t n_taps = kernel_ * kernel_, steps = round_up(n_in_, kStep) / kStep;
   packed_ = at::empty({round_up(n_out_, kStep) / kStep * n_taps * steps * kStepNumbers}, weight.options());
   for (int64_t tap = 0; tap < n_taps; ++tap)
-    cpu::pack_weight(data_of(taps) + tap * n_out_ * n_in_, n_in_, n_out_, n_in_, tap, n_taps,
-                     data_to_write(packed_));
+    cpu::pack_weight(bf16_numbers(taps) + tap * n_out_ * n_in_, n_in_, n_out_, n_in_, tap, n_taps,
+                     bf16_numbers_to_write(packed_));
   if (!bias.defined()) return;
   bias_ = at::zeros({round_up(n_out_, kStep)}, at::kFloat);
   bias_.narrow(0, 0, n_out_).copy_(order == Order::Gated ? bias.index_select(0, gated_order(n_out_)) : bias);
@@ -97,8 +85,8 @@ at::Tensor PackedWeight::weight() const {
   const int64_t n_taps = kernel_ * kernel_;
   auto taps = at::empty({n_taps, n_out_, n_in_}, packed_.options());
   for (int64_t tap = 0; tap < n_taps; ++tap)
-    cpu::unpack_weight(data_of(packed_), n_out_, n_in_, tap, n_taps,
-                       data_to_write(taps) + tap * n_out_ * n_in_, n_in_);
+    cpu::unpack_weight(bf16_numbers(packed_), n_out_, n_in_, tap, n_taps,
+                       bf16_numbers_to_write(taps) + tap * n_out_ * n_in_, n_in_);
   if (order_ == Order::Gated) taps = taps.index_select(1, at::argsort(gated_order(n_out_)));
   return taps.permute({1, 2, 0}).reshape(shape_).contiguous();
 }
@@ -132,14 +120,14 @@ void PackedWeight::run(const Tiles& tiles, int64_t rows_per_item, const at::Tens
   call.taps = tiles.taps.data();
   call.steps_per_tap = round_up(n_in_, kStep) / kStep;
   call.n_columns = n_out_;
-  call.packed = data_of(packed_);
+  call.packed = bf16_numbers(packed_);
   call.bias = bias_.defined() ? bias_.data_ptr<float>() : nullptr;
-  call.item_bias = data_of(item_bias);
+  call.item_bias = bf16_numbers(item_bias);
   call.rows_per_item = rows_per_item;
-  call.residual = data_of(residual);
+  call.residual = bf16_numbers(residual);
   call.residual_stride = n_out_;
   call.is_gated = is_gated;
-  call.out = data_to_write(out);
+  call.out = bf16_numbers_to_write(out);
   call.out_stride = is_gated ? n_out_ / 2 : n_out_;
   cpu::product(call);
 }
@@ -165,12 +153,12 @@ at::Tensor PackedWeight::rows(const at::Tensor& x_in, const at::Tensor& residual
   tiles.taps = {0};
   const int64_t whole = n_rows / cpu::kTileRows * cpu::kTileRows;
   for (int64_t row = 0; row < whole; row += cpu::kTileRows)
-    tiles.add(data_of(x) + row * wide, [row](int64_t i) { return row + i; });
+    tiles.add(bf16_numbers(x) + row * wide, [row](int64_t i) { return row + i; });
   at::Tensor rest;  // a last tile that is not full is read from a copy
   if (whole < n_rows) {
     rest = at::zeros({cpu::kTileRows, wide}, x.options());
     rest.narrow(0, 0, n_rows - whole).copy_(x.narrow(0, whole, n_rows - whole));
-    tiles.add(data_of(rest), [&](int64_t i) { return whole + i < n_rows ? whole + i : -1; });
+    tiles.add(bf16_numbers(rest), [&](int64_t i) { return whole + i < n_rows ? whole + i : -1; });
   }
   tiles.make_even();
   auto shape = x_in.sizes().vec();
@@ -205,7 +193,7 @@ at::Tensor PackedWeight::convolution(const BorderedPicture& x, int64_t stride, c
   for (int64_t dy = 0; dy < kernel_; ++dy)
     for (int64_t dx = 0; dx < kernel_; ++dx) tiles.taps.push_back((dy * wide + dx) * channels);
   for (int64_t item = 0; item < x.n_items; ++item) {
-    const uint16_t* picture = data_of(x.numbers) + item * high * wide * channels;
+    const uint16_t* picture = bf16_numbers(x.numbers) + item * high * wide * channels;
     const int64_t out_row = item * out_height * out_width;
     if (out_width >= cpu::kTileRows) {
       for (int64_t y = 0; y < out_height; ++y)
@@ -253,12 +241,12 @@ void norm_groups(const at::Tensor& x, const at::Tensor& weight, const at::Tensor
   call.n_groups = n_groups;
   call.eps = static_cast<float>(eps);
   call.with_silu = with_silu;
-  call.x = data_of(from);
+  call.x = bf16_numbers(from);
   call.weight = factor.data_ptr<float>();
   call.bias = offset.data_ptr<float>();
   call.border = border;
   call.out_channels = out_channels;
-  call.out = data_to_write(out);
+  call.out = bf16_numbers_to_write(out);
   cpu::group_norm(call);
 }
 
@@ -277,8 +265,8 @@ at::Tensor bf16_layer_norm(const at::Tensor& x_in, const at::Tensor& weight, con
   const auto factor = weight.to(at::kFloat).contiguous(), offset = bias.to(at::kFloat).contiguous();
   T3D_CHECK(packs(x) && factor.numel() == x.size(-1) && offset.numel() == x.size(-1), "x ", x.sizes());
   const auto out = at::empty_like(x);
-  cpu::layer_norm(data_of(x), x.numel() / x.size(-1), x.size(-1), factor.data_ptr<float>(),
-                  offset.data_ptr<float>(), static_cast<float>(eps), data_to_write(out));
+  cpu::layer_norm(bf16_numbers(x), x.numel() / x.size(-1), x.size(-1), factor.data_ptr<float>(),
+                  offset.data_ptr<float>(), static_cast<float>(eps), bf16_numbers_to_write(out));
   return out;
 }
 
