@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <vector>
 
 namespace t3d::ops {
 
@@ -23,6 +24,11 @@ struct AdamConfig {
 /// floats on the CPU take one pass through memory; others, on any device, know no skip_zero_gradients.
 void adam_step(const at::Tensor& params, const at::Tensor& gradients, const at::Tensor& m,
                const at::Tensor& v, const AdamConfig& config, double lr, int64_t step);
+
+/// The same for several tensors; on CUDA a few launches for all of them.
+void adam_step(const std::vector<at::Tensor>& params, const std::vector<at::Tensor>& gradients,
+               const std::vector<at::Tensor>& m, const std::vector<at::Tensor>& v, const AdamConfig& config,
+               double lr, int64_t step);
 
 }  // namespace t3d::ops
 

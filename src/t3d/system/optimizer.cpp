@@ -41,13 +41,26 @@ class GroupedOptimizer : public Optimizer {
   }
 
  protected:
+  using Member = std::pair<const std::string, at::Tensor>;
+
+  /// Calls body(parameters with a gradient, their options, their learning rate) for each group.
+  template <class Body>
+  void for_each_group(const std::vector<double>& factors, const Body& body) {
+    const c10::NoGradGuard no_grad;
+    for (size_t g = 0; g < groups_.size(); ++g) {
+      std::vector<Member*> members;
+      for (Member& member : groups_[g].tensors)
+        if (member.second.grad().defined()) members.push_back(&member);
+      body(members, configs_[g], configs_[g].lr * factors[g]);
+    }
+  }
+
   /// Calls body(name, parameter, its group's options, its learning rate) where there is a gradient.
   template <class Body>
   void for_each(const std::vector<double>& factors, const Body& body) {
-    const c10::NoGradGuard no_grad;
-    for (size_t g = 0; g < groups_.size(); ++g)
-      for (auto& [name, p] : groups_[g].tensors)
-        if (p.grad().defined()) body(name, p, configs_[g], configs_[g].lr * factors[g]);
+    for_each_group(factors, [&](const std::vector<Member*>& members, const Config& c, double lr) {
+      for (Member* member : members) body(member->first, member->second, c, lr);
+    });
   }
 
  private:
@@ -79,18 +92,20 @@ class AdamOptimizer : public GroupedOptimizer<AdamConfig<kDecoupled>> {
   using GroupedOptimizer<Config>::GroupedOptimizer;
 
   void step(int64_t step, const std::vector<double>& factors) override {
-    this->for_each(factors, [&](const std::string& name, at::Tensor& p, const Config& c, double lr) {
-      update(p, p.grad(), this->moment(name, "m", p), this->moment(name, "v", p), c, lr, step);
+    this->for_each_group(factors, [&](const auto& members, const Config& c, double lr) {
+      std::vector<at::Tensor> params, gradients, m, v;
+      for (const auto* member : members) {
+        const auto& [name, p] = *member;
+        params.push_back(p.detach());
+        gradients.push_back(p.grad());
+        m.push_back(this->moment(name, "m", p));
+        v.push_back(this->moment(name, "v", p));
+      }
+      ops::AdamConfig adam;
+      adam.beta1 = c.betas[0], adam.beta2 = c.betas[1], adam.eps = c.eps;
+      (kDecoupled ? adam.weight_decay : adam.l2) = c.weight_decay;
+      ops::adam_step(params, gradients, m, v, adam, lr, step);
     });
-  }
-
- private:
-  static void update(const at::Tensor& p, const at::Tensor& grad, const at::Tensor& m, const at::Tensor& v,
-                     const Config& c, double lr, int64_t step) {
-    ops::AdamConfig adam;
-    adam.beta1 = c.betas[0], adam.beta2 = c.betas[1], adam.eps = c.eps;
-    (kDecoupled ? adam.weight_decay : adam.l2) = c.weight_decay;
-    ops::adam_step(p.detach(), grad, m, v, adam, lr, step);
   }
 };
 
@@ -205,13 +220,16 @@ void Optimizer::clear_gradients() {
 
 at::Tensor Optimizer::gradient_norm() const {
   const c10::NoGradGuard no_grad;
-  at::Tensor sum;
+  std::map<c10::DeviceIndex, std::vector<at::Tensor>> by_device;  // the CPU is -1
   for (const auto& group : groups_)
-    for (const auto& [name, p] : group.tensors) {
-      if (!p.grad().defined()) continue;
-      const auto norm = p.grad().norm().to(at::kDouble);
-      sum = sum.defined() ? sum + norm.square().to(sum.device()) : norm.square();
-    }
+    for (const auto& [name, p] : group.tensors)
+      if (p.grad().defined()) by_device[p.grad().device().index()].push_back(p.grad());
+  at::Tensor sum;
+  for (const auto& [device, gradients] : by_device) {
+    const auto norms = at::stack(at::_foreach_norm(gradients, 2)).to(at::kDouble);
+    const auto own = norms.square().sum();
+    sum = sum.defined() ? sum + own.to(sum.device()) : own;
+  }
   return sum.defined() ? sum.sqrt() : at::zeros({}, at::kDouble);
 }
 
