@@ -1,6 +1,7 @@
 #include "t3d/guidance/lora_score.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <vector>
@@ -52,38 +53,41 @@ std::shared_ptr<LoraScore> LoraScore::make(const Model& model, uint64_t seed) {
   return std::make_shared<LoraScore>(model, std::move(lora), std::move(camera));
 }
 
-LoraScore::LoraScore(const Model& model, ds::Lora lora, std::optional<CameraEmbedding> camera,
-                     double gradient_scale)
+LoraScore::LoraScore(const Model& model, ds::Lora lora, std::optional<CameraEmbedding> camera)
     : unet_(model.unet),
       prediction_(model.denoiser->prediction()),
       lora_(std::move(lora)),
-      camera_(std::move(camera)),
-      gradient_scale_(gradient_scale != 0                                   ? gradient_scale
-                      : unet_of(model).compute_type == at::ScalarType::Half ? kHalfGradientScale
-                                                                            : 1) {
+      camera_(std::move(camera)) {
   const auto kind = unet_of(model).config().class_embedding;
   if (camera_ && kind != ds::ClassEmbedding::Identity)
     throw UserError(cat(model.name,
                         ": its UNet has a class embedding of its own, which leaves no room for the "
                         "camera. Use a model without one."));
   lora_.require_grad(true);
-  if (gradient_scale_ == 1) return;
-  for (const auto& [name, tensor] : parameters())
-    tensor.register_hook([scale = gradient_scale_](const at::Tensor& g) { return g / scale; });
 }
 
-at::Tensor LoraScore::predict(const at::Tensor& latents, const at::Tensor& t,
-                              const ds::Condition& condition) const {
+double LoraScore::gradient_scale() const {
+  return unet_->compute_type == at::ScalarType::Half ? kHalfGradientScale : 1;
+}
+
+at::Tensor LoraScore::call(const at::Tensor& latents, const at::Tensor& t,
+                           const ds::Condition& condition) const {
   ds::UNetExtra extra;
   if (camera_ && condition.class_labels.defined()) extra.class_labels = (*camera_)(condition.class_labels);
   extra.camera = condition.camera;
   extra.n_views = condition.n_views;
   extra.lora = &lora_;
   extra.lora_scale = condition.lora_scale;
-  const auto out = (*unet_)(latents, t, condition.text, extra);
-  if (gradient_scale_ != 1 && out.requires_grad())
-    out.register_hook([scale = gradient_scale_](const at::Tensor& g) { return g * scale; });
-  return out;
+  return (*unet_)(latents, t, condition.text, extra);
+}
+
+at::Tensor LoraScore::predict(const at::Tensor& latents, const at::Tensor& t,
+                              const ds::Condition& condition) const {
+  if (!latents.is_cuda() || c10::GradMode::is_enabled()) return call(latents, t, condition);
+  return recorded_(latents, t, condition,
+                   [this](const at::Tensor& x, const at::Tensor& steps, const ds::Condition& known) {
+                     return call(x, steps, known);
+                   });
 }
 
 std::map<std::string, at::Tensor> LoraScore::parameters() const {

@@ -8,6 +8,7 @@
 #include "t3d/diffusion/denoiser.h"
 #include "t3d/diffusion/layers.h"
 #include "t3d/diffusion/lora.h"
+#include "t3d/diffusion/recorded_calls.h"
 #include "t3d/diffusion/unet.h"
 #include "t3d/guidance/model.h"
 
@@ -30,13 +31,10 @@ class LoraScore : public diffusion::Denoiser {
   /// model that takes cameras by itself (MVDream, the toybox) gets none: its own input is used.
   static std::shared_ptr<LoraScore> make(const Model& model, uint64_t seed);
 
-  /// Half precision loses gradients below 6e-8, and the loss's own start at 1e-4 for a 64 x 64 latent: inside
-  /// of the network they are `gradient_scale` times as large, and the parameters get them back as they are.
-  /// 0: 1024 for a network that computes in float16, else 1.
-  LoraScore(const Model& model, diffusion::Lora lora, std::optional<CameraEmbedding> camera,
-            double gradient_scale = 0);
+  LoraScore(const Model& model, diffusion::Lora lora, std::optional<CameraEmbedding> camera);
 
-  /// condition.class_labels [B,16]: cameras for the camera embedding; undefined: it is left out.
+  /// condition.class_labels [B,16]: cameras for the camera embedding; undefined: it is left out. On CUDA,
+  /// calls without gradients are recorded and replayed as UNetDenoiser's are.
   at::Tensor predict(const at::Tensor& latents, const at::Tensor& t,
                      const diffusion::Condition& condition) const override;
   diffusion::Prediction prediction() const override { return prediction_; }
@@ -47,13 +45,20 @@ class LoraScore : public diffusion::Denoiser {
   /// Layers are counted down blocks first, then up blocks, then the middle.
   std::map<std::string, at::Tensor> parameters() const;
   const diffusion::Lora& lora() const { return lora_; }
+  /// What a training loss should be multiplied by for the backward pass. Half precision loses gradients below
+  /// 6e-8, and the loss's own start at 1e-4 for a 64 x 64 latent: 1024 for a network that computes in
+  /// float16.
+  double gradient_scale() const;
 
  private:
+  at::Tensor call(const at::Tensor& latents, const at::Tensor& t,
+                  const diffusion::Condition& condition) const;
+
   std::shared_ptr<const diffusion::UNet> unet_;
   diffusion::Prediction prediction_;
   diffusion::Lora lora_;
   std::optional<CameraEmbedding> camera_;
-  double gradient_scale_;
+  mutable diffusion::RecordedCalls recorded_;
 };
 
 }  // namespace t3d::guidance

@@ -257,7 +257,9 @@ struct VsdCase {
                         base.unet->config().time_channels()));
     camera.check();
   }
-  ParticleScore phi() const { return {score, model->schedule, score->parameters(), true}; }
+  ParticleScore phi() const {
+    return {score, model->schedule, score->parameters(), true, score->gradient_scale()};
+  }
 
   std::shared_ptr<Model> model;
   std::shared_ptr<LoraScore> score;

@@ -12,7 +12,7 @@ constexpr float kCameraDropout = 0.1f;
 
 ParticleScore lora_score(const Model& base, uint64_t seed) {
   const auto score = LoraScore::make(base, seed);
-  return {score, base.schedule, score->parameters(), score->has_camera_embedding()};
+  return {score, base.schedule, score->parameters(), score->has_camera_embedding(), score->gradient_scale()};
 }
 
 /// phi on a model of its own, or on `model` where the names are the same.
@@ -41,7 +41,7 @@ ParticleScore open_phi(const StableDiffusionVsd::Config& c, const Model& model,
 
 StableDiffusionVsd::StableDiffusionVsd(const Config& config, const GuidanceContext& context)
     : StableDiffusionVsd(config, open_stable_diffusion(config, context), ParticleScore()) {
-  phi_ = open_phi(config, model(), context);
+  set_phi(open_phi(config, model(), context));
 }
 
 StableDiffusionVsd::StableDiffusionVsd(const Config& config, std::shared_ptr<const Model> model,
@@ -49,9 +49,20 @@ StableDiffusionVsd::StableDiffusionVsd(const Config& config, std::shared_ptr<con
     : StableDiffusionDistillation(
           std::move(model), config,
           {config.min_step_percent, config.max_step_percent, config.sqrt_anneal, config.trainer_max_steps}),
-      config_(config),
-      phi_(std::move(phi)) {
+      config_(config) {
   warn_of_token_merging(config.token_merging);
+  set_phi(std::move(phi));
+}
+
+void StableDiffusionVsd::set_phi(ParticleScore phi) {
+  phi_ = std::move(phi);
+  std::vector<at::Tensor> parameters;
+  for (const auto& [name, tensor] : phi_.parameters) parameters.push_back(tensor);
+  loss_of_phi_ = std::make_unique<ops::RecordedLoss>(
+      [this](const std::vector<at::Tensor>& in) {
+        return (ask_phi(in[0], in[1], in[2], in[3], in[4]).to(at::kFloat) - in[5]).square().mean();
+      },
+      std::move(parameters), device(), phi_.gradient_scale);
 }
 
 void StableDiffusionVsd::collect(const std::string& prefix, NamedTensors& parameters, NamedTensors&) const {
@@ -86,11 +97,10 @@ at::Tensor StableDiffusionVsd::label_of(const Views& views) const {
   return camera.detach().to(device(), at::kFloat).reshape({-1, 16});
 }
 
-at::Tensor StableDiffusionVsd::ask_phi(const at::Tensor& noisy, const at::Tensor& t,
-                                       const PromptEmbeddings& prompt, const at::Tensor& labels,
-                                       const at::Tensor& cameras) const {
+at::Tensor StableDiffusionVsd::ask_phi(const at::Tensor& noisy, const at::Tensor& t, const at::Tensor& text,
+                                       const at::Tensor& labels, const at::Tensor& cameras) const {
   diffusion::Condition condition;
-  condition.text = prompt.prompt().expand({noisy.size(0), -1, -1});  // no view words: the camera says it
+  condition.text = text.expand({noisy.size(0), -1, -1});
   condition.class_labels = labels;
   condition.camera = cameras;
   condition.n_views = n_views();
@@ -101,7 +111,8 @@ at::Tensor StableDiffusionVsd::phi_noise(const Views& views, const PromptEmbeddi
                                          const at::Tensor& noisy, const at::Tensor& t) const {
   const auto labels = label_of(views), cameras = cameras_of(views);
   const auto noise_with = [&](const at::Tensor& own_labels, const at::Tensor& own_cameras) {
-    return phi_.schedule.noise_of(ask_phi(noisy, t, prompt, own_labels, own_cameras), noisy, t,
+    // No view words: the camera says it.
+    return phi_.schedule.noise_of(ask_phi(noisy, t, prompt.prompt(), own_labels, own_cameras), noisy, t,
                                   phi_.denoiser->prediction());
   };
   const auto with = noise_with(labels, cameras);
@@ -128,7 +139,7 @@ at::Tensor StableDiffusionVsd::train_loss(const Views& views, const PromptEmbedd
                           ? phi_.schedule.velocity(clean, draws.train_noise, t)
                       : prediction == diffusion::Prediction::Sample ? clean
                                                                     : draws.train_noise;
-  return (ask_phi(noisy, t, prompt, labels, cameras).to(at::kFloat) - target).square().mean();
+  return (*loss_of_phi_)({noisy, t, prompt.prompt().to(noisy.device()), labels, cameras, target});
 }
 
 GuidanceOutput StableDiffusionVsd::distill(const Views& views, const PromptEmbeddings& prompt,

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <memory>
+
 #include "t3d/guidance/lora_score.h"
 #include "t3d/guidance/stable_diffusion_sds.h"
+#include "t3d/ops/recorded_loss.h"
 
 namespace t3d::guidance {
 
@@ -11,6 +14,7 @@ struct ParticleScore {
   diffusion::NoiseSchedule schedule{};                  ///< that it was trained on; on the model's device
   NamedTensors parameters;                              ///< empty: nothing to train, there is no loss_lora
   bool has_camera_embedding = false;
+  double gradient_scale = 1;  ///< see LoraScore
 };
 
 /// Variational score distillation: Wang et al. 2023, ProlificDreamer, arXiv:2305.16213, algorithm 2.
@@ -20,7 +24,8 @@ struct ParticleScore {
 ///
 /// Particles come as rows of one batch, or in turn: phi is shared by all that this object is called with.
 /// With a model that sees several views at once, set n_view; phi then sees them together too.
-/// Cost: denoiser calls at batch 2B and B without, and at B with gradients.
+/// Cost: denoiser calls at batch 2B and B without, and at B with gradients; on CUDA all are recorded once and
+/// replayed.
 class StableDiffusionVsd : public StableDiffusionDistillation {
  public:
   struct Config : StableDiffusionConfig {
@@ -79,12 +84,12 @@ class StableDiffusionVsd : public StableDiffusionDistillation {
   void collect(const std::string& prefix, NamedTensors& parameters, NamedTensors& buffers) const override;
 
   /// For tests that keep a closed-form phi up to date.
-  void set_phi(ParticleScore phi) { phi_ = std::move(phi); }
+  void set_phi(ParticleScore phi);
 
  private:
   at::Tensor label_of(const Views& views) const;
-  /// phi's raw output at x_t [B,C,s,s]; undefined labels and cameras: without the camera.
-  at::Tensor ask_phi(const at::Tensor& noisy, const at::Tensor& t, const PromptEmbeddings& prompt,
+  /// phi's raw output at x_t [B,C,s,s] for a text [1,T,C]; undefined labels and cameras: without the camera.
+  at::Tensor ask_phi(const at::Tensor& noisy, const at::Tensor& t, const at::Tensor& text,
                      const at::Tensor& labels, const at::Tensor& cameras) const;
   at::Tensor phi_noise(const Views& views, const PromptEmbeddings& prompt, const at::Tensor& noisy,
                        const at::Tensor& t) const;
@@ -93,6 +98,7 @@ class StableDiffusionVsd : public StableDiffusionDistillation {
 
   Config config_;
   ParticleScore phi_;
+  std::unique_ptr<ops::RecordedLoss> loss_of_phi_;  // of noisy, t, text, labels, cameras, target
 };
 
 }  // namespace t3d::guidance

@@ -45,7 +45,7 @@ struct DeviceGraph::Recorder {
       for (const at::Tensor& t : inputs) here.inputs.push_back(t.defined() ? t.clone() : t);
       here.graph = std::make_unique<at::cuda::CUDAGraph>();
       // NCCL's watchdog may ask for the state of its events meanwhile, which the other modes forbid.
-      here.graph->capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
+      here.graph->capture_begin(shared_pool(stream.device_index()), cudaStreamCaptureModeThreadLocal);
       here.result = function(here.inputs);
       here.graph->capture_end();
     }
@@ -53,6 +53,15 @@ struct DeviceGraph::Recorder {
       if (inputs[i].defined()) here.inputs[i].copy_(inputs[i]);
     here.graph->replay();
     return here.result;
+  }
+
+  /// All recordings of a device work in the same memory: what one leaves there but its result, which its
+  /// tensor keeps, is of no use to the next, and they run one after the other.
+  static at::cuda::MempoolId_t shared_pool(c10::DeviceIndex device) {
+    static std::map<c10::DeviceIndex, at::cuda::MempoolId_t> pools;
+    const auto found = pools.find(device);
+    if (found != pools.end()) return found->second;
+    return pools[device] = at::cuda::graph_pool_handle();
   }
 
   static void wait(const c10::cuda::CUDAStream& waiting, const c10::cuda::CUDAStream& for_this) {

@@ -15,7 +15,8 @@ namespace t3d::ops {
 ///
 /// The function must work on the device alone (no .item(), no copies from the host, no random numbers),
 /// always on the same parameters, and may run backward(); what it writes to tensors other than its result
-/// happens at every call. The result is valid until the next call.
+/// happens at every call. The result is valid until the next call. All objects of a device share the memory
+/// that their recordings work in: they belong to one thread.
 class DeviceGraph {
  public:
   /// Undefined inputs are allowed.
