@@ -1,7 +1,6 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
-#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <memory>
@@ -12,6 +11,7 @@
 #include "t3d/cli/command.h"
 #include "t3d/cli/experiment_command.h"
 #include "t3d/core/atomic_file.h"
+#include "t3d/core/clock.h"
 #include "t3d/core/error.h"
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
@@ -43,11 +43,6 @@ struct Distill2dOptions {
   uint64_t seed = 0;
   bool overwrite = false;
 };
-
-double now_s() {
-  using namespace std::chrono;
-  return duration<double>(steady_clock::now().time_since_epoch()).count();
-}
 
 config::Schedule line(double from, double to, int64_t n_steps) {
   return config::Schedule(Node(Node::List{Node(int64_t{0}), Node(from), Node(to), Node(n_steps)}));

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cctype>
-#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <memory>
@@ -9,6 +8,7 @@
 #include "t3d/cli/command.h"
 #include "t3d/cli/experiment_command.h"
 #include "t3d/core/atomic_file.h"
+#include "t3d/core/clock.h"
 #include "t3d/core/config/interpolation.h"
 #include "t3d/core/config/overrides.h"
 #include "t3d/core/config/read_yaml.h"
@@ -41,11 +41,6 @@ struct GenerateOptions {
   int mesh_resolution = 160, frames = 48, frame_side = 256;
   bool resume = false, overwrite = false;
 };
-
-double now_s() {
-  using namespace std::chrono;
-  return duration<double>(steady_clock::now().time_since_epoch()).count();
-}
 
 /// "a_red_mushroom": letters and digits, at most 80 of them.
 std::string folder_name(const std::string& prompt) {

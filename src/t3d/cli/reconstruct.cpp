@@ -7,6 +7,7 @@
 #include "t3d/cli/reconstruct_config.h"
 #include "t3d/cli/struct_options.h"
 #include "t3d/core/atomic_file.h"
+#include "t3d/core/clock.h"
 #include "t3d/core/config/load_config.h"
 #include "t3d/core/config/overrides.h"
 #include "t3d/core/config/read_yaml.h"
@@ -135,7 +136,7 @@ train::OutputOptions output_options(const ReconstructConfig& c, double budget_se
 }
 
 int reconstruct(const ReconstructOptions& o) {
-  const double started = train::now_seconds();
+  const double started = now_s();
   if (o.resume && o.overwrite)
     throw UserError("--resume and --overwrite contradict each other. Pass one of them.");
   if (o.config.data.empty())
@@ -167,7 +168,7 @@ int reconstruct(const ReconstructOptions& o) {
   train::ReconstructReport report;
   report.device = cuda ? "cuda" : "cpu";
   report.precision = cuda ? "float16" : config.precision == ops::Precision::Bfloat16 ? "bfloat16" : "float32";
-  report.seconds_load = train::now_seconds() - started;
+  report.seconds_load = now_s() - started;
   report.seconds_train = trainer.train({});
   report.steps = stepper->steps_done();
   train::write_outputs(o.output, images, config, trainer, *stepper, outputs, started, report);

@@ -1,7 +1,6 @@
 #include <sys/wait.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -11,6 +10,7 @@
 #include <set>
 
 #include "t3d/cli/command.h"
+#include "t3d/core/clock.h"
 #include "t3d/core/error.h"
 
 namespace t3d::cli {
@@ -85,14 +85,14 @@ void run_test_program(const std::string& program, const TestOptions& options, To
   const fs::path json = folder / (name + ".json"), log = folder / (name + ".log");
   fs::remove(json);
   const std::string filter = options.golden_only ? "Golden*" : options.filter;
-  const auto start = std::chrono::steady_clock::now();
+  const double start = now_s();
   const Totals before = totals;
   const int status =
       run_logged(cat("cd ", quoted(T3D_SOURCE_DIR), " && ", quoted(program),
                      " --gtest_filter=", quoted(filter), " --gtest_output=json:", quoted(json.string())),
                  log);
   add_results(json, status, totals);
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = now_s() - start;
   const int n =
       totals.passed + totals.failed + totals.skipped - before.passed - before.failed - before.skipped;
   if (n == 0) return;

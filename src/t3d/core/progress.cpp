@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstring>
 
+#include "t3d/core/clock.h"
 #include "t3d/core/memory_usage.h"
 #include "t3d/core/text.h"
 
@@ -16,14 +16,10 @@ namespace {
 constexpr double kLiveEvery_s = 0.1, kPlainEvery_s = 5;
 std::atomic<bool> g_is_enabled{true};
 
-double monotonic_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
 Progress::Output standard_error() {
   const char* terminal = std::getenv("TERM");
   const bool is_dumb = terminal != nullptr && std::strcmp(terminal, "dumb") == 0;
-  return {stderr, isatty(STDERR_FILENO) == 1 && !is_dumb, monotonic_seconds};
+  return {stderr, isatty(STDERR_FILENO) == 1 && !is_dumb, now_s};
 }
 
 /// Three significant digits: "0.42", "3.1", "412", "1.2k", "3.4M".

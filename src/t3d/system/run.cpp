@@ -4,11 +4,11 @@
 #include <c10/core/GradMode.h>
 #include <c10/util/Exception.h>
 
-#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "t3d/core/clock.h"
 #include "t3d/core/error.h"
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
@@ -27,11 +27,6 @@ namespace fs = std::filesystem;
 constexpr int64_t kMostBadSteps = 20;
 constexpr double kLowerRate = 0.5;
 const char *const kOptimizerPrefix = "optimizer.", *const kOwnPrefix = "own_optimizer.";
-
-double now_s() {
-  using namespace std::chrono;
-  return duration<double>(steady_clock::now().time_since_epoch()).count();
-}
 
 SystemContext with_seed(SystemContext context, int64_t seed) {
   context.seed = static_cast<uint64_t>(seed);

@@ -1,11 +1,11 @@
 #include "t3d/train/ngp_trainer.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "t3d/core/clock.h"
 #include "t3d/core/error.h"
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
@@ -37,10 +37,6 @@ io::ImageF over(const io::Image8& rgba, const Vec3f& background) {
 }
 
 }  // namespace
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 double NgpTrainer::learning_rate(double progress) const {
   const double decay = std::clamp(2.0 * progress - 1.0, 0.0, 1.0);
@@ -156,7 +152,7 @@ void NgpTrainer::resume(const std::string& path) {
 
 double NgpTrainer::train(const OnStep& on_step) {
   const InterruptScope interrupts;
-  const double begin = train_begin_ = now_seconds();
+  const double begin = train_begin_ = now_s();
   double last_save = begin, next_note = begin;
   Progress bar("train", options_.stop.steps);
   bar.start_at(stepper_.steps_done());
@@ -165,7 +161,7 @@ double NgpTrainer::train(const OnStep& on_step) {
   int64_t saved_at = -1;
   for (;;) {
     const int64_t step = stepper_.steps_done();
-    const double now = now_seconds();
+    const double now = now_s();
     if (reached_end(step, now)) break;
     if (interrupt_requested()) {
       save();
@@ -187,7 +183,7 @@ double NgpTrainer::train(const OnStep& on_step) {
     if (save_by_steps || (options_.checkpoint_steps == 0 && now - last_save > options_.checkpoint_seconds)) {
       save();
       saved_at = step + 1;
-      last_save = now_seconds();
+      last_save = now_s();
     }
     if (options_.stop.max_memory_bytes > 0 && current_rss_bytes() > options_.stop.max_memory_bytes) {
       save();
@@ -206,7 +202,7 @@ double NgpTrainer::train(const OnStep& on_step) {
     }
   }
   stepper_.stats();  // waits for the device
-  const double seconds = now_seconds() - begin;
+  const double seconds = now_s() - begin;
   bar.finish(note);
   if (saved_at != stepper_.steps_done()) save();
   return seconds;

@@ -29,11 +29,8 @@ struct NgpTrainOptions {
       0;  ///< steps between measurements on the validation views; 0: never, unless a target asks
   /// Seconds that the work after training will take; asked for at 20, 40, 60 and 80 % of the time budget.
   std::function<double()> estimate_rest;
-  double started = 0;  ///< monotonic seconds at which the budget began, see now_seconds()
+  double started = 0;  ///< monotonic seconds at which the budget began, see now_s() of core/clock.h
 };
-
-/// Seconds on the monotonic clock.
-double now_seconds();
 
 struct NgpViewScore {
   std::string name;

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "t3d/core/atomic_file.h"
+#include "t3d/core/clock.h"
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
 #include "t3d/core/memory_usage.h"
@@ -139,10 +140,10 @@ Camera shrunk(Camera camera) {
 /// Seconds that the whole of `camera` takes to render.
 double seconds_to_render(const Camera& camera, const NgpTrainer& trainer, NgpStepper& stepper) {
   const Camera small = shrunk(camera);
-  const double start = now_seconds();
+  const double start = now_s();
   stepper.render(small, trainer.background());
   const double n_small = static_cast<double>(small.lens.width) * small.lens.height;
-  return (now_seconds() - start) * camera.lens.width * camera.lens.height / n_small;
+  return (now_s() - start) * camera.lens.width * camera.lens.height / n_small;
 }
 
 struct FilmPlan {
@@ -190,9 +191,9 @@ void check_outputs(const std::string& folder, size_t n_views, bool has_mesh, boo
 double estimate_outputs(const data::PosedImages& images, NgpTrainer& trainer, NgpStepper& stepper,
                         const OutputOptions& options) {
   const auto timed = [](const auto& work) {
-    const double start = now_seconds();
+    const double start = now_s();
     work();
-    return now_seconds() - start;
+    return now_s() - start;
   };
   double total = 0.5;
   if (!images.test.empty()) {
@@ -226,9 +227,9 @@ double estimate_outputs(const data::PosedImages& images, NgpTrainer& trainer, Ng
 void write_outputs(const std::string& folder, const data::PosedImages& images, const field::NgpConfig& config,
                    NgpTrainer& trainer, NgpStepper& stepper, const OutputOptions& options, double started,
                    ReconstructReport& report) {
-  const double test_start = now_seconds();
+  const double test_start = now_s();
   write_test_views(folder, images, trainer, stepper, report);
-  report.seconds_test = now_seconds() - test_start;
+  report.seconds_test = now_s() - test_start;
   const bool has_mesh = options.mesh && write_field_mesh(folder, images, stepper, options.mesh_resolution);
   if (options.video) {
     const FilmPlan film = plan_film(images, trainer, stepper, options);
@@ -237,7 +238,7 @@ void write_outputs(const std::string& folder, const data::PosedImages& images, c
                     film.side, " pixels instead of ", options.video_frames, " of ", options.video_side));
     write_turntable(folder, images, trainer.background(), stepper, film.n_frames, film.side);
   }
-  const json figures = report_json(report, images, config, now_seconds() - started);
+  const json figures = report_json(report, images, config, now_s() - started);
   io::write_json_file(folder + "/report.json", figures);
   const std::string table = report_markdown(figures, report);
   write_file_atomically(folder + "/report.md", table);

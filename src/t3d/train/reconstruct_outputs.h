@@ -24,7 +24,7 @@ struct ReconstructReport {
 };
 
 /// Renders the test views, the turntable and the mesh into the run folder and writes report.json and
-/// report.md last. Every file is read back. `started`: when the command began, see now_seconds().
+/// report.md last. Every file is read back. `started`: when the command began, see core/clock.h.
 void write_outputs(const std::string& folder, const data::PosedImages& images, const field::NgpConfig& config,
                    NgpTrainer& trainer, NgpStepper& stepper, const OutputOptions& options, double started,
                    ReconstructReport& report);
