@@ -4,6 +4,7 @@
 #include "t3d/cli/command.h"
 #include "t3d/cli/families.h"
 #include "t3d/core/error.h"
+#include "t3d/core/sentence.h"
 
 namespace t3d::cli {
 namespace {
@@ -39,7 +40,7 @@ int list(const ListOptions& options) {
     names.push_back(family.name);
   }
   throw UserError(cat("there is no family or type named ", options.family,
-                      did_you_mean(options.family, names), ". See t3d list."));
+                      end_or_suggestion(options.family, names), " See t3d list."));
 }
 
 }  // namespace

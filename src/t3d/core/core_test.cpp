@@ -2,6 +2,7 @@
 
 #include "t3d/core/error.h"
 #include "t3d/core/rng.h"
+#include "t3d/core/sentence.h"
 #include "t3d/core/text.h"
 
 namespace t3d {
@@ -48,6 +49,15 @@ TEST(Text, SuggestsTheNearestNameOnlyWhenItIsNear) {
   const std::vector<std::string> known = {"guidance_scale", "grad_clip", "weights"};
   EXPECT_EQ(did_you_mean("guidance_scale_", known), "; did you mean guidance_scale?");
   EXPECT_EQ(did_you_mean("zzzzzzzz", known), "");
+}
+
+TEST(Sentence, EndsWithOneMark) {
+  EXPECT_EQ(with_full_stop("OBJ-file is too small.\n"), "OBJ-file is too small.");
+  EXPECT_EQ(with_full_stop("add prompt=..."), "add prompt=...");
+  EXPECT_EQ(with_full_stop("did you mean x?"), "did you mean x?");
+  EXPECT_EQ(with_full_stop("it is empty"), "it is empty.");
+  EXPECT_EQ(end_or_suggestion("implicit-volum", {"implicit-volume"}), "; did you mean implicit-volume?");
+  EXPECT_EQ(end_or_suggestion("mesh", {"implicit-volume"}), ".");
 }
 
 TEST(Text, PrintsSizesAndDurationsAsPeopleReadThem) {

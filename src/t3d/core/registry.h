@@ -8,6 +8,7 @@
 
 #include "t3d/core/config/struct_io.h"
 #include "t3d/core/error.h"
+#include "t3d/core/sentence.h"
 #include "t3d/core/text.h"
 
 namespace t3d {
@@ -71,8 +72,8 @@ class Registry {
     const Entry* found = find(name);
     if (found == nullptr) {
       const std::string at = block.origin.source.empty() ? "" : block.origin.text() + ": ";
-      throw UserError(cat(at, path, ": there is no ", family_, " named ", name, did_you_mean(name, names()),
-                          ". See t3d list ", family_, "."));
+      throw UserError(cat(at, path, ": there is no ", family_, " named ", name,
+                          end_or_suggestion(name, names()), " See t3d list ", family_, "."));
     }
     return found->make(block.is_null() ? config::Node(config::Node::Map{}, block.origin) : block, path,
                        std::forward<Args>(args)...);

@@ -8,6 +8,7 @@
 
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
+#include "t3d/core/sentence.h"
 #include "t3d/diffusion/ldm_config.h"
 #include "t3d/diffusion/ldm_names.h"
 #include "t3d/diffusion/torch_source.h"
@@ -265,8 +266,8 @@ std::string find_model(const std::string& name, const ModelPlaces& places) {
     if (aliases[i] != name) also += (also.empty() ? " (also as " : ", ") + aliases[i];
   if (!also.empty()) also += ")";
   throw UserError(cat("model ", name, " is not a path and is not in ", places_text(places), also,
-                      aliases.size() > 1 ? "" : did_you_mean(name, known),
-                      ". Put its folder in diffusers' layout, "
+                      aliases.size() > 1 ? "." : end_or_suggestion(name, known),
+                      " Put its folder in diffusers' layout, "
                       "or its single .safetensors, .ckpt or .pt file, at models/",
                       fs::path(aliases.front()).filename().string(),
                       ", or name the folder that holds it in T3D_MODELS; see docs/model_files.md."));

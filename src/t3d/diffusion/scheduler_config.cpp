@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "t3d/core/error.h"
+#include "t3d/core/sentence.h"
 #include "t3d/diffusion/json_reader.h"
 #include "t3d/diffusion/scheduler.h"
 #include "t3d/io/json_file.h"
@@ -27,7 +28,7 @@ Kind kind_of(const std::string& name, const std::string& where) {
   if (found != kKinds.end()) return found->second;
   std::vector<std::string> known;
   for (const auto& [word, kind] : kKinds) known.push_back(word);
-  throw UserError(cat(where, ": unknown scheduler \"", name, "\"", did_you_mean(name, known),
+  throw UserError(cat(where, ": unknown scheduler \"", name, "\"", end_or_suggestion(name, known),
                       " There are ddpm, ddim, euler, dpm and pndm."));
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "t3d/core/error.h"
+#include "t3d/core/sentence.h"
 #include "t3d/core/text.h"
 #include "t3d/ops/activation.h"
 
@@ -51,8 +52,8 @@ ActivationFunction activation_by_name(const std::string& name, const std::string
   if (found != table().end()) return found->second;
   std::vector<std::string> known;
   for (const auto& [key, function] : table()) known.push_back(key);
-  throw UserError(cat(where, ": there is no activation named ", name, did_you_mean(lower, known),
-                      ". Use softplus, trunc_exp, sigmoid or another of docs/fields.md."));
+  throw UserError(cat(where, ": there is no activation named ", name, end_or_suggestion(lower, known),
+                      " Use softplus, trunc_exp, sigmoid or another of docs/fields.md."));
 }
 
 }  // namespace t3d::field

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "t3d/core/error.h"
+#include "t3d/core/sentence.h"
 #include "t3d/core/text.h"
 
 namespace t3d::field {
@@ -20,8 +21,8 @@ void DensityBias::check(const std::string& where) const {
   const std::vector<std::string> known = {"blob_dreamfusion", "blob_magic3d", "blob"};
   for (const auto& k : known)
     if (k == name) return;
-  throw UserError(cat(where, ": there is no density bias named ", name, did_you_mean(name, known),
-                      ". Use blob_magic3d, blob_dreamfusion or a number."));
+  throw UserError(cat(where, ": there is no density bias named ", name, end_or_suggestion(name, known),
+                      " Use blob_magic3d, blob_dreamfusion or a number."));
 }
 
 }  // namespace t3d::field

@@ -7,6 +7,7 @@
 
 #include "t3d/core/config/struct_io.h"
 #include "t3d/core/error.h"
+#include "t3d/core/sentence.h"
 #include "t3d/core/text.h"
 #include "t3d/field/mesh_distance.h"
 
@@ -35,8 +36,8 @@ ShapeFunction analytic_shape(const std::string& kind, const config::Node& params
       return (x / size).norm(2, at::IntArrayRef{-1}, true) - 1;
     };
   }
-  throw UserError(cat(where, ": there is no shape named ", kind, did_you_mean(kind, {"sphere", "ellipsoid"}),
-                      ". Use sphere or ellipsoid."));
+  throw UserError(cat(where, ": there is no shape named ", kind,
+                      end_or_suggestion(kind, {"sphere", "ellipsoid"}), " Use sphere or ellipsoid."));
 }
 
 ShapeFunction distance_to(const io::Mesh& mesh) {

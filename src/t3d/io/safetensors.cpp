@@ -9,6 +9,7 @@
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/checksum.h"
 #include "t3d/core/error.h"
+#include "t3d/core/sentence.h"
 
 namespace t3d::io {
 namespace {
@@ -61,7 +62,7 @@ const SafetensorsEntry& SafetensorsFile::entry(const std::string& name) const {
   const auto* found = find_entry(header_, name);
   if (found == nullptr)
     throw UserError(cat(path_, ": has no tensor \"", name, "\" among its ", header_.entries.size(),
-                        did_you_mean(name, names()), ". It is not the file that belongs here."));
+                        end_or_suggestion(name, names()), " It is not the file that belongs here."));
   return *found;
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "t3d/core/error.h"
+#include "t3d/core/sentence.h"
 
 namespace t3d::ops {
 namespace {
@@ -42,7 +43,7 @@ std::vector<std::string> activation_names() {
 Activation activation_from_name(const std::string& name) {
   const auto found = table().find(name);
   if (found != table().end()) return found->second;
-  throw UserError(cat("unknown activation ", name, did_you_mean(name, activation_names()), "."));
+  throw UserError(cat("unknown activation ", name, end_or_suggestion(name, activation_names())));
 }
 
 const char* activation_name(Activation activation) {

@@ -6,6 +6,7 @@
 
 #include "t3d/core/config/struct_io.h"
 #include "t3d/core/error.h"
+#include "t3d/core/sentence.h"
 
 namespace t3d::system {
 
@@ -184,8 +185,8 @@ RulePtr make_rule(const Node& block, const std::string& path) {
     names.push_back(known);
   }
   throw UserError(cat(named->origin.source.empty() ? "" : named->origin.text() + ": ", path,
-                      ".name: there is no learning rate schedule named ", name, did_you_mean(name, names),
-                      ". See docs/systems.md."));
+                      ".name: there is no learning rate schedule named ", name,
+                      end_or_suggestion(name, names), " See docs/systems.md."));
 }
 
 }  // namespace

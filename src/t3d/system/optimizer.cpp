@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "t3d/core/config/overrides.h"
+#include "t3d/core/sentence.h"
 #include "t3d/ops/adam.h"
 
 namespace t3d::system {
@@ -302,7 +303,7 @@ std::unique_ptr<Optimizer> make_optimizer(const config::Node& block,
         known.insert(known.end(), parts.begin(), parts.end());
         throw UserError(cat(options.origin.source.empty() ? "" : options.origin.text() + ": ",
                             "system.optimizer.params.", dotted, ": nothing that learns has this name",
-                            did_you_mean(dotted, known), ". Remove it, or name a part of the system."));
+                            end_or_suggestion(dotted, known), " Remove it, or name a part of the system."));
       }
       groups.push_back(std::move(group));
     }

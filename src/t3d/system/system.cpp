@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "t3d/core/sentence.h"
 #include "t3d/field/encoding.h"
 #include "t3d/io/image_grid.h"
 #include "t3d/system/regularisers.h"
@@ -211,8 +212,8 @@ double System::lambda(const std::string& name, std::optional<double> absent) con
   if (absent) return *absent;
   std::vector<std::string> known;
   for (const auto& [key, schedule] : loss_) known.push_back(key);
-  throw UserError(cat("system.loss has no ", name, did_you_mean(name, known), ", which ",
-                      config_.guidance_type, " needs. Add system.loss.", name, "=1."));
+  throw UserError(cat("system.loss has no ", name, end_or_suggestion(name, known), " ", config_.guidance_type,
+                      " needs it: add system.loss.", name, "=1."));
 }
 
 void System::add_term(StepLosses& losses, const std::string& name, const at::Tensor& value,

@@ -4,6 +4,7 @@
 
 #include "t3d/core/error.h"
 #include "t3d/core/rng.h"
+#include "t3d/core/sentence.h"
 
 namespace t3d::trace {
 namespace {
@@ -40,7 +41,7 @@ CameraSet camera_set_from_name(const std::string& name) {
   const std::vector<std::string> names = {"sphere", "shapenet", "orbit", "mvdream"};
   for (size_t i = 0; i < names.size(); ++i)
     if (name == names[i]) return static_cast<CameraSet>(i);
-  throw UserError(cat("--cameras ", name, ": no such camera set", did_you_mean(name, names),
+  throw UserError(cat("--cameras ", name, ": no such camera set", end_or_suggestion(name, names),
                       " Expected sphere, shapenet, orbit or mvdream."));
 }
 

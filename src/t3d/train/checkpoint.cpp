@@ -15,6 +15,7 @@
 #include "t3d/core/error.h"
 #include "t3d/core/file_calls.h"
 #include "t3d/core/json_text.h"
+#include "t3d/core/sentence.h"
 #include "t3d/io/safetensors.h"
 #include "t3d/train/checkpoint_mark.h"
 
@@ -222,9 +223,9 @@ FoundCheckpoint find_checkpoint(const std::string& given) {
   if (!exists(path) && (name == "last" || name == "last.ckpt")) path = folder_of(path);
   if (!exists(path)) {
     const auto beside = entries_of(folder_of(path));
-    throw UserError(cat(given, ": is not there", did_you_mean(name, beside),
-                        beside.empty() ? "" : ". Found beside it: " + joined(beside),
-                        ". Expected a run folder, its ckpts folder, or one of the step_N folders in that."));
+    throw UserError(cat(given, ": is not there", end_or_suggestion(name, beside),
+                        beside.empty() ? "" : cat(" Found beside it: ", joined(beside), "."),
+                        " Expected a run folder, its ckpts folder, or one of the step_N folders in that."));
   }
   const std::string folder = exists(path + "/ckpts") ? path + "/ckpts" : path;
   if (const auto found = latest_intact(folder)) return *found;

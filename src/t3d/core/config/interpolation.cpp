@@ -7,6 +7,8 @@
 #include "t3d/core/config/resolvers.h"
 #include "t3d/core/config/scalar.h"
 #include "t3d/core/error.h"
+#include "t3d/core/sentence.h"
+#include "t3d/core/text.h"
 
 namespace t3d::config {
 namespace {
@@ -80,7 +82,7 @@ class Resolution {
   };
 
   [[noreturn]] static void fail(const Origin& origin, const std::string& what) {
-    throw UserError(cat(origin.text(), ": ", what, "."));
+    throw UserError(with_full_stop(cat(origin.text(), ": ", what)));
   }
 
   Node text_value(const Node& node, const Path& path) {

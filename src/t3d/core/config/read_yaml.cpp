@@ -9,6 +9,8 @@
 
 #include "t3d/core/config/scalar.h"
 #include "t3d/core/error.h"
+#include "t3d/core/sentence.h"
+#include "t3d/core/text.h"
 
 namespace t3d::config {
 namespace {
@@ -68,7 +70,7 @@ class Builder : public YAML::EventHandler {
   Origin at(const YAML::Mark& mark) const { return {source_, mark.line + 1, mark.column + 1}; }
 
   [[noreturn]] void fail(const YAML::Mark& mark, const std::string& what) const {
-    throw UserError(cat(at(mark).text(), ": ", what, "."));
+    throw UserError(with_full_stop(cat(at(mark).text(), ": ", what)));
   }
 
   Node scalar(const YAML::Mark& mark, const std::string& tag, const std::string& text) const {

@@ -8,12 +8,14 @@
 #include "t3d/core/config/scalar.h"
 #include "t3d/core/config/schedule.h"
 #include "t3d/core/error.h"
+#include "t3d/core/sentence.h"
+#include "t3d/core/text.h"
 
 namespace t3d::config {
 namespace {
 
 [[noreturn]] void fail(const Call& call, const std::string& what) {
-  throw UserError(cat(call.origin.text(), ": ${", call.name, ":...}: ", what, "."));
+  throw UserError(with_full_stop(cat(call.origin.text(), ": ${", call.name, ":...}: ", what)));
 }
 
 bool is_number(const Node& node) {
@@ -204,8 +206,8 @@ Node run_resolver(const Call& call) {
                resolver.max_arguments > resolver.min_arguments ? cat(" to ", resolver.max_arguments) : ""));
     return resolver.run(call);
   }
-  throw UserError(cat(call.origin.text(), ": unknown resolver ", call.name, did_you_mean(call.name, names),
-                      ". docs/config.md lists them."));
+  throw UserError(cat(call.origin.text(), ": unknown resolver ", call.name,
+                      end_or_suggestion(call.name, names), " docs/config.md lists them."));
 }
 
 std::string python_str(const Node& node) {

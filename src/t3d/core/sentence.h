@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace t3d {
+
+/// The sentence with a full stop, unless it ends with a mark of its own: messages of other libraries, and
+/// those that end with a suggestion.
+std::string with_full_stop(std::string sentence);
+
+/// How a sentence about an unknown word ends: "; did you mean x?", or "." when no known word is near.
+std::string end_or_suggestion(std::string_view word, const std::vector<std::string>& known);
+
+}  // namespace t3d
