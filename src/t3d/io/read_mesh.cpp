@@ -19,6 +19,7 @@
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
+#include "t3d/core/sentence.h"
 #include "t3d/io/crease_normals.h"
 
 namespace t3d::io {
@@ -59,11 +60,20 @@ class CheckedFileSystem : public Assimp::DefaultIOSystem {
   Assimp::IOStream* Open(const char* file, const char* mode) override {
     if (file == path_)
       return new Assimp::MemoryIOStream(reinterpret_cast<const uint8_t*>(text_.data()), text_.size());
-    return Assimp::DefaultIOSystem::Open(file, mode);
+    Assimp::IOStream* opened = Assimp::DefaultIOSystem::Open(file, mode);
+    if (opened != nullptr)
+      has_opened_ = true;
+    else if (not_there_.empty())
+      not_there_ = file;
+    return opened;
   }
 
+  /// The material library that the text names, when neither it nor what assimp tries in its place is there.
+  std::string missing_library() const { return has_opened_ ? "" : not_there_; }
+
  private:
-  std::string path_, text_;
+  std::string path_, text_, not_there_;
+  bool has_opened_ = false;
 };
 
 Vec3f colour(const aiColor3D& c) {
@@ -94,12 +104,10 @@ class SceneReader {
       has_colours_ |= scene_.mMeshes[i]->HasVertexColors(0);
     }
     for (unsigned i = 0; i < scene_.mNumMeshes; ++i) append(*scene_.mMeshes[i]);
-    if (n_not_finite_ + n_without_area_ > 0)
-      log::warning(cat(path_, ": dropped ", n_not_finite_, " faces with a vertex that is not finite and ",
-                       n_without_area_, " faces without area"));
     if (mesh_.faces.empty())
-      throw UserError(cat(path_, ": no face with an area is left of ", n_not_finite_ + n_without_area_,
-                          ". Export the mesh again, with faces."));
+      throw UserError(cat(path_, ": no face with an area is left", dropped_text().empty() ? "" : ": ",
+                          dropped_text(), ". Export the mesh again, with faces."));
+    if (!dropped_text().empty()) log::warning(cat(path_, ": left out ", dropped_text()));
     if (has_uvs_ && options_.load_textures) add_default_texture();
     make_missing_normals(mesh_);
     join_equal_vertices(mesh_);
@@ -107,6 +115,17 @@ class SceneReader {
   }
 
  private:
+  /// "2 faces with a vertex that is not finite, 1 face without area"; empty when all faces are good.
+  std::string dropped_text() const {
+    std::string text;
+    const auto add = [&](int64_t n, const char* what) {
+      if (n > 0) text += cat(text.empty() ? "" : ", ", n, n == 1 ? " face " : " faces ", what);
+    };
+    add(n_not_finite_, "with a vertex that is not finite");
+    add(n_without_area_, "without area");
+    return text;
+  }
+
   Material material(const aiMaterial& source) {
     Material m;
     aiString name;
@@ -267,6 +286,16 @@ void check_readable(const std::string& path) {
     throw SystemError(cat(path, ": cannot be opened", errno_text(), ". Check its permissions."));
 }
 
+/// What assimp says, which for a file without a face is in terms of its own structures.
+std::string failure_text(const Assimp::Importer& importer) {
+  const std::string found = importer.GetErrorString();
+  for (const char* empty : {"mNumMeshes is 0", "contains no faces", "OBJ-file is too small"})
+    if (found.find(empty) != std::string::npos) return "it holds no face. Export the mesh again, with faces.";
+  if (found.empty()) return "it holds no triangles. Export the mesh again, with faces.";
+  return cat("it cannot be read: ", with_full_stop(found),
+             " Check the file in a mesh viewer, or export it again.");
+}
+
 }  // namespace
 
 Mesh read_mesh(const std::string& path, const ReadMeshOptions& options) {
@@ -275,20 +304,23 @@ Mesh read_mesh(const std::string& path, const ReadMeshOptions& options) {
     throw UserError(
         cat(path, ": not a mesh file that can be read; expected .obj, .glb, .gltf, .ply, .stl or .off."));
   Assimp::Importer importer;
+  CheckedFileSystem* files = nullptr;
   if (lower_extension(path) == ".obj") {
     ObjCheck checked = check_obj(read_whole_file(path, uint64_t{4} << 30), path, options.skip_bad_faces);
     if (checked.n_skipped > 0)
       log::warning(cat(path, ": left out ", checked.n_skipped, " faces that point past the vertices"));
-    importer.SetIOHandler(new CheckedFileSystem(path, std::move(checked.text)));
+    files = new CheckedFileSystem(path, std::move(checked.text));
+    importer.SetIOHandler(files);  // takes it
   } else if (lower_extension(path) == ".off") {
     check_off(read_whole_file(path, uint64_t{4} << 30), path);
   }
   importer.SetPropertyInteger(AI_CONFIG_PP_SBP_REMOVE, aiPrimitiveType_POINT | aiPrimitiveType_LINE);
   const aiScene* scene = importer.ReadFile(path, aiProcess_Triangulate | aiProcess_PreTransformVertices |
                                                      aiProcess_SortByPType | aiProcess_ValidateDataStructure);
-  if (scene == nullptr || scene->mNumMeshes == 0)
-    throw UserError(cat(path, ": ", scene == nullptr ? importer.GetErrorString() : "it holds no faces",
-                        ". Check the file in a mesh viewer, or export it again."));
+  if (scene == nullptr || scene->mNumMeshes == 0) throw UserError(cat(path, ": ", failure_text(importer)));
+  if (files != nullptr && !files->missing_library().empty())
+    log::warning(cat(path, ": its material library ", files->missing_library(),
+                     " is not there; its parts are drawn in plain grey"));
   return SceneReader(*scene, path, options).read();
 }
 

@@ -102,6 +102,20 @@ TEST(ReadMesh, ReadsMaterialsAndTheirTextures) {
   EXPECT_EQ(mesh.uvs[static_cast<size_t>(first - mesh.positions.begin())], Vec2f(0, 0));
 }
 
+TEST(ReadMesh, SaysThatAMaterialLibraryIsMissing) {
+  const TemporaryFolder folder;
+  write_text(folder / "a.obj", cat("mtllib gone.mtl\nusemtl m\n", kSquare));
+  ::testing::internal::CaptureStderr();
+  const Mesh mesh = read_mesh(folder / "a.obj");
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("gone.mtl is not there"));
+  EXPECT_EQ(mesh.faces.size(), 2u);
+
+  write_text(folder / "gone.mtl", "newmtl m\nKd 1 0 0\n");
+  ::testing::internal::CaptureStderr();
+  read_mesh(folder / "a.obj");
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+}
+
 TEST(ReadMesh, ExplainsTexturesThatAreMissingCutOrEnormous) {
   const TemporaryFolder folder;
   write_text(folder / "m.mtl", "newmtl m\nmap_Kd t.png\n");

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "t3d/core/error.h"
+#include "t3d/core/sentence.h"
 #include "t3d/io/zip_archive.h"
 
 namespace t3d::io {
@@ -57,6 +58,7 @@ struct TorchFile::Reader {
   std::map<std::string, Storage> storages;  ///< by key
   std::map<std::string, uint64_t> wanted;   ///< legacy: bytes of each storage, as the pickle says
   size_t n_visits = 0;
+  std::string first_object;  ///< of those that are no tensor: what a file without any tensor holds
 
   const std::string& path() const { return file.path(); }
   [[noreturn]] void fail(const std::string& what) const {
@@ -143,10 +145,8 @@ struct TorchFile::Reader {
     if (is_legacy) visit_storages(root, 0);
     add(*start, "", 0, is_legacy);
     if (file.entries_.empty())
-      throw UserError(
-          cat(path(), ": holds no tensors",
-              root.is(Kind::Object) ? cat(": its root is an object of class ", root.text) : std::string(),
-              ". Save the model's state_dict with torch.save."));
+      throw UserError(cat(path(), ": holds no tensors", first_object.empty() ? "" : ": ", first_object,
+                          ". Save the model's state_dict with torch.save."));
   }
 
   void count_visit(int depth) {
@@ -170,6 +170,9 @@ struct TorchFile::Reader {
       const std::string title = name.empty() ? "tensor" : name;
       TorchEntry entry = read_tensor(*tensor, title, is_legacy);
       if (!file.entries_.emplace(title, std::move(entry)).second) fail(cat("two tensors are named ", title));
+    } else if (value.is(Kind::Object) && first_object.empty()) {
+      first_object = cat(name.empty() ? "its root" : name, " is an object of class ",
+                         value.text.substr(0, 100), ", which is not made, since no code of a file is run");
     }
   }
 
@@ -289,7 +292,7 @@ struct TorchFile::Reader {
 };
 
 TorchFile::TorchFile(const std::string& path) : file_(std::make_shared<const MappedFile>(path)) {
-  Reader{*this, {}, {}, 0, {}}.read();
+  Reader{*this, {}, {}, 0, {}, {}}.read();
 }
 
 std::vector<std::string> TorchFile::names() const {
@@ -302,7 +305,7 @@ const TorchEntry& TorchFile::entry(const std::string& name) const {
   const auto found = entries_.find(name);
   if (found == entries_.end())
     throw UserError(cat(path(), ": has no tensor \"", name, "\" among its ", entries_.size(),
-                        did_you_mean(name, names()), ". It is not the file that belongs here."));
+                        end_or_suggestion(name, names()), " It is not the file that belongs here."));
   return found->second;
 }
 

@@ -208,6 +208,8 @@ TEST(TorchFile, CallsBecomeNamedObjectsAndNothingRuns) {
   EXPECT_EQ(evil->text, "posix.system");
   EXPECT_FALSE(std::ifstream(marker).good());
   EXPECT_THAT(error_of(torch_zip("\x80\x02" + call + ".")), HasSubstr("object of class posix.system"));
+  EXPECT_THAT(error_of(torch_zip("\x80\x02}(" + text_op("w") + call + "u.")),
+              HasSubstr("holds no tensors: w is an object of class posix.system"));
 }
 
 TEST(TorchFile, RefusesClimbingAndAbsoluteNames) {
