@@ -26,6 +26,7 @@ void expect_all(const JsonReader& reader, const std::string& key, const std::str
 
 AutoencoderConfig autoencoder_config_from_json(const nlohmann::json& json, const std::string& where) {
   const JsonReader reader(json, where);
+  reader.expect_config_of("an autoencoder", "model_type");
   reader.expect("_class_name", {"AutoencoderKL"});
   reader.expect("act_fn", {"silu", "swish"});
   reader.expect_absent("latents_mean");

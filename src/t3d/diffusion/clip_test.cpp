@@ -131,6 +131,7 @@ TEST(TextEncoder, ExplainsAnotherArchitecture) {
   };
   EXPECT_EQ(message({{"model_type", "clip_text_model"}, {"hidden_size", 8}, {"num_attention_heads", 2}}), "");
   EXPECT_THAT(message({{"model_type", "t5"}}), HasSubstr("model_type"));
+  EXPECT_THAT(message({{"_class_name", "AutoencoderKL"}}), HasSubstr("so it is no config of a text encoder"));
   EXPECT_THAT(message({{"hidden_size", 7}, {"num_attention_heads", 2}}), HasSubstr("no multiple"));
   EXPECT_THAT(message({{"hidden_size", 8}, {"num_attention_heads", 2}, {"hidden_act", "relu"}}),
               HasSubstr("hidden_act"));

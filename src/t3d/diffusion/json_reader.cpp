@@ -111,6 +111,13 @@ void JsonReader::expect(const std::string& key, const std::vector<std::string>& 
                       "it has ", names, ". Use a model of the Stable Diffusion 1 or 2 family."));
 }
 
+void JsonReader::expect_config_of(const char* kind, const std::string& foreign_key) const {
+  const auto* value = find(foreign_key);
+  if (value == nullptr) return;
+  throw UserError(cat(where_, ": ", foreign_key, " is ", shown(*value), ", so it is no config of ", kind,
+                      ". Check that the folder's config.json belongs to its weights."));
+}
+
 void JsonReader::expect_absent(const std::string& key) const {
   const auto* value = find(key);
   if (value == nullptr || (value->is_boolean() && !value->get<bool>())) return;

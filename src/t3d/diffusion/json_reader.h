@@ -25,6 +25,9 @@ class JsonReader {
   std::vector<std::string> text_list(const std::string& key, const std::vector<std::string>& otherwise) const;
   /// Throws UserError when the field is there and is none of `allowed` (strings): another architecture.
   void expect(const std::string& key, const std::vector<std::string>& allowed) const;
+  /// Throws UserError when the field is there at all: only configs of another kind of module, not of `kind`,
+  /// have it.
+  void expect_config_of(const char* kind, const std::string& foreign_key) const;
   /// Throws UserError when the field is there, not null and not false: a part that this program lacks.
   void expect_absent(const std::string& key) const;
 

@@ -12,6 +12,7 @@ namespace t3d::diffusion {
 
 ClipTextConfig ClipTextConfig::from_json(const nlohmann::json& config, const std::string& where) {
   const JsonReader read(config, where);
+  read.expect_config_of("a text encoder", "_class_name");
   read.expect("model_type", {"clip_text_model", "clip"});
   if (config.contains("text_config"))
     throw UserError(cat(where,

@@ -74,6 +74,7 @@ std::vector<bool> attention_levels(const JsonReader& reader, size_t n) {
 }
 
 void refuse_other_architectures(const JsonReader& reader) {
+  reader.expect_config_of("a UNet", "model_type");
   reader.expect("_class_name", {"UNet2DConditionModel"});
   reader.expect("act_fn", {"silu", "swish"});
   reader.expect("mid_block_type", {"UNetMidBlock2DCrossAttn"});

@@ -43,6 +43,7 @@ TEST(UNetConfig, OtherArchitecturesAreRefusedByName) {
   EXPECT_THAT(message_of({{"_class_name", "FluxTransformer2DModel"}}),
               AllOf(HasSubstr("config.json: _class_name is \"FluxTransformer2DModel\""),
                     HasSubstr("UNet2DConditionModel")));
+  EXPECT_THAT(message_of({{"model_type", "clip"}}), HasSubstr("so it is no config of a UNet"));
   EXPECT_THAT(message_of({{"addition_embed_type", "text_time"}}), HasSubstr("addition_embed_type"));
   EXPECT_THAT(
       message_of({{"down_block_types", {"AttnDownBlock2D", "DownBlock2D", "DownBlock2D", "DownBlock2D"}}}),

@@ -34,7 +34,7 @@ uint64_t hash_of(const std::string& name) {
 
 bool is_finite(const at::Tensor& t) {
   // A sum that is not finite may still be an overflow of large numbers; only then is every number looked at.
-  if (!t.is_floating_point() || t.numel() == 0) return true;
+  if (t.numel() == 0) return true;
   return std::isfinite(t.sum(at::kFloat).item<float>()) || at::isfinite(t).all().item<bool>();
 }
 
@@ -48,7 +48,7 @@ struct Weights::State {
   uint64_t seed = 0;
   std::map<std::string, at::Tensor> taken;
   std::set<std::string> ignored;
-  std::vector<std::string> missing, wrong, not_finite;
+  std::vector<std::string> missing, wrong, not_floats, not_finite;
 };
 
 Weights::Weights(std::shared_ptr<State> state, std::string prefix)
@@ -137,7 +137,10 @@ at::Tensor Weights::take(const std::string& name, const std::vector<int64_t>& sh
       state_->wrong.push_back(cat(full, " is ", text_of(found), " instead of ", text_of(shape)));
     } else {
       t = state_->source->load(full, state_->dtype, state_->device).reshape(shape);
-      if (!is_finite(t)) state_->not_finite.push_back(full);
+      if (!t.is_floating_point())
+        state_->not_floats.push_back(cat(full, " is ", at::toString(t.scalar_type())));
+      else if (!is_finite(t))
+        state_->not_finite.push_back(full);
     }
   }
   if (!t.defined()) t = at::empty(shape, at::TensorOptions().dtype(state_->dtype).device(state_->device));
@@ -176,6 +179,7 @@ void Weights::check() const {
   };
   list("missing", state_->missing, &unused);
   list("of another shape", state_->wrong, nullptr);
+  list("of a type that is no floating point", state_->not_floats, nullptr);
   list("with NaN or infinity", state_->not_finite, nullptr);
   list("not known to this architecture", unused, nullptr);
   if (parts.empty()) return;

@@ -80,8 +80,8 @@ class Weights {
   /// Marks tensors as known but not wanted (buffers such as position_ids); the prefix applies.
   void ignore(const std::string& name) const;
 
-  /// Throws UserError that lists missing, mis-shaped and unused tensors and those that hold NaN or infinity,
-  /// each with the nearest match.
+  /// Throws UserError that lists missing, mis-shaped and unused tensors, those that are no floating point and
+  /// those that hold NaN or infinity, each with the nearest match.
   void check() const;
 
   /// What has been taken so far, by full name: the model's parameters, shared with it.

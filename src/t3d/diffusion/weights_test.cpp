@@ -33,14 +33,17 @@ TEST(Weights, ListsEverythingThatDoesNotFit) {
   const auto w = Weights::from_tensors({{"conv.weigth", at::ones({2})},
                                         {"norm.bias", at::ones({4})},
                                         {"nan", at::full({1}, std::numeric_limits<float>::quiet_NaN())},
+                                        {"whole", at::ones({2}, at::kInt)},
                                         {"extra", at::ones({1})}});
   w.take("conv.weight", {2});
   w.take("norm.bias", {5});
   w.take("nan", {1});
+  w.take("whole", {2});
   const std::string text = message_of(w);
   EXPECT_THAT(text, HasSubstr("1 missing: conv.weight (there is conv.weigth)"));
   EXPECT_THAT(text, HasSubstr("norm.bias is [4] instead of [5]"));
   EXPECT_THAT(text, HasSubstr("1 with NaN or infinity: nan"));
+  EXPECT_THAT(text, HasSubstr("1 of a type that is no floating point: whole is Int"));
   EXPECT_THAT(text, HasSubstr("extra"));
 }
 
