@@ -58,7 +58,8 @@ std::vector<std::string> keys_of() {
   return names.known;
 }
 
-/// The keys that T has; of the others, those that nobody knows are named in a warning.
+/// The keys that T has. Of the others, those that are nearly one of a known name are refused as slips of the
+/// pen, and those that nobody knows are named in a warning: Lightning's keys change with its versions.
 template <class T>
 T read_open_block(const Node& block, const std::string& path, const std::vector<std::string>& ignored) {
   if (block.is_null()) return {};
@@ -66,10 +67,15 @@ T read_open_block(const Node& block, const std::string& path, const std::vector<
   Node known(Node::Map{}, block.origin);
   const std::vector<std::string> ours = keys_of<T>();
   for (const auto& [key, value] : block.map()) {
-    if (std::find(ours.begin(), ours.end(), key) != ours.end())
+    if (std::find(ours.begin(), ours.end(), key) != ours.end()) {
       known.set(key, value);
-    else if (std::find(ignored.begin(), ignored.end(), key) == ignored.end())
-      log::warning(cat(path, ".", key, " is not used", did_you_mean(key, ours), "."));
+    } else if (std::find(ignored.begin(), ignored.end(), key) == ignored.end()) {
+      const std::string near = nearest(key, ours);
+      if (!near.empty())
+        throw UserError(cat(value.origin.source.empty() ? "" : value.origin.text() + ": ", "unknown option ",
+                            path, ".", key, "; did you mean ", path, ".", near, "?"));
+      log::warning(cat(path, ".", key, " is not known and not used."));
+    }
   }
   return config::read_struct<T>(known, path);
 }

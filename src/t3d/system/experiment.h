@@ -87,7 +87,8 @@ struct Experiment {
     v("checkpoint", checkpoint, any(), "what is saved and when; docs/train.md");
   }
 
-  /// Of the typed blocks; unknown keys of the trainer block that Lightning does not have are a warning.
+  /// Of the typed blocks. A key that is nearly one of ours throws UserError; one that Lightning does not have
+  /// either is a warning.
   TrainerConfig trainer_config() const;
   CheckpointConfig checkpoint_config() const;
 };

@@ -135,6 +135,7 @@ void Run::make_optimizers() {
 }
 
 void Run::prepare_fit() {
+  if (optimizer_ != nullptr) return;
   set_progress_enabled(trainer_.enable_progress_bar);
   system_->open_guidance();
   make_optimizers();
@@ -142,8 +143,6 @@ void Run::prepare_fit() {
     restore(*experiment_.resume, /*with_optimizer=*/true);
   else
     system_->geometry().initialize_shape(start_from_saved(*system_));
-  metrics_ = std::make_unique<train::Metrics>(
-      experiment_.trial_dir, experiment_.resume ? std::optional<int64_t>(step_) : std::nullopt);
 }
 
 StepLosses Run::step_with_retries(const data::CameraBatch& batch) {
@@ -251,6 +250,8 @@ void Run::on_bad_gradient() {
 
 FitReport Run::fit(const FitHooks& hooks) {
   prepare_fit();
+  metrics_ = std::make_unique<train::Metrics>(
+      experiment_.trial_dir, experiment_.resume ? std::optional<int64_t>(step_) : std::nullopt);
   const double began = now_s();
   saved_at_s_ = began;
   if (trainer_.num_sanity_val_steps != 0 && step_ == 0)

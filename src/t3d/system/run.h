@@ -31,6 +31,10 @@ class Run {
  public:
   Run(const Experiment& experiment, const SystemContext& context);
 
+  /// Opens prompt and guidance, makes the optimizers and loads what `resume` and `weights` name. Writes
+  /// nothing: what is wrong with the input is found before there is a run folder. fit() does it where nobody
+  /// has.
+  void prepare_fit();
   /// Optimizes until trainer.max_steps. Goes on from `resume` when it is set. Writes metrics, checkpoints and
   /// validation pictures. Ctrl-C saves and throws Interrupted, within an InterruptScope.
   ///
@@ -53,8 +57,6 @@ class Run {
   const Experiment& experiment() const { return experiment_; }
 
  private:
-  void open_for_evaluation();
-  void prepare_fit();
   void save(bool stays);
   void restore(const std::string& path, bool with_optimizer);
   /// One batch; again in smaller strips where the device's memory does not suffice.
