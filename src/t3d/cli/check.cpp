@@ -11,6 +11,7 @@
 #include "t3d/core/config/read_yaml.h"
 #include "t3d/core/error.h"
 #include "t3d/diffusion/model_store.h"
+#include "t3d/guidance/stable_diffusion_prompts.h"
 #include "t3d/system/experiment.h"
 #include "t3d/system/saved_weights.h"
 
@@ -157,7 +158,10 @@ void check_language_model(const Node& root, Report& report) {
   if (used == nullptr || config::to_string(*used, "use_prompt_debiasing") != "true") return;
   const std::string key = block + "pretrained_model_name_or_path_prompt_debiasing";
   const Node* named = at_path(root, key);
-  const std::string name = named == nullptr ? "bert-base-uncased" : config::to_string(*named, key);
+  const std::string name =
+      named != nullptr
+          ? config::to_string(*named, key)
+          : guidance::StableDiffusionPrompts::Config().pretrained_model_name_or_path_prompt_debiasing;
   try {
     report.line(key, diffusion::find_language_model(name), "");
   } catch (const UserError& e) {

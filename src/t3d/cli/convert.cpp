@@ -6,6 +6,7 @@
 
 #include "t3d/cli/command.h"
 #include "t3d/cli/convert_model.h"
+#include "t3d/cli/output_path.h"
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
 #include "t3d/diffusion/ldm_config.h"
@@ -24,19 +25,22 @@ at::ScalarType dtype_named(const std::string& name) {
   throw UserError(cat("--dtype ", name, " is not known; choose fp16, bf16 or fp32."));
 }
 
-void copy_tokenizer(const std::string& from, const std::string& folder) {
-  namespace fs = std::filesystem;
+namespace fs = std::filesystem;
+
+std::string tokenizer_folder(const std::string& from) {
   const bool is_inside = !fs::exists(fs::path(from) / "vocab.json");
-  const fs::path source = is_inside ? fs::path(from) / "tokenizer" : fs::path(from);
-  for (const char* name : {"vocab.json", "merges.txt"}) {
-    if (!fs::exists(source / name))
-      throw UserError(cat((source / name).string(),
+  const fs::path folder = is_inside ? fs::path(from) / "tokenizer" : fs::path(from);
+  for (const char* name : {"vocab.json", "merges.txt"})
+    if (!fs::exists(folder / name))
+      throw UserError(cat((folder / name).string(),
                           ": is missing. Name a folder that holds the CLIP "
                           "tokenizer's vocab.json and merges.txt."));
-    write_file_atomically((fs::path(folder) / "tokenizer" / name).string(),
-                          read_whole_file((source / name).string()));
-  }
-  for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"})
+  return folder.string();
+}
+
+void copy_tokenizer(const std::string& from, const std::string& folder) {
+  const fs::path source = tokenizer_folder(from);
+  for (const char* name : {"vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"})
     if (fs::exists(source / name))
       write_file_atomically((fs::path(folder) / "tokenizer" / name).string(),
                             read_whole_file((source / name).string()));
@@ -48,6 +52,7 @@ namespace ds = t3d::diffusion;
 
 struct ConvertOptions {
   std::string model, folder, dtype = "fp16", tokenizer;
+  bool overwrite = false;
 };
 
 /// One part, tensor by tensor; read back and held against what was written.
@@ -71,13 +76,19 @@ void convert_part(const std::string& model, const std::string& part, at::ScalarT
 
 int convert(const ConvertOptions& options) {
   const auto dtype = dtype_named(options.dtype);
+  check_new_folder(options.folder, options.overwrite);
+  if (!options.tokenizer.empty()) tokenizer_folder(options.tokenizer);
   const std::string model = ds::find_model(options.model);
   if (ds::inspect_model(model).is_single_file) {
     const auto kind = ds::ldm_kind(*ds::open_source(model));
-    if (!kind.has_unet || !kind.has_vae || !kind.has_text)
-      throw UserError(cat(model, ": has ", kind.has_unet ? "" : "no UNet ", kind.has_vae ? "" : "no VAE ",
-                          kind.has_text ? "" : "no text encoder ",
-                          "in the naming of single-file checkpoints. Name the file of a whole model."));
+    std::string missing;
+    const auto need = [&](bool is_there, const char* part) {
+      if (!is_there) missing += cat(missing.empty() ? "no " : ", no ", part);
+    };
+    need(kind.has_unet, "UNet"), need(kind.has_vae, "VAE"), need(kind.has_text, "text encoder");
+    if (!missing.empty())
+      throw UserError(cat(model, ": has ", missing,
+                          " in the naming of single-file checkpoints. Name the file of a whole model."));
   }
   // Every config is made before the first large file is written.
   for (const char* part : {"unet", "vae", "text_encoder"}) ds::part_config(model, part);
@@ -111,6 +122,7 @@ void add_convert_command(CLI::App& app, Run& run) {
   command->add_option("-o,--output", options->folder, "Folder to write")->required();
   command->add_option("--dtype", options->dtype, "fp16, bf16 or fp32")->capture_default_str();
   command->add_option("--tokenizer", options->tokenizer, "Folder with CLIP's vocab.json and merges.txt");
+  command->add_flag("--overwrite", options->overwrite, "Write into a folder that is not empty");
   command->callback([options, &run] { run = [options] { return convert(*options); }; });
 }
 

@@ -10,6 +10,7 @@
 
 #include "t3d/cli/command.h"
 #include "t3d/cli/experiment_command.h"
+#include "t3d/cli/output_path.h"
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/clock.h"
 #include "t3d/core/error.h"
@@ -201,16 +202,10 @@ void complete(Distill2dOptions& o, const gd::Model& model) {
                         " takes one picture at a time. Leave the option out, or use an MVDream-like model."));
 }
 
-void prepare_folder(const Distill2dOptions& o) {
-  namespace fs = std::filesystem;
-  if (fs::exists(o.output) && (!fs::is_directory(o.output) || !fs::is_empty(o.output)) && !o.overwrite)
-    throw UserError(cat(o.output, ": exists and is not empty. Pass --overwrite, or another folder."));
-  make_folders(o.output);
-}
-
 int distill2d(Distill2dOptions o) {
   const double began = now_s();
   const InterruptScope interrupts;
+  check_new_folder(o.output, o.overwrite);
   o.model = diffusion::find_model(o.model);
   if (o.guidance == 0) o.guidance = o.method == "sds" || o.method == "sjc" ? 100 : 7.5;
   if (o.timesteps.empty()) o.timesteps = is_asynchronous(o.method) ? "annealed" : "random";
@@ -221,7 +216,6 @@ int distill2d(Distill2dOptions o) {
   context.device = device_named(o.device);
   const auto model = gd::open_model({o.model, true, false, true, context.device});
   complete(o, *model);
-  prepare_folder(o);
   context.open = [model](const gd::ModelRequest&) { return model; };
   gd::StableDiffusionPrompts::Config words;
   words.prompt = o.prompt;
@@ -231,6 +225,7 @@ int distill2d(Distill2dOptions o) {
   const gd::StableDiffusionPrompts prompts(words, context);
   const auto guidance = make_guidance(o, context);
   Particles particles(o, *guidance, context.device);
+  make_folders(o.output);
 
   const std::string sheet = o.output + "/particles.png";
   double sheet_at = now_s();

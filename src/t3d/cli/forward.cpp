@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "t3d/cli/command.h"
+#include "t3d/cli/output_path.h"
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
 #include "t3d/diffusion/autoencoder.h"
@@ -107,6 +108,7 @@ Tensors run_text(const ForwardOptions& o, Inputs& in) {
 }
 
 int forward(const ForwardOptions& o) {
+  check_output_file(o.output, {".safetensors"});
   Inputs in(o);
   const c10::AutoGradMode grad_mode(!o.grad.empty());
   Tensors out = o.module == "unet"   ? run_unet(o, in)

@@ -7,6 +7,7 @@
 
 #include "t3d/cli/command.h"
 #include "t3d/cli/experiment_command.h"
+#include "t3d/cli/output_path.h"
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/clock.h"
 #include "t3d/core/config/interpolation.h"
@@ -59,33 +60,24 @@ std::string folder_name(const std::string& prompt) {
   return name.empty() ? "object" : name;
 }
 
-bool is_used(const fs::path& folder) {
-  return fs::exists(folder) && !(fs::is_directory(folder) && fs::is_empty(folder));
+/// What an earlier run left in the folder; other files stay.
+void remove_earlier(const fs::path& folder) {
+  for (const char* ours :
+       {"ckpts", "configs", "save", "csv_logs", "tb_logs", "cmd.txt", "run.json", "mesh.glb", "mesh.obj",
+        "mesh.mtl", "mesh.png", "turntable.mp4", "turntable.gif", "preview.png"})
+    remove_tree((folder / ours).string());
 }
 
-/// The folder that was asked for, or a new one named after the prompt.
+/// The folder that was asked for, or a new one named after the prompt. Changes nothing.
 std::string choose_folder(const GenerateOptions& o) {
-  if (o.resume && o.overwrite)
-    throw UserError("--resume and --overwrite contradict each other. Pass one of them.");
-  const fs::path wanted = o.output.empty() ? fs::path("out") / folder_name(o.prompt) : fs::path(o.output);
-  if (o.resume) {
-    if (!fs::exists(wanted / "ckpts"))
-      throw UserError(cat(wanted.string(), ": there is nothing to resume. Leave out --resume."));
-    return wanted.string();
+  const std::string wanted = o.output.empty() ? "out/" + folder_name(o.prompt) : o.output;
+  if (!o.output.empty() || o.resume || o.overwrite || !is_used(wanted)) {
+    check_run_folder(wanted, o.resume, o.overwrite);
+    return wanted;
   }
-  if (!is_used(wanted)) return wanted.string();
-  if (o.overwrite) {
-    for (const char* ours :
-         {"ckpts", "configs", "save", "csv_logs", "tb_logs", "cmd.txt", "run.json", "mesh.glb", "mesh.obj",
-          "mesh.mtl", "mesh.png", "turntable.mp4", "turntable.gif", "preview.png"})
-      remove_tree((wanted / ours).string());
-    return wanted.string();
-  }
-  if (!o.output.empty())
-    throw UserError(cat(o.output, ": the folder exists and is not empty. Pass --resume or --overwrite."));
   for (int n = 2;; ++n) {
-    const fs::path next = wanted.string() + "-" + std::to_string(n);
-    if (!is_used(next)) return next.string();
+    const std::string next = wanted + "-" + std::to_string(n);
+    if (!is_used(next)) return next;
   }
 }
 
@@ -199,6 +191,9 @@ int generate(const GenerateOptions& o) {
   system::SystemContext context;
   context.device = device_named(o.device);
   system::Run run(experiment, context);
+  run.prepare_fit();
+  // From here on the input is known to be good, and the folder may change.
+  if (o.overwrite) remove_earlier(folder);
   system::write_run_folder(experiment, recipe, command_words());
   log::info(cat("\"", o.prompt, "\" -> ", folder));
 

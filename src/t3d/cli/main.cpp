@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <new>
 
@@ -9,6 +11,7 @@
 #include "t3d/cli/startup.h"
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
+#include "t3d/core/sentence.h"
 
 namespace t3d::cli {
 namespace {
@@ -38,34 +41,32 @@ void add_commands(CLI::App& app, Run& run) {
   add_test_command(app, run);
 }
 
-/// CLI11 words an unknown option as "The following argument was not expected: --x"; we add the nearest known
-/// one.
+/// CLI11 words an unknown option as "The following argument was not expected: --x", and not at all where
+/// something required is missing too; we name it, and the nearest known one.
 std::string explain(const CLI::App& app, const CLI::ParseError& failure) {
   const std::string message = failure.what();
-  const auto colon = message.rfind(": ");
-  if (dynamic_cast<const CLI::ExtrasError*>(&failure) == nullptr || colon == std::string::npos)
-    return message;
-  std::string word = message.substr(colon + 2);
-  word = word.substr(0, word.find_first_of(" ="));
-  std::vector<std::string> known;
-  const auto collect = [&known](const CLI::App* from) {
-    for (const auto* option : from->get_options())
-      for (const auto& name : option->get_lnames()) known.push_back("--" + name);
-  };
   const CLI::App* chosen = &app;
-  for (const auto* sub : app.get_subcommands()) chosen = sub;
-  collect(chosen);
-  if (chosen == &app) {
-    for (const auto* sub : app.get_subcommands(nullptr)) known.push_back(sub->get_name());
+  std::string words;  // "toybox mesh "
+  while (!chosen->get_subcommands().empty()) {
+    chosen = chosen->get_subcommands().back();
+    words += chosen->get_name() + " ";
   }
-  const std::string suggestion = did_you_mean(word, known);
+  const std::string help = cat(" See t3d ", words, "--help.");
+  const std::vector<std::string> extra = app.remaining(/*recurse=*/true);
+  const bool is_about_them = dynamic_cast<const CLI::ExtrasError*>(&failure) != nullptr ||
+                             dynamic_cast<const CLI::RequiredError*>(&failure) != nullptr;
+  if (!is_about_them || extra.empty()) return with_full_stop(message) + help;
+  const std::string word = extra.front().substr(0, extra.front().find('='));
+  std::vector<std::string> known;
+  for (const auto* option : chosen->get_options())
+    for (const auto& name : option->get_lnames()) known.push_back("--" + name);
+  for (const auto* sub : chosen->get_subcommands(nullptr)) known.push_back(sub->get_name());
   const bool is_option = word.rfind("-", 0) == 0;
   return cat("unknown ",
-             is_option        ? "option "
-             : chosen == &app ? "command "
-                              : "argument ",
-             word, suggestion, suggestion.empty() ? ". See t3d " : " See t3d ",
-             chosen == &app ? "" : chosen->get_name() + " ", "--help.");
+             is_option                                  ? "option "
+             : chosen->get_subcommands(nullptr).empty() ? "argument "
+                                                        : "command ",
+             word, end_or_suggestion(word, known), help);
 }
 
 int fail(int code, const std::string& message) {
@@ -104,6 +105,9 @@ int run_program(int argc, char** argv) {
     return code;
   } catch (const Error& failure) {
     return fail(failure.exit_code(), failure.what());
+  } catch (const std::filesystem::filesystem_error& failure) {
+    return fail(3, cat(failure.path1().string(), ": ", failure.code().message(),
+                       ". Check the path, its permissions and the disk."));
   } catch (const std::bad_alloc&) {
     return fail(3, "out of memory. Use a smaller size, or close other programs.");
   } catch (const std::exception& failure) {
@@ -116,5 +120,7 @@ int run_program(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   t3d::cli::tune_process(argv);
+  // A limit on file sizes is then an error of the call, as a full disk is, and not the end of the process.
+  std::signal(SIGXFSZ, SIG_IGN);
   return t3d::cli::run_program(argc, argv);
 }

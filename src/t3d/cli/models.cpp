@@ -5,6 +5,7 @@
 
 #include "t3d/cli/command.h"
 #include "t3d/cli/convert_model.h"
+#include "t3d/cli/output_path.h"
 #include "t3d/core/error.h"
 #include "t3d/diffusion/ldm_config.h"
 #include "t3d/diffusion/ldm_names.h"
@@ -45,6 +46,7 @@ int list_models() {
 struct SynthesizeOptions {
   std::string shape, folder, dtype = "fp16", tokenizer;
   uint64_t seed = 0;
+  bool overwrite = false;
 };
 
 /// Drawn tensor by tensor from the seed and the tensor's name, so that memory holds one at a time.
@@ -72,6 +74,8 @@ int synthesize(const SynthesizeOptions& options) {
                         did_you_mean(options.shape, {"sd21", "sd15", "mvdream"}),
                         "; choose sd21, sd15 or mvdream."));
   dtype_named(options.dtype);
+  check_new_folder(options.folder, options.overwrite);
+  if (!options.tokenizer.empty()) tokenizer_folder(options.tokenizer);
   const auto unet = is_sd15      ? ds::sd15_unet_config()
                     : is_mvdream ? ds::mvdream_unet_config()
                                  : ds::sd21_unet_config();
@@ -117,6 +121,7 @@ void add_models_command(CLI::App& app, Run& run) {
   made->add_option("--dtype", options->dtype, "fp16, bf16 or fp32")->capture_default_str();
   made->add_option("--seed", options->seed, "Of the random weights")->capture_default_str();
   made->add_option("--tokenizer", options->tokenizer, "Folder with CLIP's vocab.json and merges.txt");
+  made->add_flag("--overwrite", options->overwrite, "Write into a folder that is not empty");
   made->callback([options, &run] { run = [options] { return synthesize(*options); }; });
 }
 

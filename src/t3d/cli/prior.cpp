@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "t3d/cli/command.h"
+#include "t3d/cli/output_path.h"
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/config/load_config.h"
 #include "t3d/core/config/read_yaml.h"
@@ -31,15 +32,8 @@ struct PriorCommand {
   bool overwrite = false;
 };
 
-/// An empty folder, or one that this run may go on in.
-void check_folder(const PriorCommand& o) {
-  const fs::path folder = o.run.folder;
-  const bool used = fs::exists(folder) && !fs::is_empty(folder);
-  if (o.run.resume && !fs::is_directory(folder / "ckpts"))
-    throw UserError(cat(o.run.folder, ": holds no checkpoints to resume from. Leave --resume out."));
-  if (o.run.resume || !used) return;
-  if (!o.overwrite)
-    throw UserError(cat(o.run.folder, ": the folder exists and is not empty. Pass --resume or --overwrite."));
+/// What an earlier run left there; other files stay.
+void remove_earlier(const fs::path& folder) {
   for (const char* name :
        {"ckpts", "configs", "csv_logs", "tb_logs", "vae", "unet", "text_encoder", "tokenizer", "scheduler",
         "judge", "model_index.json", "report.json", "reconstructions.png", "samples.png", "retrieval.png"})
@@ -114,9 +108,10 @@ template <class Training>
 int train(PriorCommand& o, const config::Node& root) {
   const auto training = config::read_struct<Training>(root, "");
   join_group(o, [&] {
-    check_folder(o);
+    check_run_folder(o.run.folder, o.run.resume, o.overwrite);
     data::list_shards(training.data);  // a folder that is not there leaves no run behind
     if (!training.val_data.empty()) data::list_shards(training.val_data);
+    if (o.overwrite) remove_earlier(o.run.folder);
     make_folders((fs::path(o.run.folder) / "configs").string());
     if (!o.run.resume)
       write_file_atomically((fs::path(o.run.folder) / "configs" / "parsed.yaml").string(),

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "t3d/cli/command.h"
+#include "t3d/cli/output_path.h"
 #include "t3d/cli/reconstruct_config.h"
 #include "t3d/cli/struct_options.h"
 #include "t3d/core/atomic_file.h"
@@ -69,19 +70,16 @@ field::NgpConfig make_config(const ReconstructConfig& o, bool cuda, float aabb_s
   return c;
 }
 
+/// Makes the folder ready once nothing can be wrong with the input any more.
 void prepare_folder(const ReconstructOptions& o) {
   const fs::path folder = o.output;
-  const bool used = fs::exists(folder) && !(fs::is_directory(folder) && fs::is_empty(folder));
-  if (o.resume && !fs::exists(folder / "ckpts"))
-    throw UserError(cat(o.output, ": there is nothing to resume (no ckpts folder). Leave out --resume."));
-  if (used && !o.resume && !o.overwrite)
-    throw UserError(cat(o.output, ": the folder exists and is not empty. Pass --resume or --overwrite."));
-  if (used && o.overwrite)
+  if (o.overwrite)
     for (const char* ours :
          {"ckpts", "configs", "test", "depth", "save", "csv_logs", "tb_logs", "report.json", "report.md",
           "mesh.glb", "mesh.obj", "mesh.ply", "turntable.mp4", "turntable.gif", "parsed.yaml"})
       remove_tree((folder / ours).string());
-  for (const char* mesh : {"mesh.glb", "mesh.obj", "mesh.ply"}) fs::remove(folder / mesh);  // made anew
+  for (const char* mesh : {"mesh.glb", "mesh.obj", "mesh.ply"})
+    remove_tree((folder / mesh).string());  // made anew
   make_folders(o.output);
   make_folders((folder / "configs").string());
   if (!o.config_file.empty())
@@ -137,8 +135,7 @@ train::OutputOptions output_options(const ReconstructConfig& c, double budget_se
 
 int reconstruct(const ReconstructOptions& o) {
   const double started = now_s();
-  if (o.resume && o.overwrite)
-    throw UserError("--resume and --overwrite contradict each other. Pass one of them.");
+  check_run_folder(o.output, o.resume, o.overwrite);
   if (o.config.data.empty())
     throw UserError("t3d reconstruct needs a data set. Name its folder, or give data in the --config file.");
   const bool cuda = use_cuda(o.config.device);
@@ -148,8 +145,8 @@ int reconstruct(const ReconstructOptions& o) {
   if (!cuda && !o.config.max_size && longest_side(images) == kCpuImageSide)
     log::info(cat("on the CPU, images above ", kCpuImageSide,
                   " pixels are reduced to that; --max-size changes it"));
-  prepare_folder(o);
   const field::NgpConfig config = make_config(o.config, cuda, images.aabb_scale);
+  prepare_folder(o);
 
   train::NgpTrainOptions options = train_options(o.config, cuda);
   options.run_folder = o.output;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "t3d/cli/command.h"
+#include "t3d/cli/output_path.h"
 #include "t3d/core/error.h"
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
@@ -52,8 +53,7 @@ io::Image8 side_by_side(const at::Tensor& pictures) {
 int sample(const SampleCommand& o) {
   // Words that the prior never learned would give a picture that has nothing to do with them.
   if (o.is_toybox() && !o.prompt.empty()) toybox::parse_caption(o.prompt);
-  const std::filesystem::path folder = std::filesystem::path(o.output).parent_path();
-  if (!folder.empty()) std::filesystem::create_directories(folder);
+  check_output_file(o.output, {".png"});
   const std::string path = ds::find_model(o.model);
   const c10::Device device(o.device);
   const InterruptScope interrupts;

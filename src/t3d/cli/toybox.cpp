@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "t3d/cli/command.h"
+#include "t3d/cli/output_path.h"
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
 #include "t3d/core/interrupt.h"
@@ -26,6 +27,7 @@ namespace fs = std::filesystem;
 namespace toy = t3d::toybox;
 
 int make_mesh(const std::string& text, const std::string& output, uint64_t seed) {
+  check_output_file(output, {".glb", ".obj", ".ply"});
   const auto object = toy::make_object(toy::parse_caption(text), seed);
   if (const fs::path folder = fs::path(output).parent_path(); !folder.empty()) make_folders(folder.string());
   io::write_mesh(output, object.mesh);
@@ -71,6 +73,7 @@ int list_captions(const toy::RenderPlan& plan, int64_t n) {
 
 /// One picture of every kind in usual colours, then of finishes, patterns, counts and relations.
 int make_sheet(const std::string& output, int resolution) {
+  check_output_file(output, {".png"});
   constexpr int kColumns = 12;
   std::vector<toy::Description> shown;
   for (const auto& kind : toy::kinds()) {
@@ -140,8 +143,8 @@ int make_data(const DataCommand& o) {
     if (made != settings_of(o))
       throw UserError(cat(settings, ": was made with other options. Repeat them, or name another folder."));
     if (n_made > o.n_objects)
-      throw UserError(cat(settings, ": there are ", n_made, " objects already. Ask for as many, for more, or ",
-                          "name another folder."));
+      throw UserError(cat(settings, ": there are ", n_made,
+                          " objects already. Ask for as many, for more, or ", "name another folder."));
     if (n_made < o.n_objects && n_made % kShard != 0)  // the last one is not full
       fs::remove(data::shard_path(o.output, n_made / kShard));
   }

@@ -11,6 +11,7 @@
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
 #include "t3d/core/memory_usage.h"
+#include "t3d/core/sentence.h"
 #include "t3d/ops/device_memory.h"
 #include "t3d/system/mesh_exporter.h"
 #include "t3d/system/run.h"
@@ -55,12 +56,16 @@ int run_mode(const ModeOptions& o, Mode mode) {
   if (o.verbose) log::set_level(log::Level::Debug);
   choose_gpu(o.gpu);
   const InterruptScope interrupts;
-  const system::Experiment experiment = system::read_experiment(o.config, o.overrides);
+  // What looks like a path is one; anything else may be the name of a recipe.
+  const bool is_path = o.config.find_first_of("./") != std::string::npos;
+  const std::string file = is_path ? o.config : find_recipe(o.config);
+  const system::Experiment experiment = system::read_experiment(file, o.overrides);
   system::SystemContext context;
   context.device = device_named(o.device);
   system::Run run(experiment, context);
   if (mode == Mode::Train) {
-    system::write_run_folder(experiment, o.config, g_command);
+    run.prepare_fit();
+    system::write_run_folder(experiment, file, g_command);
     log::info(cat("run folder: ", experiment.trial_dir));
     const auto report = run.fit();
     const double device_peak = static_cast<double>(ops::peak_device_bytes(context.device));
@@ -88,7 +93,10 @@ int run_mode(const ModeOptions& o, Mode mode) {
 void add_mode(CLI::App& app, Run& run, Mode mode, const char* name, const char* help) {
   auto o = std::make_shared<ModeOptions>();
   auto* command = app.add_subcommand(name, help);
-  command->add_option("--config", o->config, "Configuration file, as threestudio's")->required();
+  command
+      ->add_option("--config", o->config,
+                   "Configuration file, as threestudio's, or the name of one in configs/")
+      ->required();
   command->add_option("OVERRIDES", o->overrides, "key.path=value, over the file's");
   command->add_option("--device", o->device, "Where to compute")
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
@@ -119,8 +127,8 @@ std::string find_recipe(const std::string& name) {
     for (const auto& entry : fs::directory_iterator(folder, ignored))
       if (entry.path().extension() == ".yaml") known.push_back(entry.path().stem().string());
   }
-  throw UserError(cat("there is no recipe named ", name, did_you_mean(name, known),
-                      ". Name a file in configs/, or a path to a YAML file."));
+  throw UserError(cat("there is no recipe named ", name, end_or_suggestion(name, known),
+                      " Name a file in configs/, or a path to a YAML file."));
 }
 
 std::vector<std::string> translate_launch(const std::vector<std::string>& arguments) {
