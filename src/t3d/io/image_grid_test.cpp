@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "t3d/io/draw_text.h"
+
 namespace t3d::io {
 namespace {
 
@@ -43,6 +45,20 @@ TEST(ImageGrid, MapsHaveTheirEnds) {
   EXPECT_EQ(jet(0.5f), (std::array<float, 3>{0.5f, 1, 0.5f}));
   EXPECT_GT(map_colour(ColourMap::Magma, 0)[0], 0.9f);
   EXPECT_LT(map_colour(ColourMap::Magma, 1)[0], 0.1f);
+}
+
+TEST(DrawText, IsWhiteOnBlackAndCutAtTheBorder) {
+  Image8 picture(20, 12, 3);
+  for (auto& v : picture.pixels) v = 100;
+  draw_text(picture, 0, 0, "1-");
+  EXPECT_EQ(picture.at(3, 1)[0], 255);  // the stem of the 1
+  EXPECT_EQ(picture.at(1, 1)[0], 0);
+  EXPECT_EQ(picture.at(8, 4)[0], 255);  // the dash
+  EXPECT_EQ(picture.at(13, 4)[0], 100);
+  EXPECT_EQ(picture.at(3, 10)[0], 100);
+  draw_text(picture, 16, -4, "front");
+  draw_text(picture, -40, 8, "n0.50", 2);
+  EXPECT_EQ(picture.at(15, 0)[0], 100);
 }
 
 TEST(ImageGrid, RowsAlignToTheirLargestPicture) {
