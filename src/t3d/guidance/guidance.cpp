@@ -1,5 +1,7 @@
 #include "t3d/guidance/guidance.h"
 
+#include "t3d/core/error.h"
+#include "t3d/guidance/guidance_eval.h"
 #include "t3d/guidance/multiview_asd.h"
 #include "t3d/guidance/multiview_sds.h"
 #include "t3d/guidance/stable_diffusion_asd.h"
@@ -8,6 +10,12 @@
 #include "t3d/guidance/stable_diffusion_vsd.h"
 
 namespace t3d::guidance {
+
+GuidancePictures Guidance::evaluate(const Views&, const PromptEmbeddings&, Rng&) const {
+  throw UserError(
+      "system.freq.guidance_eval: this guidance has no pictures to show. Set it to 0, or use another "
+      "guidance_type.");
+}
 
 void Guidance::collect(const std::string&, NamedTensors&, NamedTensors&) const {}
 

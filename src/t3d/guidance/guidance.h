@@ -16,6 +16,7 @@
 namespace t3d::guidance {
 
 using NamedTensors = std::map<std::string, at::Tensor>;
+struct GuidancePictures;
 
 /// What every guidance and prompt processor is built with.
 struct GuidanceContext {
@@ -51,6 +52,11 @@ class Guidance {
   /// Draws timesteps and noise from `rng`, the same on every device, and nothing else random. Never waits for
   /// the device. Throws UserError for pictures that do not fit the model.
   virtual GuidanceOutput operator()(const Views& views, const PromptEmbeddings& prompt, Rng& rng) = 0;
+
+  /// What the guidance sees of a batch's first rows, in pictures: with the timesteps and noise that a call
+  /// with the same `rng` would draw, and further draws for the sampler behind them. Changes nothing. Throws
+  /// UserError where latents cannot be shown. Cost: up to 51 denoiser calls an object, at batch 2 n_views.
+  virtual GuidancePictures evaluate(const Views& views, const PromptEmbeddings& prompt, Rng& rng) const;
 
   /// Called before every batch: schedules of the timestep range and of gradient clipping.
   virtual void update_step(int64_t epoch, int64_t step) = 0;

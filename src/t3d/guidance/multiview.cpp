@@ -27,6 +27,15 @@ at::Tensor MultiviewDistillation::text_of(const Views& views, const PromptEmbedd
   return prompt.text(views.angles, view_dependent_);
 }
 
+NoiseAt MultiviewDistillation::guided_noise(const Views& views, const PromptEmbeddings& prompt) const {
+  return [this, told = condition(views, text_of(views, prompt), 2)](const at::Tensor& noisy,
+                                                                    const at::Tensor& t) {
+    const auto rows = model().denoiser->predict(at::cat({noisy, noisy}), at::cat({t, t}), told).chunk(2);
+    return schedule().noise_of(rows[1] + guidance_scale_ * (rows[0] - rows[1]), noisy, t,
+                               model().denoiser->prediction());
+  };
+}
+
 std::shared_ptr<const Model> open_multiview(const MultiviewConfig& config, const GuidanceContext& context) {
   auto model = open_for(config, config.ckpt_path.value_or(config.model_name), context);
   if (!model->takes_cameras)

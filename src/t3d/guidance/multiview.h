@@ -41,6 +41,8 @@ class MultiviewDistillation : public ScoreDistillation {
   ///   text  [n_blocks B,T,C]
   diffusion::Condition condition(const Views& views, at::Tensor text, int64_t n_blocks) const;
   at::Tensor text_of(const Views& views, const PromptEmbeddings& prompt) const;  // [2B,T,C]
+  /// Guided on the raw output, as noise.
+  NoiseAt guided_noise(const Views& views, const PromptEmbeddings& prompt) const;
   double guidance_scale() const { return guidance_scale_; }
 
  private:

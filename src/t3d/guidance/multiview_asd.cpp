@@ -5,7 +5,7 @@
 
 namespace t3d::guidance {
 
-GuidanceOutput MultiviewAsd::operator()(const Views& views, const PromptEmbeddings& prompt, Rng& rng) {
+MultiviewAsd::Draws MultiviewAsd::draw(const Views& views, Rng& rng) const {
   check_rows(views);
   Draws draws;
   draws.t = range().draw(1, rng, device());
@@ -14,7 +14,11 @@ GuidanceOutput MultiviewAsd::operator()(const Views& views, const PromptEmbeddin
       device());
   draws.noise = draw_normal(latent_shape(views), rng, device());
   if (!views.is_latent) draws.vae_noise = draw_normal(latent_shape(views), rng, device());
-  return distill(views, prompt, draws);
+  return draws;
+}
+
+GuidanceOutput MultiviewAsd::operator()(const Views& views, const PromptEmbeddings& prompt, Rng& rng) {
+  return distill(views, prompt, draw(views, rng));
 }
 
 GuidanceOutput MultiviewAsd::distill(const Views& views, const PromptEmbeddings& prompt,
@@ -50,6 +54,12 @@ GuidanceOutput MultiviewAsd::distill(const Views& views, const PromptEmbeddings&
   add_loss(out, "loss_asd", x, gradient);
   add_metrics(out, gradient);
   return out;
+}
+
+GuidancePictures MultiviewAsd::evaluate(const Views& views, const PromptEmbeddings& prompt, Rng& rng) const {
+  const Draws draws = draw(views, rng);
+  return show(views, {draws.t, draws.noise, draws.vae_noise}, rng,
+              [&](const Views& some) -> NoiseAt { return guided_noise(some, prompt); });
 }
 
 }  // namespace t3d::guidance

@@ -39,8 +39,10 @@ class MultiviewAsd : public MultiviewDistillation {
 
   GuidanceOutput operator()(const Views& views, const PromptEmbeddings& prompt, Rng& rng) override;
   GuidanceOutput distill(const Views& views, const PromptEmbeddings& prompt, const Draws& draws) const;
+  GuidancePictures evaluate(const Views& views, const PromptEmbeddings& prompt, Rng& rng) const override;
 
  private:
+  Draws draw(const Views& views, Rng& rng) const;
   Config config_;
 };
 

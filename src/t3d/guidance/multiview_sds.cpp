@@ -17,13 +17,17 @@ at::Tensor without_median_brightness(const at::Tensor& difference) {
 
 }  // namespace
 
-GuidanceOutput MultiviewSds::operator()(const Views& views, const PromptEmbeddings& prompt, Rng& rng) {
+MultiviewSds::Draws MultiviewSds::draw(const Views& views, Rng& rng) const {
   check_rows(views);
   Draws draws;
   draws.t = range().draw(1, rng, device());
   draws.noise = draw_normal(latent_shape(views), rng, device());
   if (!views.is_latent) draws.vae_noise = draw_normal(latent_shape(views), rng, device());
-  return distill(views, prompt, draws);
+  return draws;
+}
+
+GuidanceOutput MultiviewSds::operator()(const Views& views, const PromptEmbeddings& prompt, Rng& rng) {
+  return distill(views, prompt, draw(views, rng));
 }
 
 at::Tensor MultiviewSds::clean_target(const at::Tensor& guided, const at::Tensor& text,
@@ -72,6 +76,12 @@ GuidanceOutput MultiviewSds::distill(const Views& views, const PromptEmbeddings&
   if (of_images.defined()) add_loss(out, "loss_sds_img", images, of_images);
   add_metrics(out, gradient);
   return out;
+}
+
+GuidancePictures MultiviewSds::evaluate(const Views& views, const PromptEmbeddings& prompt, Rng& rng) const {
+  const Draws draws = draw(views, rng);
+  return show(views, {draws.t, draws.noise, draws.vae_noise}, rng,
+              [&](const Views& some) -> NoiseAt { return guided_noise(some, prompt); });
 }
 
 }  // namespace t3d::guidance

@@ -48,8 +48,10 @@ class MultiviewSds : public MultiviewDistillation {
 
   GuidanceOutput operator()(const Views& views, const PromptEmbeddings& prompt, Rng& rng) override;
   GuidanceOutput distill(const Views& views, const PromptEmbeddings& prompt, const Draws& draws) const;
+  GuidancePictures evaluate(const Views& views, const PromptEmbeddings& prompt, Rng& rng) const override;
 
  private:
+  Draws draw(const Views& views, Rng& rng) const;
   at::Tensor clean_target(const at::Tensor& guided, const at::Tensor& text, const at::Tensor& noisy,
                           const at::Tensor& t) const;
 

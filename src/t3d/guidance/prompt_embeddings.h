@@ -64,6 +64,11 @@ class PromptEmbeddings {
   /// each view's direction instead of the plain prompt.
   at::Tensor text(const ViewAngles& views, bool view_dependent) const;
 
+  /// The direction whose text a view gets.
+  Direction direction(float elevation_deg, float azimuth_deg) const {
+    return direction_of(elevation_deg, azimuth_deg, rules_);
+  }
+
   bool use_perp_neg() const { return use_perp_neg_; }
   PerpNegText perp_neg_text(const ViewAngles& views) const;
 

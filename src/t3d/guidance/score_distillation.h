@@ -1,11 +1,13 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "t3d/core/config/schedule_field.h"
 #include "t3d/guidance/guidance.h"
+#include "t3d/guidance/guidance_eval.h"
 #include "t3d/guidance/timesteps.h"
 
 namespace t3d::guidance {
@@ -85,6 +87,16 @@ class ScoreDistillation : public Guidance {
                        const at::Tensor& gradient);
   /// grad_norm, min_step, max_step.
   void add_metrics(GuidanceOutput& out, const at::Tensor& gradient) const;
+
+  /// What of a batch is shown: its draws, and how many of its rows (whole objects; below 0: all).
+  struct Shown {
+    const Timesteps& t;           // [B] or [1]
+    at::Tensor noise, vae_noise;  // [B,C,s,s]
+    int64_t max_items = 4;
+  };
+  /// The pictures of `evaluate`; `guided` gives the guided noise for some of the views.
+  GuidancePictures show(const Views& views, const Shown& shown, Rng& rng,
+                        const std::function<NoiseAt(const Views&)>& guided) const;
 
   const StepRange& range() const { return range_; }
   const diffusion::NoiseSchedule& schedule() const { return model_->schedule; }

@@ -43,8 +43,12 @@ class StableDiffusionAsd : public StableDiffusionDistillation {
 
   GuidanceOutput operator()(const Views& views, const PromptEmbeddings& prompt, Rng& rng) override;
   GuidanceOutput distill(const Views& views, const PromptEmbeddings& prompt, const Draws& draws) const;
+  GuidancePictures evaluate(const Views& views, const PromptEmbeddings& prompt, Rng& rng) const override;
 
  private:
+  Draws draw(const Views& views, Rng& rng) const;
+  GuidanceText text_of(const PromptEmbeddings& prompt, const Views& views) const;
+  at::Tensor guided(const GuidanceText& text, const GuidedNoise& noise) const;
   Config config_;
 };
 

@@ -55,13 +55,17 @@ StableDiffusionSds::StableDiffusionSds(const Config& config, std::shared_ptr<con
         "two to false.");
 }
 
-GuidanceOutput StableDiffusionSds::operator()(const Views& views, const PromptEmbeddings& prompt, Rng& rng) {
+StableDiffusionSds::Draws StableDiffusionSds::draw(const Views& views, Rng& rng) const {
   check_rows(views);
   Draws draws;
   draws.t = draw_steps(views.rgb.size(0), rng);
   draws.noise = draw_normal(latent_shape(views), rng, device());
   if (!views.is_latent) draws.vae_noise = draw_normal(latent_shape(views), rng, device());
-  return distill(views, prompt, draws);
+  return draws;
+}
+
+GuidanceOutput StableDiffusionSds::operator()(const Views& views, const PromptEmbeddings& prompt, Rng& rng) {
+  return distill(views, prompt, draw(views, rng));
 }
 
 at::Tensor StableDiffusionSds::guided(const GuidanceText& text, const GuidedNoise& noise) const {
@@ -99,6 +103,18 @@ GuidanceOutput StableDiffusionSds::distill(const Views& views, const PromptEmbed
   if (of_images.defined()) add_loss(out, "loss_sds_img", images, of_images);
   add_metrics(out, gradient);
   return out;
+}
+
+GuidancePictures StableDiffusionSds::evaluate(const Views& views, const PromptEmbeddings& prompt,
+                                              Rng& rng) const {
+  const Draws draws = draw(views, rng);
+  return show(views, {draws.t, draws.noise, draws.vae_noise, config_.max_items_eval}, rng,
+              [&](const Views& some) -> NoiseAt {
+                const auto text = guidance_text(prompt, some.angles, config_.view_dependent_prompting);
+                return [this, text, camera = cameras_of(some)](const at::Tensor& noisy, const at::Tensor& t) {
+                  return guided(text, GuidedCall{model(), text, camera, n_views()}(noisy, t).noise);
+                };
+              });
 }
 
 }  // namespace t3d::guidance

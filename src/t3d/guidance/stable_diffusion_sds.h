@@ -81,7 +81,8 @@ class StableDiffusionSds : public StableDiffusionDistillation {
       v("var_red", var_red, config::any(), "SJC: subtract the noise that was added");
       v("token_merging", token_merging, config::any(), "accepted, without effect: every token is kept");
       v("token_merging_params", token_merging_params, config::any(), "accepted, without effect");
-      v("max_items_eval", max_items_eval, config::any(), "accepted, without effect");
+      v("max_items_eval", max_items_eval, config::any(),
+        "pictures of a batch that system.freq.guidance_eval shows; -1: all");
     }
   };
 
@@ -97,8 +98,10 @@ class StableDiffusionSds : public StableDiffusionDistillation {
 
   GuidanceOutput operator()(const Views& views, const PromptEmbeddings& prompt, Rng& rng) override;
   GuidanceOutput distill(const Views& views, const PromptEmbeddings& prompt, const Draws& draws) const;
+  GuidancePictures evaluate(const Views& views, const PromptEmbeddings& prompt, Rng& rng) const override;
 
  private:
+  Draws draw(const Views& views, Rng& rng) const;
   at::Tensor guided(const GuidanceText& text, const GuidedNoise& noise) const;
 
   Config config_;

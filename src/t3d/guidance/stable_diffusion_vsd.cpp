@@ -69,7 +69,7 @@ void StableDiffusionVsd::collect(const std::string& prefix, NamedTensors& parame
   for (const auto& [name, tensor] : phi_.parameters) parameters.emplace(prefix + name, tensor);
 }
 
-GuidanceOutput StableDiffusionVsd::operator()(const Views& views, const PromptEmbeddings& prompt, Rng& rng) {
+StableDiffusionVsd::Draws StableDiffusionVsd::draw(const Views& views, Rng& rng) const {
   check_rows(views);
   const int64_t n = views.rgb.size(0), n_train = n * config_.lora_n_timestamp_samples;
   const auto shape = latent_shape(views);
@@ -85,7 +85,11 @@ GuidanceOutput StableDiffusionVsd::operator()(const Views& views, const PromptEm
     draws.train_noise = draw_normal({n_train, shape[1], shape[2], shape[3]}, rng, device());
     draws.drops_camera = config_.lora_cfg_training && rng.uniform() < kCameraDropout;
   }
-  return distill(views, prompt, draws);
+  return draws;
+}
+
+GuidanceOutput StableDiffusionVsd::operator()(const Views& views, const PromptEmbeddings& prompt, Rng& rng) {
+  return distill(views, prompt, draw(views, rng));
 }
 
 at::Tensor StableDiffusionVsd::label_of(const Views& views) const {
@@ -172,6 +176,19 @@ GuidanceOutput StableDiffusionVsd::distill(const Views& views, const PromptEmbed
   if (!phi_.parameters.empty()) out.losses["loss_lora"] = train_loss(views, prompt, x, draws);
   add_metrics(out, gradient);
   return out;
+}
+
+GuidancePictures StableDiffusionVsd::evaluate(const Views& views, const PromptEmbeddings& prompt,
+                                              Rng& rng) const {
+  const Draws draws = draw(views, rng);
+  return show(
+      views, {draws.t, draws.noise, draws.vae_noise, config_.max_items_eval}, rng,
+      [&](const Views& some) -> NoiseAt {
+        const GuidanceText text{prompt.text(some.angles, config_.view_dependent_prompting), {}};
+        return [this, text, camera = cameras_of(some)](const at::Tensor& noisy, const at::Tensor& t) {
+          return GuidedCall{model(), text, camera, n_views()}(noisy, t).noise.guided(config_.guidance_scale);
+        };
+      });
 }
 
 }  // namespace t3d::guidance

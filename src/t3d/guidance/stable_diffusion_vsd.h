@@ -62,7 +62,8 @@ class StableDiffusionVsd : public StableDiffusionDistillation {
         "the 16 numbers of a camera: camera_to_world, or the matrix to clip space");
       v("token_merging", token_merging, config::any(), "accepted, without effect: every token is kept");
       v("token_merging_params", token_merging_params, config::any(), "accepted, without effect");
-      v("max_items_eval", max_items_eval, config::any(), "accepted, without effect");
+      v("max_items_eval", max_items_eval, config::any(),
+        "pictures of a batch that system.freq.guidance_eval shows; -1: all");
       v("weights", weights, config::any(), "start from path/to/last.ckpt:guidance; a system reads it");
     }
   };
@@ -81,12 +82,14 @@ class StableDiffusionVsd : public StableDiffusionDistillation {
 
   GuidanceOutput operator()(const Views& views, const PromptEmbeddings& prompt, Rng& rng) override;
   GuidanceOutput distill(const Views& views, const PromptEmbeddings& prompt, const Draws& draws) const;
+  GuidancePictures evaluate(const Views& views, const PromptEmbeddings& prompt, Rng& rng) const override;
   void collect(const std::string& prefix, NamedTensors& parameters, NamedTensors& buffers) const override;
 
   /// For tests that keep a closed-form phi up to date.
   void set_phi(ParticleScore phi);
 
  private:
+  Draws draw(const Views& views, Rng& rng) const;
   at::Tensor label_of(const Views& views) const;
   /// phi's raw output at x_t [B,C,s,s] for a text [1,T,C]; undefined labels and cameras: without the camera.
   at::Tensor ask_phi(const at::Tensor& noisy, const at::Tensor& t, const at::Tensor& text,
