@@ -36,6 +36,12 @@ void Run::write_validation(int64_t n_views) {
   }
 }
 
+void Run::write_guidance_picture(const io::Image8& picture) {
+  make_folders(save_folder());
+  io::write_png(cat(save_folder(), "/it", step_, "-train.png"), picture);
+  if (metrics_) metrics_->image("train/guidance", step_, picture);
+}
+
 void Run::validate() {
   if (system_->evaluates_with_guidance()) system_->open_guidance();
   write_validation(views_->n_val_views());

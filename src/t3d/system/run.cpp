@@ -189,6 +189,7 @@ bool Run::train_step(std::map<std::string, double>* row) {
     views_->update_step(0, step_);
     system_->update_step(0, step_, /*is_training=*/true);
     losses = step_with_retries(views_->train_batch(batch));
+    if (!losses.guidance_picture.empty()) write_guidance_picture(losses.guidance_picture);
   }
 
   // The one point of a step that waits for the device.

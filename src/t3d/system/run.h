@@ -68,6 +68,8 @@ class Run {
   /// The renderer's own step, where the batch left it a gradient of this length.
   void step_own(double gradient_norm);
   void write_validation(int64_t n_views);
+  /// save/it{step}-train.png.
+  void write_guidance_picture(const io::Image8& picture);
 
   Experiment experiment_;
   TrainerConfig trainer_;

@@ -12,6 +12,8 @@
 #include "t3d/core/config/overrides.h"
 #include "t3d/core/config/read_yaml.h"
 #include "t3d/core/remove_tree.h"
+#include "t3d/guidance/guidance_eval.h"
+#include "t3d/io/image.h"
 #include "t3d/system/mesh_exporter.h"
 #include "t3d/system/scene_mesh.h"
 #include "t3d/train/checkpoint.h"
@@ -57,6 +59,18 @@ class FourChannels : public TowardsRed {
     out.losses["loss_sds"] = (views.rgb - 0.5).square().mean();
     if (views.rgb.size(3) != 4 || !views.is_latent) throw UserError("expected latents");
     return out;
+  }
+};
+
+/// The same with pictures to show: as many draws as it likes, which the training must not notice.
+class Showing : public TowardsRed {
+ public:
+  Showing() : TowardsRed(1 << 30, 1 << 30) {}
+  guidance::GuidancePictures evaluate(const guidance::Views& views, const guidance::PromptEmbeddings&,
+                                      Rng& rng) const override {
+    const auto seen = views.rgb.detach().clamp(0, 1);
+    rng.uniform();
+    return {seen, seen, seen, seen, seen, std::vector<double>(static_cast<size_t>(seen.size(0)), 0.5)};
   }
 };
 
@@ -166,6 +180,24 @@ TEST_F(RunTest, ValidationAndTestPicturesHaveTheReferencesNames) {
     EXPECT_TRUE(fs::exists(folder_ + "/a/save/" + name)) << name;
   // rgb | normal | opacity
   EXPECT_EQ(io::read_image(folder_ + "/a/save/it20-0.png").width, 48);
+}
+
+TEST_F(RunTest, PicturesOfTheGuidanceComeWhenDueAndChangeNothing) {
+  SystemContext showing = context();
+  showing.make_guidance = [] { return std::make_unique<Showing>(); };
+  OneRun(experiment({"system.freq.guidance_eval=10"}, "a"), showing).fit();
+  OneRun(experiment({}, "b"), showing).fit();
+  for (const int step : {0, 10}) {
+    const auto grid = io::read_image(cat(folder_, "/a/save/it", step, "-train.png"));
+    EXPECT_EQ(grid.width, 5 * 96);
+    EXPECT_EQ(grid.height, 2 * 96);  // a row for each of the batch
+  }
+  EXPECT_FALSE(fs::exists(folder_ + "/a/save/it5-train.png"));
+  EXPECT_FALSE(fs::exists(folder_ + "/b/save/it0-train.png"));
+  expect_equal(last("a"), last("b"));
+
+  EXPECT_THROW(OneRun(experiment({"system.freq.guidance_evals=1"}, "c"), showing), UserError);
+  EXPECT_THROW(OneRun(experiment({"system.freq.guidance_eval=1"}, "d"), context()).fit(), UserError);
 }
 
 TEST_F(RunTest, MetricsHaveTheReferencesColumns) {

@@ -8,6 +8,7 @@
 #include "t3d/core/sentence.h"
 #include "t3d/field/encoding.h"
 #include "t3d/io/image_grid.h"
+#include "t3d/system/guidance_grid.h"
 #include "t3d/system/regularisers.h"
 #include "t3d/system/strips.h"
 
@@ -40,7 +41,11 @@ io::ImageF to_image(const at::Tensor& pixels) {
 }
 
 System::System(const SystemConfig& config, const SystemContext& context)
-    : config_(config), context_(context), loss_(read_losses(config.loss)) {
+    : config_(config),
+      context_(context),
+      loss_(read_losses(config.loss)),
+      freq_(config::read_struct<FrequencyConfig>(
+          config.freq.is_null() ? config::Node(config::Node::Map{}) : config.freq, "system.freq")) {
   const field::BuildContext build{context.seed, context.device};
   geometry_ = field::geometries().make(config.geometry_type, keys_of("geometry", config.geometry),
                                        "system.geometry", build.part("geometry"));
@@ -234,6 +239,12 @@ void System::add_guidance(StepLosses& losses, const at::Tensor& pictures, bool i
   views.angles.azimuth_deg = batch.azimuth.to(at::kCPU);
   views.angles.distance = batch.camera_distances.to(at::kCPU);
   views.camera_to_world = batch.c2w, views.mvp = batch.mvp_mtx;
+  const bool is_due = freq_.guidance_eval > 0 && step_ % freq_.guidance_eval == 0;
+  if (is_due && losses.guidance_picture.empty()) {
+    Rng again = rng;  // the same timesteps and noise; the step's own draws stay as they are
+    losses.guidance_picture = guidance_grid(open().evaluate(views, prompt_->embeddings(), again),
+                                            views.angles, prompt_->embeddings());
+  }
   const auto out = open()(views, prompt_->embeddings(), rng);
   for (const auto& [name, value] : out.metrics) losses.metrics[prefix + name] = value;
   for (const auto& [name, value] : out.losses) {

@@ -19,6 +19,17 @@ namespace t3d::system {
 
 using guidance::NamedTensors;
 
+/// How often something is done: threestudio's `freq`.
+struct FrequencyConfig {
+  int64_t guidance_eval = 0;
+
+  template <class V>
+  void visit(V& v) {
+    v("guidance_eval", guidance_eval, config::non_negative(),
+      "steps between pictures of what the guidance sees, save/it{step}-train.png; 0: none");
+  }
+};
+
 /// The keys that every system has, threestudio section 5.0.
 struct SystemConfig {
   config::Node loggers, loss, optimizer, scheduler;
@@ -31,7 +42,7 @@ struct SystemConfig {
   config::Node prompt_processor, exporter;
   std::optional<std::string> geometry_convert_from;
   bool geometry_convert_inherit_texture = false;
-  config::Node geometry_convert_override;
+  config::Node geometry_convert_override, freq;
 
   template <class V>
   void visit_common(V& v) {
@@ -53,6 +64,8 @@ struct SystemConfig {
     v("loss", loss, any(), "lambda_NAME for each loss term, numbers or schedules");
     v("optimizer", optimizer, any(), "name, args, and params by dotted names");
     v("scheduler", scheduler, any(), "how learning rates change");
+    v("freq", freq, any(),
+      "guidance_eval: steps between pictures of what the guidance sees; docs/systems.md");
     v("loggers", loggers, any(), "read and not used: metrics are always written");
     v("weights", weights, any(), "checkpoint whose tensors the parts start from");
     v("weights_ignore_modules", weights_ignore_modules, any(), "parts that do not");
@@ -78,6 +91,7 @@ struct StepLosses {
   at::Tensor total;                           ///< scalar; its graph is gone once training_step returns
   std::map<std::string, at::Tensor> metrics;  ///< "loss_sds", "grad_norm": scalars without one, unweighted
   std::map<std::string, double> lambdas;      ///< "lambda_sds": what is in force now
+  io::Image8 guidance_picture;                ///< see guidance_grid.h; empty where none is due
 };
 
 /// An evaluation view's pictures, in the order of the columns of the file.
@@ -183,6 +197,7 @@ class System {
   std::unique_ptr<render::Renderer> renderer_;
   std::unique_ptr<guidance::PromptProcessor> prompt_;
   std::unique_ptr<guidance::Guidance> guidance_;
+  FrequencyConfig freq_;
   int64_t epoch_ = 0, step_ = 0;
 };
 
