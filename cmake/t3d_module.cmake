@@ -21,6 +21,14 @@ function(t3d_test_program NAME)
   set_property(GLOBAL APPEND PROPERTY T3D_TEST_PROGRAMS ${NAME})
 endfunction()
 
+# Several sources in one go, where T3D_UNITY asks for it: most of a small file's time is LibTorch's headers.
+# Files of one module therefore don't reuse names at namespace scope.
+function(t3d_unite TARGET)
+  if(T3D_UNITY)
+    set_target_properties(${TARGET} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 5)
+  endif()
+endfunction()
+
 function(t3d_module NAME)
   cmake_parse_arguments(ARG "" "" "SOURCES;CUDA;SIMD;TESTS;TEST_LIBS;USES;LIBS;PUBLIC_LIBS" ${ARGN})
   add_library(t3d_${NAME} STATIC ${ARG_SOURCES} ${ARG_SIMD})
@@ -29,6 +37,7 @@ function(t3d_module NAME)
   foreach(module IN LISTS ARG_USES)
     target_link_libraries(t3d_${NAME} PUBLIC t3d_${module})
   endforeach()
+  t3d_unite(t3d_${NAME})
   if(ARG_SIMD)
     set_source_files_properties(${ARG_SIMD} PROPERTIES COMPILE_OPTIONS "-O3;-ffast-math;-fno-math-errno")
   endif()

@@ -15,7 +15,7 @@ namespace {
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
-constexpr double kPi = 3.14159265358979323846;
+constexpr double kRadians = 3.14159265358979323846 / 180;  // of a degree
 constexpr double kInstantNgpScale = 0.33;
 constexpr double kSyntheticDistance = 1.5;  // ngp_pl's distance of NeRF-synthetic's cameras
 constexpr size_t kMaxFrames = 1000000;
@@ -106,8 +106,8 @@ void parse_lens(const Keys& keys, Frame& frame) {
     throw UserError(cat(keys.place, ": only one of w and h is given; give both or neither."));
   lens.fx = static_cast<float>(keys.number("fl_x", 0));
   lens.fy = static_cast<float>(keys.number("fl_y", 0));
-  frame.fov_x = keys.number("x_fov", 0) * kPi / 180;
-  frame.fov_y = keys.number("y_fov", 0) * kPi / 180;
+  frame.fov_x = keys.number("x_fov", 0) * kRadians;
+  frame.fov_y = keys.number("y_fov", 0) * kRadians;
   if (frame.fov_x == 0) frame.fov_x = keys.number("camera_angle_x", 0);
   if (frame.fov_y == 0) frame.fov_y = keys.number("camera_angle_y", 0);
   if (!(lens.fx >= 0) || !(lens.fy >= 0) || frame.fov_x < 0 || frame.fov_x >= 3.1 || frame.fov_y < 0 ||

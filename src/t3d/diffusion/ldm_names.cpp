@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "t3d/core/error.h"
+#include "t3d/core/text_ends.h"
 #include "t3d/diffusion/ldm_unet_names.h"
 
 namespace t3d::diffusion {
@@ -15,13 +16,6 @@ namespace {
 
 const std::string kUNet = "model.diffusion_model.", kVae = "first_stage_model.",
                   kTransformers = "cond_stage_model.transformer.", kOpenClip = "cond_stage_model.model.";
-
-bool starts_with(const std::string& text, const std::string& start) {
-  return text.compare(0, start.size(), start) == 0;
-}
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
 
 /// The number at the front of `text`, which is taken off with the dot behind it; -1 when there is none.
 int64_t take_number(std::string& text) {

@@ -5,13 +5,10 @@
 #include <utility>
 
 #include "t3d/core/text.h"
+#include "t3d/core/text_ends.h"
 
 namespace t3d::diffusion {
 namespace {
-
-bool starts_with(const std::string& text, const std::string& start) {
-  return text.compare(0, start.size(), start) == 0;
-}
 
 /// The number before the next dot, which is taken off `text` with it; -1 when there is none.
 int64_t take_number(std::string& text) {

@@ -8,20 +8,13 @@
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
 #include "t3d/core/rng.h"
+#include "t3d/core/text_ends.h"
 #include "t3d/io/safetensors.h"
 
 namespace t3d::diffusion {
 namespace {
 
 constexpr const char* kProjections[] = {"to_q", "to_k", "to_v", "to_out.0"};
-
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
-bool starts_with(const std::string& text, const std::string& start) {
-  return text.compare(0, start.size(), start) == 0;
-}
 
 enum class Half { Down, Up, Alpha };
 

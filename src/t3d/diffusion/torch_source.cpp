@@ -8,6 +8,7 @@
 #include <set>
 
 #include "t3d/core/error.h"
+#include "t3d/core/text_ends.h"
 #include "t3d/diffusion/tensor_copy.h"
 #include "t3d/io/json_file.h"
 #include "t3d/io/torch_file.h"
@@ -40,10 +41,6 @@ class TorchSource : public TensorSource {
  private:
   io::TorchFile file_;
 };
-
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
 
 constexpr const char* kTorchEndings[] = {".bin", ".pt", ".pth", ".ckpt"};
 

@@ -6,11 +6,11 @@
 
 #include "t3d/core/error.h"
 #include "t3d/export/marching_cubes_table.h"
+#include "t3d/export/no_index.h"
 
 namespace t3d::export_ {
 namespace {
 
-constexpr uint32_t kNone = std::numeric_limits<uint32_t>::max();
 constexpr float kEdgeMargin = 1e-3f;  // keeps vertices off the corners, where faces of no area would arise
 
 /// Walks through the planes: cubes between plane k and k+1 use planes k-1 to k+2, the outer two for

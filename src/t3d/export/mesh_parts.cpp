@@ -1,4 +1,5 @@
 #include "t3d/export/mesh_parts.h"
+#include "t3d/export/no_index.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,8 +9,6 @@
 
 namespace t3d::export_ {
 namespace {
-
-constexpr uint32_t kNone = std::numeric_limits<uint32_t>::max();
 
 /// For each vertex, one vertex that stands for its connected part.
 std::vector<uint32_t> part_of_vertices(const io::Mesh& mesh) {

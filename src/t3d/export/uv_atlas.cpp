@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "t3d/core/error.h"
+#include "t3d/export/no_index.h"
 #include "t3d/export/uv_charts.h"
 
 #define STB_RECT_PACK_IMPLEMENTATION
@@ -16,8 +17,6 @@
 
 namespace t3d::export_ {
 namespace {
-
-constexpr uint32_t kNone = std::numeric_limits<uint32_t>::max();
 
 /// A chart's corners in its plane, turned so that their bounding box is small, with its corner at the origin.
 struct Flat {

@@ -1,4 +1,5 @@
 #include "t3d/export/uv_charts.h"
+#include "t3d/export/no_index.h"
 
 #include <algorithm>
 #include <array>
@@ -11,7 +12,6 @@
 namespace t3d::export_ {
 namespace {
 
-constexpr uint32_t kNone = std::numeric_limits<uint32_t>::max();
 constexpr size_t kFacesOfAxis = 128;   // around the seed, whose mean normal is the chart's axis
 constexpr size_t kSmallChart = 24;     // faces, below which a chart is joined to a neighbour
 constexpr float kLeastJoined = 0.25f;  // cosine that joined faces may have

@@ -7,6 +7,7 @@
 
 #include "t3d/core/error.h"
 #include "t3d/core/sentence.h"
+#include "t3d/core/text_ends.h"
 #include "t3d/io/zip_archive.h"
 
 namespace t3d::io {
@@ -41,10 +42,6 @@ constexpr uint64_t kMaxRepeated = uint64_t{1} << 20;
 struct Storage {
   uint64_t begin = 0, n_bytes = 0;
 };
-
-bool ends_with(const std::string& text, std::string_view end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
 
 std::string key_text(const PickleValue& key) {
   if (key.is(Kind::String)) return key.text;

@@ -24,8 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 namespace ds = t3d::diffusion;
 
-constexpr uint64_t kBatchStream = 0xba7;
-constexpr float kDarkestGrey = 0.35f;
+constexpr uint64_t kPictureStream = 0xba7;
 
 ds::AutoencoderConfig model_config(const AutoencoderTraining& c) {
   ds::AutoencoderConfig model;
@@ -44,7 +43,7 @@ ds::AutoencoderConfig model_config(const AutoencoderTraining& c) {
 
 /// Views and backgrounds of a step, a function of seed and step.
 std::pair<at::Tensor, at::Tensor> draw_batch(const ViewSet& views, int64_t n, uint64_t seed, int64_t step) {
-  Rng rng(seed, kBatchStream + (static_cast<uint64_t>(step) << 16));
+  Rng rng(seed, kPictureStream + (static_cast<uint64_t>(step) << 16));
   auto index = at::empty({n}, at::kLong);
   auto grey = at::empty({n}, at::kFloat);
   const auto n_pictures = static_cast<uint32_t>(views.n_objects() * views.n_views());
@@ -67,9 +66,9 @@ void write_strips(const std::string& path, const at::Tensor& truth, const at::Te
   io::write_png(path, io::to_8bit(image), io::ReadBack::Yes);
 }
 
-class Trainer {
+class AutoencoderTrainer {
  public:
-  Trainer(const AutoencoderTraining& config, const TrainingRun& run)
+  AutoencoderTrainer(const AutoencoderTraining& config, const TrainingRun& run)
       : config_(config),
         run_(run),
         model_config_(model_config(config)),
@@ -174,7 +173,7 @@ class Trainer {
 
 AutoencoderReport train_autoencoder(const AutoencoderTraining& config, const TrainingRun& run) {
   make_folders(run.folder + "/configs");
-  return Trainer(config, run)();
+  return AutoencoderTrainer(config, run)();
 }
 
 }  // namespace t3d::prior

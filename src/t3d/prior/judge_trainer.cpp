@@ -30,8 +30,7 @@ namespace fs = std::filesystem;
 namespace ds = t3d::diffusion;
 using nlohmann::json;
 
-constexpr uint64_t kBatchStream = 0x1d6e;
-constexpr float kDarkestGrey = 0.35f;
+constexpr uint64_t kPairStream = 0x1d6e;
 const char* const kScale = "logit_scale";
 const double kFirstScale = std::log(1 / 0.07), kLargestScale = std::log(100.0);
 
@@ -102,9 +101,9 @@ at::Tensor embed_views(const ds::ClipModel& model, const ViewSet& views, const a
   return at::cat(parts);
 }
 
-class Trainer {
+class JudgeTrainer {
  public:
-  Trainer(const JudgeTraining& config, const TrainingRun& run)
+  JudgeTrainer(const JudgeTraining& config, const TrainingRun& run)
       : config_(config),
         run_(run),
         views_(config.data, run.device, checked_size(config)),
@@ -170,7 +169,7 @@ class Trainer {
   /// One batch's loss, detached; its gradients are in the optimizer.
   at::Tensor step(int64_t draw) {
     const int64_t n = batch_share(config_, run_), n_views = views_.n_views();
-    Rng rng(config_.seed, kBatchStream + (static_cast<uint64_t>(draw) << 16));
+    Rng rng(config_.seed, kPairStream + (static_cast<uint64_t>(draw) << 16));
     auto index = at::empty({n}, at::kLong), rows = at::empty({n}, at::kLong),
          objects = at::empty({n}, at::kLong);
     auto grey = at::empty({n}, at::kFloat);
@@ -288,7 +287,7 @@ class Trainer {
 
 JudgeReport train_judge(const JudgeTraining& config, const TrainingRun& run) {
   make_folders(run.folder + "/configs");
-  return Trainer(config, run)();
+  return JudgeTrainer(config, run)();
 }
 
 }  // namespace t3d::prior

@@ -14,7 +14,6 @@ namespace t3d::prior {
 namespace {
 
 constexpr uint64_t kBatchStream = 0x07e7, kGreyStream = 0x93e7;
-constexpr float kDarkestGrey = 0.35f;
 constexpr int64_t kEncodedAtOnce = 128;
 
 /// Numbers that the CPU draws for a batch, in one buffer: one copy to the device.

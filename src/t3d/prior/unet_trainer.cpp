@@ -91,9 +91,9 @@ ds::Autoencoder open_vae(const std::string& folder, at::ScalarType dtype, c10::D
   return vae;
 }
 
-class Trainer {
+class UNetTrainer {
  public:
-  Trainer(const UNetTraining& config, const TrainingRun& run)
+  UNetTrainer(const UNetTraining& config, const TrainingRun& run)
       : config_(checked(config, run)),
         run_(run),
         dtype_(config.bf16 && run.device.is_cuda() ? at::kBFloat16 : at::kFloat),
@@ -304,7 +304,7 @@ class Trainer {
 
 UNetReport train_unet(const UNetTraining& config, const TrainingRun& run) {
   make_folders(run.folder + "/configs");
-  return Trainer(config, run)();
+  return UNetTrainer(config, run)();
 }
 
 }  // namespace t3d::prior

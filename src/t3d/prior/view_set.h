@@ -8,6 +8,9 @@
 
 namespace t3d::prior {
 
+/// Backgrounds are one grey each, from here to white.
+constexpr float kDarkestGrey = 0.35f;
+
 /// A whole folder of captioned views in memory, as 8-bit pictures on the device.
 class ViewSet {
  public:
