@@ -47,14 +47,14 @@ at::Tensor PixelAttention::operator()(const at::Tensor& x) const {
 Autoencoder::Half Autoencoder::Half::encoder(const Weights& w, const AutoencoderConfig& config) {
   const auto& widths = config.block_channels;
   const int64_t last = widths.back();
-  Half half{Conv2d(w.at("conv_in"), config.image_channels, widths.front()),
+  Half half{Conv2d(in_sum_type(w.at("conv_in")), config.image_channels, widths.front()),
             {},
             {},
             resnet(w.at("mid_block.resnets.0"), last, last, config),
             resnet(w.at("mid_block.resnets.1"), last, last, config),
             PixelAttention(w.at("mid_block.attentions.0"), last, config.norm_groups),
             GroupNorm(w.at("conv_norm_out"), last, config.norm_groups, kEps),
-            Conv2d(w.at("conv_out"), last, 2 * config.latent_channels)};
+            Conv2d(in_sum_type(w.at("conv_out")), last, 2 * config.latent_channels)};
   int64_t in = widths.front();
   for (size_t level = 0; level < widths.size(); ++level) {
     const Weights here = w.at(cat("down_blocks.", level));
@@ -71,14 +71,14 @@ Autoencoder::Half Autoencoder::Half::encoder(const Weights& w, const Autoencoder
 Autoencoder::Half Autoencoder::Half::decoder(const Weights& w, const AutoencoderConfig& config) {
   const auto& widths = config.block_channels;
   const int64_t last = widths.back();
-  Half half{Conv2d(w.at("conv_in"), config.latent_channels, last),
+  Half half{Conv2d(in_sum_type(w.at("conv_in")), config.latent_channels, last),
             {},
             {},
             resnet(w.at("mid_block.resnets.0"), last, last, config),
             resnet(w.at("mid_block.resnets.1"), last, last, config),
             PixelAttention(w.at("mid_block.attentions.0"), last, config.norm_groups),
             GroupNorm(w.at("conv_norm_out"), widths.front(), config.norm_groups, kEps),
-            Conv2d(w.at("conv_out"), widths.front(), config.image_channels)};
+            Conv2d(in_sum_type(w.at("conv_out")), widths.front(), config.image_channels)};
   int64_t in = last;
   for (size_t step = 0; step < widths.size(); ++step) {
     const int64_t width = widths[widths.size() - 1 - step];
@@ -100,9 +100,9 @@ Autoencoder::Autoencoder(const AutoencoderConfig& config, const Weights& weights
       decoder_(Half::decoder(weights.at("decoder"), config)) {
   const int64_t n = config.latent_channels;
   if (config.has_quant_conv)
-    quant_conv_.emplace(weights.at("quant_conv"), 2 * n, 2 * n, Conv2d::Shape{1, 1, 0});
+    quant_conv_.emplace(in_sum_type(weights.at("quant_conv")), 2 * n, 2 * n, Conv2d::Shape{1, 1, 0});
   if (config.has_post_quant_conv)
-    post_quant_conv_.emplace(weights.at("post_quant_conv"), n, n, Conv2d::Shape{1, 1, 0});
+    post_quant_conv_.emplace(in_sum_type(weights.at("post_quant_conv")), n, n, Conv2d::Shape{1, 1, 0});
   for (const auto& [name, tensor] : weights.parameters())
     if (name.compare(0, weights.full_name("").size(), weights.full_name("")) == 0)
       all_parameters_.push_back(tensor);
@@ -123,27 +123,30 @@ at::Tensor Autoencoder::run_middle(const Half& half, const at::Tensor& x) const 
 }
 
 at::Tensor Autoencoder::moments(const at::Tensor& image) const {
-  at::Tensor h = encoder_.conv_in(in_layout(image.to(compute_type)));
+  // The outermost layers are in single precision: all others see the picture through them.
+  const auto outer = sum_type(compute_type, image.device());
+  at::Tensor h = encoder_.conv_in(in_layout(image.to(outer), compute_type)).to(compute_type);
   for (size_t level = 0; level < encoder_.levels.size(); ++level) {
     for (const ResnetBlock& block : encoder_.levels[level])
       h = stage(h, [&block](const at::Tensor& x) { return block(x, {}); });
     // Padding on the right and below only, as the model was trained.
     if (encoder_.samplers[level]) h = (*encoder_.samplers[level])(at::constant_pad_nd(h, {0, 1, 0, 1}));
   }
-  h = encoder_.conv_out(encoder_.norm_out.with_silu(run_middle(encoder_, h)));
+  h = encoder_.conv_out(encoder_.norm_out.with_silu(run_middle(encoder_, h).to(outer)));
   return (quant_conv_ ? (*quant_conv_)(h) : h).to(image.scalar_type()).contiguous();
 }
 
 at::Tensor Autoencoder::pixels(const at::Tensor& z) const {
-  at::Tensor h = in_layout(z.to(compute_type));
+  const auto outer = sum_type(compute_type, z.device());
+  at::Tensor h = in_layout(z.to(outer), compute_type);
   if (post_quant_conv_) h = (*post_quant_conv_)(h);
-  h = run_middle(decoder_, decoder_.conv_in(h));
+  h = run_middle(decoder_, decoder_.conv_in(h).to(compute_type));
   for (size_t step = 0; step < decoder_.levels.size(); ++step) {
     for (const ResnetBlock& block : decoder_.levels[step])
       h = stage(h, [&block](const at::Tensor& x) { return block(x, {}); });
     if (decoder_.samplers[step]) h = (*decoder_.samplers[step])(doubled(h));
   }
-  return decoder_.conv_out(decoder_.norm_out.with_silu(h)).to(z.scalar_type()).contiguous();
+  return decoder_.conv_out(decoder_.norm_out.with_silu(h.to(outer))).to(z.scalar_type()).contiguous();
 }
 
 at::Tensor Autoencoder::in_slices(const at::Tensor& x, const Picture& body) const {

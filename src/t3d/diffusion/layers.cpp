@@ -29,13 +29,24 @@ bool records(const at::Tensor& x) {
   return at::GradMode::is_enabled() && x.requires_grad();
 }
 
-/// Whether the norms' own kernels take it: no gradients, a type and a CPU that they are for.
-bool is_plain_bfloat16(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  return ops::packs(x) && !records(x) && !records(weight) && !records(bias);
+bool multiplies_bfloat16(const at::Tensor& x, at::ScalarType as) {
+  return as == at::kBFloat16 && x.is_cpu() && ops::matrix_unit() != ops::MatrixUnit::None;
 }
 
-at::Tensor sum(const at::Tensor& y, const at::Tensor& more) {
-  return more.defined() ? y + more : y;
+/// Whether the norms' own kernels take it: no gradients, a type and a CPU that they are for.
+bool is_plain_bfloat16(const at::Tensor& x, at::ScalarType as, const at::Tensor& weight,
+                       const at::Tensor& bias) {
+  return multiplies_bfloat16(x, as) && (x.scalar_type() == at::kFloat || x.scalar_type() == as) &&
+         !records(x) && !records(weight) && !records(bias);
+}
+
+at::ScalarType or_same(at::ScalarType as, const at::Tensor& x) {
+  return as == kSame ? x.scalar_type() : as;
+}
+
+/// y + more in the type of `more`, or y as it is asked for.
+at::Tensor sum(const at::Tensor& y, const at::Tensor& more, at::ScalarType as) {
+  return more.defined() ? (y + more).to(more.scalar_type()) : y.to(as);
 }
 
 }  // namespace
@@ -73,8 +84,16 @@ at::ScalarType arithmetic_type(at::ScalarType stored, c10::Device device) {
   return stored == at::kBFloat16 && !multiplies_bfloat16 ? at::kFloat : stored;
 }
 
-at::Tensor in_layout(const at::Tensor& x) {
-  return x.is_cuda() || ops::packs(x) ? x.contiguous(at::MemoryFormat::ChannelsLast) : x;
+at::ScalarType sum_type(at::ScalarType arithmetic, c10::Device device) {
+  return device.is_cpu() && arithmetic == at::kBFloat16 ? at::kFloat : arithmetic;
+}
+
+Weights in_sum_type(const Weights& w) {
+  return w.as(sum_type(arithmetic_type(w.dtype(), w.device()), w.device()));
+}
+
+at::Tensor in_layout(const at::Tensor& x, at::ScalarType arithmetic) {
+  return x.is_cuda() || multiplies_bfloat16(x, arithmetic) ? x.contiguous(at::MemoryFormat::ChannelsLast) : x;
 }
 
 Linear::Linear(const Weights& w, int64_t n_in, int64_t n_out, bool has_bias, Init init)
@@ -89,12 +108,13 @@ Linear Linear::pointwise(const Weights& w, int64_t n_in, int64_t n_out, Init ini
   return layer;
 }
 
-at::Tensor Linear::operator()(const at::Tensor& x, const at::Tensor& residual) const {
+at::Tensor Linear::operator()(const at::Tensor& x, const at::Tensor& residual, at::ScalarType as) const {
   if (const auto* packed = packable_.for_call(x);
       packed != nullptr && !(residual.defined() && records(residual)))
-    return packed->linear(x, residual);
+    return packed->linear(x, residual, or_same(as, x));
   const at::Tensor w = packable_.plain(weight);
-  return sum(at::linear(x, as_type_of(w.dim() == 2 ? w : w.flatten(1), x), as_type_of(bias, x)), residual);
+  return sum(at::linear(x, as_type_of(w.dim() == 2 ? w : w.flatten(1), x), as_type_of(bias, x)), residual,
+             or_same(as, x));
 }
 
 at::Tensor Linear::gated(const at::Tensor& x) const {
@@ -114,22 +134,25 @@ at::Tensor Conv2d::operator()(const at::Tensor& x, const Extra& extra) const {
   const bool is_plain = !(extra.item_bias.defined() && records(extra.item_bias)) &&
                         !(extra.residual.defined() && records(extra.residual));
   if (const auto* packed = packable_.for_call(x); packed != nullptr && is_plain)
-    return packed->convolution(x, shape.stride, shape.padding, {extra.item_bias, extra.residual});
+    return packed->convolution(x, shape.stride, shape.padding,
+                               {extra.item_bias, extra.residual, or_same(extra.as, x)});
   at::Tensor y = at::conv2d(x, as_type_of(packable_.plain(weight), x), as_type_of(bias, x),
                             {shape.stride, shape.stride}, {shape.padding, shape.padding});
   if (extra.item_bias.defined()) y = y + extra.item_bias.unsqueeze(-1).unsqueeze(-1);
-  return sum(y, extra.residual);
+  return sum(y, extra.residual, or_same(extra.as, x));
 }
 
-at::Tensor Conv2d::after(const GroupNorm& norm, const at::Tensor& x, const Extra& extra) const {
+at::Tensor Conv2d::after(const GroupNorm& norm, const at::Tensor& x, at::ScalarType arithmetic,
+                         Extra extra) const {
+  extra.as = or_same(extra.as, x);
   const bool is_plain = !(extra.item_bias.defined() && records(extra.item_bias)) &&
                         !(extra.residual.defined() && records(extra.residual)) &&
-                        is_plain_bfloat16(x, norm.weight, norm.bias);
-  const auto* packed = packable_.for_call(x);
-  if (packed == nullptr || !is_plain) return (*this)(norm.with_silu(x), extra);
+                        is_plain_bfloat16(x, arithmetic, norm.weight, norm.bias);
+  const auto* packed = is_plain ? packable_.get() : nullptr;
+  if (packed == nullptr) return (*this)(norm.with_silu(x, arithmetic), extra);
   return packed->convolution(
       ops::bordered_group_norm(x, norm.weight, norm.bias, norm.n_groups, norm.eps, true, shape.padding),
-      shape.stride, {extra.item_bias, extra.residual});
+      shape.stride, {extra.item_bias, extra.residual, extra.as});
 }
 
 GroupNorm::GroupNorm(const Weights& w, int64_t n_channels, int64_t groups, double epsilon)
@@ -138,9 +161,10 @@ GroupNorm::GroupNorm(const Weights& w, int64_t n_channels, int64_t groups, doubl
       n_groups(groups),
       eps(epsilon) {}
 
-at::Tensor GroupNorm::apply(const at::Tensor& x, bool with_silu) const {
-  if (ops::packs(x) && x.dim() == 4 && x.is_contiguous(at::MemoryFormat::ChannelsLast))
-    return ops::group_norm(x, weight, bias, n_groups, eps, with_silu);
+at::Tensor GroupNorm::apply(const at::Tensor& x, bool with_silu, at::ScalarType wanted) const {
+  const at::ScalarType as = or_same(wanted, x);
+  if (as == at::kBFloat16 && ops::bf16_group_norm_runs(x))
+    return ops::bf16_group_norm(x, weight, bias, n_groups, eps, with_silu);
   // LibTorch 1.13 refuses or rounds bfloat16 statistics on the CPU. Over few values the deviation can be far
   // below the mean, and single precision's rounding is then blown up; double costs nothing at that size.
   const int64_t group_values = x.numel() / std::max<int64_t>(1, x.size(0) * n_groups);
@@ -148,9 +172,9 @@ at::Tensor GroupNorm::apply(const at::Tensor& x, bool with_silu) const {
                        : needs_single(x)                        ? x.to(at::kFloat)
                                                                 : x;
   if (y.is_same(x))
-    return ops::group_norm(x, as_type_of(weight, x), as_type_of(bias, x), n_groups, eps, with_silu);
+    return ops::group_norm(x, as_type_of(weight, x), as_type_of(bias, x), n_groups, eps, with_silu).to(as);
   const auto z = ops::group_norm(y, as_type_of(weight, y), as_type_of(bias, y), n_groups, eps, false);
-  return with_silu ? at::silu(z.to(x.scalar_type())) : z.to(x.scalar_type());
+  return (with_silu ? at::silu(z.to(x.scalar_type())) : z).to(as);
 }
 
 LayerNorm::LayerNorm(const Weights& w, int64_t n_channels, double epsilon)
@@ -158,11 +182,11 @@ LayerNorm::LayerNorm(const Weights& w, int64_t n_channels, double epsilon)
       bias(w.take("bias", {n_channels}, Init::Zero)),
       eps(epsilon) {}
 
-at::Tensor LayerNorm::operator()(const at::Tensor& x) const {
-  if (is_plain_bfloat16(x, weight, bias)) return ops::bf16_layer_norm(x, weight, bias, eps);
+at::Tensor LayerNorm::operator()(const at::Tensor& x, at::ScalarType wanted) const {
+  const at::ScalarType as = or_same(wanted, x);
+  if (is_plain_bfloat16(x, as, weight, bias)) return ops::bf16_layer_norm(x, weight, bias, eps);
   const at::Tensor y = needs_single(x) ? x.to(at::kFloat) : x;
-  return at::layer_norm(y, {weight.size(0)}, as_type_of(weight, y), as_type_of(bias, y), eps)
-      .to(x.scalar_type());
+  return at::layer_norm(y, {weight.size(0)}, as_type_of(weight, y), as_type_of(bias, y), eps).to(as);
 }
 
 Embedding::Embedding(const Weights& w, int64_t n_rows, int64_t n_columns)

@@ -16,6 +16,9 @@ class PackedWeight;
 /// to it on the way (half precision weights on a CPU that computes in single precision), except in the norms,
 /// which always work in single precision and answer in the input's type.
 ///
+/// Networks in bfloat16 on the CPU multiply in it, and keep in single precision what they add up: see
+/// sum_type. Where types of both kinds meet, a layer is told the one to answer in.
+///
 /// Frozen bfloat16 weights on a CPU that multiplies it can be packed (ops/packed_weight.h): calls without
 /// gradients then use our own kernels, whose pictures have their channels last. The plain weights are given
 /// back; calls with gradients unpack them each time.
@@ -25,9 +28,23 @@ namespace t3d::diffusion {
 /// for half, and for bfloat16 unless the processor multiplies it by itself (AVX-512).
 at::ScalarType arithmetic_type(at::ScalarType stored, c10::Device device);
 
+/// The type of what residual connections add up, and of what time and cameras become, in a network that
+/// multiplies in `arithmetic`: single precision for bfloat16 on the CPU, whose 8 bits would otherwise be
+/// rounded to after every layer; `arithmetic` itself elsewhere.
+at::ScalarType sum_type(at::ScalarType arithmetic, c10::Device device);
+
+/// The weights of layers that work in that type: what everything behind them is made from, and small.
+Weights in_sum_type(const Weights& w);
+
 /// Pictures in the memory layout that a network's convolutions are fastest in: channels last on CUDA and
 /// for bfloat16 on a CPU that multiplies it, where the layers keep it, as they come elsewhere.
-at::Tensor in_layout(const at::Tensor& x);
+at::Tensor in_layout(const at::Tensor& x, at::ScalarType arithmetic);
+inline at::Tensor in_layout(const at::Tensor& x) {
+  return in_layout(x, x.scalar_type());
+}
+
+/// "The type of the input" as an argument.
+constexpr at::ScalarType kSame = at::ScalarType::Undefined;
 
 /// Weights that may be packed.
 class Packable {
@@ -36,6 +53,7 @@ class Packable {
   void pack(at::Tensor& weight, const at::Tensor& bias, bool is_gated = false);
   /// For calls without gradients, or null.
   const ops::PackedWeight* for_call(const at::Tensor& x) const;
+  const ops::PackedWeight* get() const { return packed_.get(); }
   /// `weight` as it was.
   at::Tensor plain(const at::Tensor& weight) const;
 
@@ -48,8 +66,9 @@ struct Linear {
   Linear(const Weights& w, int64_t n_in, int64_t n_out, bool has_bias = true, Init init = Init::FanIn);
   /// The same sum stored as a 1x1 convolution, [out,in,1,1].
   static Linear pointwise(const Weights& w, int64_t n_in, int64_t n_out, Init init = Init::FanIn);
-  /// residual: added to the result where defined.
-  at::Tensor operator()(const at::Tensor& x, const at::Tensor& residual = {}) const;
+  /// residual: added to the result where defined, which then has its type; else it has the type `as`.
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& residual = {},
+                        at::ScalarType as = kSame) const;
   /// GEGLU: the first half of y times the gelu of the second.
   at::Tensor gated(const at::Tensor& x) const;
   /// is_gated: for `gated` alone.
@@ -72,17 +91,17 @@ struct Conv2d {
   Conv2d(const Weights& w, int64_t n_in, int64_t n_out) : Conv2d(w, n_in, n_out, Shape{}) {}
   Conv2d(const Weights& w, int64_t n_in, int64_t n_out, Shape shape, bool has_bias = true,
          Init init = Init::FanIn);
-  /// What is added to the result, where defined.
+  /// What is added to the result, where defined, and its type where no residual decides it.
   struct Extra {
     at::Tensor item_bias;  // [B,out], to every pixel of an item
     at::Tensor residual;   // [B,out,H',W']
+    at::ScalarType as = kSame;
   };
   /// [B,in,H,W] -> [B,out,H',W']
   at::Tensor operator()(const at::Tensor& x, const Extra& extra) const;
   at::Tensor operator()(const at::Tensor& x) const { return (*this)(x, Extra{}); }
-  /// Of norm.with_silu(x).
-  at::Tensor after(const GroupNorm& norm, const at::Tensor& x, const Extra& extra) const;
-  at::Tensor after(const GroupNorm& norm, const at::Tensor& x) const { return after(norm, x, Extra{}); }
+  /// Of norm.with_silu(x, arithmetic), in x's type.
+  at::Tensor after(const GroupNorm& norm, const at::Tensor& x, at::ScalarType arithmetic, Extra extra) const;
   void pack() { packable_.pack(weight, bias); }
 
   at::Tensor weight;  // [out,in,k,k]
@@ -96,22 +115,22 @@ struct Conv2d {
 /// Wu and He 2018: zero mean, unit variance over each group of channels of one item.
 struct GroupNorm {
   GroupNorm(const Weights& w, int64_t n_channels, int64_t n_groups, double eps);
-  at::Tensor operator()(const at::Tensor& x) const { return apply(x, false); }
+  at::Tensor operator()(const at::Tensor& x, at::ScalarType as = kSame) const { return apply(x, false, as); }
   /// x sigmoid(x) of that.
-  at::Tensor with_silu(const at::Tensor& x) const { return apply(x, true); }
+  at::Tensor with_silu(const at::Tensor& x, at::ScalarType as = kSame) const { return apply(x, true, as); }
 
   at::Tensor weight, bias;  // [channels]
   int64_t n_groups;
   double eps;
 
  private:
-  at::Tensor apply(const at::Tensor& x, bool with_silu) const;
+  at::Tensor apply(const at::Tensor& x, bool with_silu, at::ScalarType as) const;
 };
 
 /// Over the last dimension.
 struct LayerNorm {
   LayerNorm(const Weights& w, int64_t n_channels, double eps = 1e-5);
-  at::Tensor operator()(const at::Tensor& x) const;
+  at::Tensor operator()(const at::Tensor& x, at::ScalarType as = kSame) const;
 
   at::Tensor weight, bias;  // [channels]
   double eps;

@@ -12,20 +12,22 @@ ResnetBlock::ResnetBlock(const Weights& w, int64_t n_in, int64_t n_out, int64_t 
       conv1(w.at("conv1"), n_in, n_out),
       norm2(w.at("norm2"), n_out, n_groups, eps),
       conv2(w.at("conv2"), n_out, n_out, {3, 1, 1}, true, Init::Zero) {
-  if (n_time > 0) time_emb_proj.emplace(w.at("time_emb_proj"), n_time, n_out);
+  if (n_time > 0) time_emb_proj.emplace(in_sum_type(w.at("time_emb_proj")), n_time, n_out);
   if (n_in != n_out) conv_shortcut.emplace(w.at("conv_shortcut"), n_in, n_out, Conv2d::Shape{1, 1, 0});
 }
 
-at::Tensor ResnetBlock::operator()(const at::Tensor& x, const at::Tensor& time) const {
-  const auto h =
-      conv1.after(norm1, x, {time_emb_proj ? (*time_emb_proj)(time) : at::Tensor(), {}});  // [B,out,H,W]
-  return conv2.after(norm2, h, {{}, conv_shortcut ? (*conv_shortcut)(x) : x});
+at::Tensor ResnetBlock::operator()(const at::Tensor& x, const at::Tensor& time, at::ScalarType wanted) const {
+  const at::ScalarType arithmetic = wanted == kSame ? x.scalar_type() : wanted;
+  const auto of_time = time_emb_proj ? (*time_emb_proj)(time) : at::Tensor();  // [B,out]
+  const auto h = conv1.after(norm1, x, arithmetic, {of_time, {}});             // [B,out,H,W]
+  const auto shortcut =
+      conv_shortcut ? (*conv_shortcut)(x.to(arithmetic), {{}, {}, x.scalar_type()}) : x;  // [B,out,H,W]
+  return conv2.after(norm2, h, arithmetic, {{}, shortcut});
 }
 
 void ResnetBlock::pack() {
   conv1.pack();
   conv2.pack();
-  if (time_emb_proj) time_emb_proj->pack();
   if (conv_shortcut) conv_shortcut->pack();
 }
 

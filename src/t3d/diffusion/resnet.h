@@ -12,8 +12,9 @@ namespace t3d::diffusion {
 struct ResnetBlock {
   /// n_time 0: without time embedding.
   ResnetBlock(const Weights& w, int64_t n_in, int64_t n_out, int64_t n_time, int64_t n_groups, double eps);
-  /// x [B,in,H,W]; time [B,n_time], SiLU applied already, undefined without -> [B,out,H,W]
-  at::Tensor operator()(const at::Tensor& x, const at::Tensor& time) const;
+  /// x [B,in,H,W]; time [B,n_time], SiLU applied already, undefined without -> [B,out,H,W] in x's type.
+  /// The convolutions are computed in `arithmetic`.
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& time, at::ScalarType arithmetic = kSame) const;
   void pack();
 
   GroupNorm norm1;

@@ -39,14 +39,14 @@ UNet::UNet(const UNetConfig& config, const Weights& weights)
     : compute_type(arithmetic_type(weights.dtype(), weights.device())),
       config_(config),
       weights_(weights),
-      conv_in_(weights.at("conv_in"), config.in_channels, config.block_channels.front()),
-      time_(weights.at("time_embedding"), config.block_channels.front(), config.time_channels()),
+      conv_in_(in_sum_type(weights.at("conv_in")), config.in_channels, config.block_channels.front()),
+      time_(in_sum_type(weights.at("time_embedding")), config.block_channels.front(), config.time_channels()),
       middle_(UNetBlock::middle(weights.at("mid_block"), config)),
       norm_out_(weights.at("conv_norm_out"), config.block_channels.front(), config.norm_groups,
                 config.norm_eps),
-      conv_out_(weights.at("conv_out"), config.block_channels.front(), config.out_channels, {3, 1, 1}, true,
-                Init::Zero) {
-  const Weights of_class = weights.at("class_embedding");
+      conv_out_(in_sum_type(weights.at("conv_out")), config.block_channels.front(), config.out_channels,
+                {3, 1, 1}, true, Init::Zero) {
+  const Weights of_class = in_sum_type(weights.at("class_embedding"));
   const int64_t n_time = config.time_channels();
   switch (config.class_embedding) {
     case ClassEmbedding::Timestep:
@@ -65,7 +65,8 @@ UNet::UNet(const UNetConfig& config, const Weights& weights)
     case ClassEmbedding::None:
       break;
   }
-  if (config.camera_inputs > 0) camera_.emplace(weights.at("camera_embedding"), config.camera_inputs, n_time);
+  if (config.camera_inputs > 0)
+    camera_.emplace(in_sum_type(weights.at("camera_embedding")), config.camera_inputs, n_time);
   const size_t n = config.block_channels.size();
   for (size_t level = 0; level < n; ++level)
     down_.push_back(UNetBlock::down(weights.at(cat("down_blocks.", level)), config, level));
@@ -75,13 +76,6 @@ UNet::UNet(const UNetConfig& config, const Weights& weights)
 
 void UNet::pack() {
   if (compute_type != at::kBFloat16) return;
-  conv_in_.pack();
-  conv_out_.pack();
-  for (Mlp* mlp : {&time_, class_mlp_ ? &*class_mlp_ : nullptr, camera_ ? &*camera_ : nullptr}) {
-    if (mlp == nullptr) continue;
-    mlp->linear_1.pack();
-    mlp->linear_2.pack();
-  }
   for (UNetBlock& block : down_) block.pack();
   middle_.pack();
   for (UNetBlock& block : up_) block.pack();
@@ -129,25 +123,25 @@ void UNet::check_inputs(const at::Tensor& sample, const at::Tensor& timesteps, c
 }
 
 at::Tensor UNet::time_embedding(const at::Tensor& timesteps, int64_t n, const UNetExtra& extra) const {
-  const auto sinusoids = [this](const at::Tensor& t) {
+  const auto type = sum_type(compute_type, timesteps.device());
+  const auto sinusoids = [this, type](const at::Tensor& t) {
     return timestep_sinusoids(t, config_.block_channels.front(), config_.cosine_first,
                               config_.frequency_shift)
-        .to(compute_type);
+        .to(type);
   };
   auto embedding = time_(sinusoids(timesteps.reshape({-1}).expand({n})));  // [B,time]
   const at::Tensor& labels = extra.class_labels;
   if (labels.defined()) {
     if (class_table_)
-      embedding = embedding + (*class_table_)(labels).to(compute_type);
+      embedding = embedding + (*class_table_)(labels).to(type);
     else if (config_.class_embedding == ClassEmbedding::Timestep)
       embedding = embedding + (*class_mlp_)(sinusoids(labels));
     else if (class_mlp_)
-      embedding = embedding + (*class_mlp_)(labels.to(compute_type));
+      embedding = embedding + (*class_mlp_)(labels.to(type));
     else
-      embedding =
-          embedding + (class_linear_ ? (*class_linear_)(labels.to(compute_type)) : labels.to(compute_type));
+      embedding = embedding + (class_linear_ ? (*class_linear_)(labels.to(type)) : labels.to(type));
   }
-  if (extra.camera.defined()) embedding = embedding + (*camera_)(extra.camera.to(compute_type));
+  if (extra.camera.defined()) embedding = embedding + (*camera_)(extra.camera.to(type));
   return embedding;
 }
 
@@ -177,7 +171,7 @@ at::Tensor UNet::operator()(const at::Tensor& sample, const at::Tensor& timestep
   };
   using Tensors = std::vector<at::Tensor>;
 
-  at::Tensor h = conv_in_(in_layout(sample.to(compute_type)));
+  at::Tensor h = in_layout(conv_in_(in_layout(sample.to(time.scalar_type()), compute_type)), compute_type);
   Tensors skips{h};
   for (const UNetBlock& block : down_) {
     const Tensors out = run(block, {h}, [](const UNetBlock& b, const UNetCall& call, const Tensors& in) {
@@ -200,9 +194,11 @@ at::Tensor UNet::operator()(const at::Tensor& sample, const at::Tensor& timestep
         }).front();
     // An odd size was rounded up on the way down: cut to what the next skip has.
     if (block.sampler)
-      h = (*block.sampler)(doubled(h).slice(2, 0, skips.back().size(2)).slice(3, 0, skips.back().size(3)));
+      h = (*block.sampler)(
+          doubled(h.to(compute_type)).slice(2, 0, skips.back().size(2)).slice(3, 0, skips.back().size(3)),
+          {{}, {}, h.scalar_type()});
   }
-  return conv_out_.after(norm_out_, h).to(sample.scalar_type()).contiguous();
+  return conv_out_.after(norm_out_, h, h.scalar_type(), {}).to(sample.scalar_type()).contiguous();
 }
 
 }  // namespace t3d::diffusion

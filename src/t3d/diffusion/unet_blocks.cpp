@@ -67,10 +67,11 @@ TransformerBlock::TransformerBlock(const Weights& w, int64_t n_channels, int64_t
 at::Tensor TransformerBlock::operator()(const at::Tensor& x, const UNetCall& call) const {
   const int64_t n = x.size(0), tokens = x.size(1), channels = x.size(2);
   const std::vector<int64_t> views{n / call.n_views, call.n_views * tokens, channels};  // in a row
-  const auto together = norm1(x).reshape(views);
+  const auto type = call.arithmetic();
+  const auto together = norm1(x, type).reshape(views);
   auto h = attn1(together, together, x.reshape(views), call).reshape({n, tokens, channels});
-  h = attn2(norm2(h), call.text, h, call);
-  return ff_out(ff_in.gated(norm3(h)), h);  // [B,N,4C] between
+  h = attn2(norm2(h, type), call.text, h, call);
+  return ff_out(ff_in.gated(norm3(h, type)), h);  // [B,N,4C] between
 }
 
 void TransformerBlock::pack() {
@@ -91,10 +92,13 @@ SpatialTransformer::SpatialTransformer(const Weights& w, const UNetConfig& confi
 
 at::Tensor SpatialTransformer::operator()(const at::Tensor& x, const UNetCall& call) const {
   const int64_t n = x.size(0), channels = x.size(1), height = x.size(2), width = x.size(3);
-  auto h = proj_in(norm(x).flatten(2).transpose(1, 2).contiguous());  // [B,HW,C]
+  const auto type = call.arithmetic();
+  auto h = proj_in(norm(x, type).flatten(2).transpose(1, 2).contiguous(), {}, x.scalar_type());  // [B,HW,C]
   for (const TransformerBlock& block : blocks) h = block(h, call);
   // With the channels last in memory all of these are views.
-  return proj_out(h, x.flatten(2).transpose(1, 2)).transpose(1, 2).reshape({n, channels, height, width});
+  return proj_out(h.to(type), x.flatten(2).transpose(1, 2))
+      .transpose(1, 2)
+      .reshape({n, channels, height, width});
 }
 
 void SpatialTransformer::pack() {
@@ -159,23 +163,24 @@ std::vector<at::Tensor> UNetBlock::run_down(const at::Tensor& x, const UNetCall&
   std::vector<at::Tensor> outputs;
   at::Tensor h = x;
   for (size_t i = 0; i < resnets.size(); ++i) {
-    h = resnets[i](h, call.time);
+    h = resnets[i](h, call.time, call.arithmetic());
     if (!transformers.empty()) h = transformers[i](h, call);
     outputs.push_back(h);
   }
-  if (sampler) outputs.push_back((*sampler)(h));
+  if (sampler) outputs.push_back((*sampler)(h.to(call.arithmetic()), {{}, {}, h.scalar_type()}));
   return outputs;
 }
 
 at::Tensor UNetBlock::run_middle(const at::Tensor& x, const UNetCall& call) const {
-  return resnets[1](transformers[0](resnets[0](x, call.time), call), call.time);
+  const auto type = call.arithmetic();
+  return resnets[1](transformers[0](resnets[0](x, call.time, type), call), call.time, type);
 }
 
 at::Tensor UNetBlock::run_up(const at::Tensor& x, const std::vector<at::Tensor>& skips,
                              const UNetCall& call) const {
   at::Tensor h = x;
   for (size_t i = 0; i < resnets.size(); ++i) {
-    h = resnets[i](at::cat({h, skips[i]}, 1), call.time);
+    h = resnets[i](at::cat({h, skips[i]}, 1), call.time, call.arithmetic());
     if (!transformers.empty()) h = transformers[i](h, call);
   }
   return h;

@@ -13,11 +13,13 @@ class Lora;
 
 /// What every block of one UNet call sees besides its own input.
 struct UNetCall {
-  at::Tensor time;  // [B,time_channels], SiLU applied
-  at::Tensor text;  // [B,T,text_channels]
+  at::Tensor time;  // [B,time_channels], SiLU applied, in the pictures' type
+  at::Tensor text;  // [B,T,text_channels], in the type to multiply in
   int64_t n_views = 1;
   const Lora* lora = nullptr;
   double lora_scale = 1;
+
+  at::ScalarType arithmetic() const { return text.scalar_type(); }
 };
 
 /// One multi-head attention with its projections, and LoRA on each of them.

@@ -43,7 +43,6 @@ bool is_finite(const at::Tensor& t) {
 struct Weights::State {
   std::shared_ptr<TensorSource> source;  // null: random
   std::string where = "new weights";
-  at::ScalarType dtype = at::kFloat;
   c10::Device device = c10::kCPU;
   uint64_t seed = 0;
   std::map<std::string, at::Tensor> taken;
@@ -51,16 +50,15 @@ struct Weights::State {
   std::vector<std::string> missing, wrong, not_floats, not_finite;
 };
 
-Weights::Weights(std::shared_ptr<State> state, std::string prefix)
-    : state_(std::move(state)), prefix_(std::move(prefix)) {}
+Weights::Weights(std::shared_ptr<State> state, at::ScalarType dtype, std::string prefix)
+    : state_(std::move(state)), dtype_(dtype), prefix_(std::move(prefix)) {}
 
 Weights Weights::from(std::shared_ptr<TensorSource> source, at::ScalarType dtype, c10::Device device) {
   auto state = std::make_shared<State>();
   state->where = source->where();
   state->source = std::move(source);
-  state->dtype = dtype;
   state->device = device;
-  return Weights(state);
+  return Weights(state, dtype);
 }
 
 Weights Weights::from_tensors(std::map<std::string, at::Tensor> tensors, at::ScalarType dtype,
@@ -71,13 +69,16 @@ Weights Weights::from_tensors(std::map<std::string, at::Tensor> tensors, at::Sca
 Weights Weights::random(uint64_t seed, at::ScalarType dtype, c10::Device device) {
   auto state = std::make_shared<State>();
   state->seed = seed;
-  state->dtype = dtype;
   state->device = device;
-  return Weights(state);
+  return Weights(state, dtype);
 }
 
 Weights Weights::at(const std::string& prefix) const {
-  return Weights(state_, full_name(prefix) + ".");
+  return Weights(state_, dtype_, full_name(prefix) + ".");
+}
+
+Weights Weights::as(at::ScalarType dtype) const {
+  return Weights(state_, dtype, prefix_);
 }
 
 std::string Weights::full_name(const std::string& name) const {
@@ -116,7 +117,7 @@ at::Tensor Weights::draw(const std::string& name, const std::vector<int64_t>& sh
       }
     }
   }
-  return t.to(at::TensorOptions().dtype(state_->dtype).device(state_->device));
+  return t.to(at::TensorOptions().dtype(dtype_).device(state_->device));
 }
 
 at::Tensor Weights::take(const std::string& name, const std::vector<int64_t>& shape, Init init) const {
@@ -136,14 +137,14 @@ at::Tensor Weights::take(const std::string& name, const std::vector<int64_t>& sh
     if (without_ones(found) != without_ones(shape)) {
       state_->wrong.push_back(cat(full, " is ", text_of(found), " instead of ", text_of(shape)));
     } else {
-      t = state_->source->load(full, state_->dtype, state_->device).reshape(shape);
+      t = state_->source->load(full, dtype_, state_->device).reshape(shape);
       if (!t.is_floating_point())
         state_->not_floats.push_back(cat(full, " is ", at::toString(t.scalar_type())));
       else if (!is_finite(t))
         state_->not_finite.push_back(full);
     }
   }
-  if (!t.defined()) t = at::empty(shape, at::TensorOptions().dtype(state_->dtype).device(state_->device));
+  if (!t.defined()) t = at::empty(shape, at::TensorOptions().dtype(dtype_).device(state_->device));
   state_->taken.emplace(full, t);
   return t;
 }
@@ -196,7 +197,7 @@ const std::string& Weights::where() const {
   return state_->where;
 }
 at::ScalarType Weights::dtype() const {
-  return state_->dtype;
+  return dtype_;
 }
 c10::Device Weights::device() const {
   return state_->device;

@@ -64,6 +64,8 @@ class Weights {
 
   /// A view whose names all begin with `prefix` and a dot.
   Weights at(const std::string& prefix) const;
+  /// A view that takes tensors in another type.
+  Weights as(at::ScalarType dtype) const;
   /// The name as the file has it.
   std::string full_name(const std::string& name) const;
 
@@ -92,10 +94,11 @@ class Weights {
 
  private:
   struct State;
-  explicit Weights(std::shared_ptr<State> state, std::string prefix = "");
+  Weights(std::shared_ptr<State> state, at::ScalarType dtype, std::string prefix = "");
   at::Tensor draw(const std::string& name, const std::vector<int64_t>& shape, Init init) const;
 
   std::shared_ptr<State> state_;
+  at::ScalarType dtype_;
   std::string prefix_;
 };
 

@@ -2,6 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include "t3d/core/error.h"
+#include "t3d/ops/norm_kernels.h"
+
 /// What the bfloat16 operators for the CPU share: tensors as their kernels see them.
 namespace t3d::ops {
 
@@ -11,6 +14,13 @@ inline const uint16_t* bf16_numbers(const at::Tensor& x) {
 }
 inline uint16_t* bf16_numbers_to_write(const at::Tensor& x) {
   return static_cast<uint16_t*>(x.data_ptr());
+}
+
+/// bfloat16 or float.
+inline cpu::Numbers numbers_of(const at::Tensor& x) {
+  T3D_CHECK(x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kFloat, "numbers of type ",
+            c10::toString(x.scalar_type()));
+  return {x.data_ptr(), x.scalar_type() == at::kFloat};
 }
 
 /// An empty picture whose numbers lie as [B,H,W,C] whatever its sizes are.

@@ -16,11 +16,6 @@
 namespace t3d::ops {
 namespace {
 
-bool runs_in_bfloat16(const at::Tensor& x) {
-  return matrix_unit() != MatrixUnit::None && x.is_cpu() && x.scalar_type() == at::kBFloat16 &&
-         x.dim() == 4 && x.numel() > 0 && x.is_contiguous(at::MemoryFormat::ChannelsLast);
-}
-
 /// Channels last on a CPU that multiplies bfloat16.
 struct Bf16GroupNorm : torch::autograd::Function<Bf16GroupNorm> {
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x,
@@ -28,7 +23,8 @@ struct Bf16GroupNorm : torch::autograd::Function<Bf16GroupNorm> {
                             bool with_silu) {
     const at::Tensor factor = weight.to(at::kFloat).contiguous(),
                      offset = bias.to(at::kFloat).contiguous();  // [C]
-    at::Tensor y = empty_picture(x.size(0), x.size(1), x.size(2), x.size(3), x.options());
+    at::Tensor y =
+        empty_picture(x.size(0), x.size(1), x.size(2), x.size(3), x.options().dtype(at::kBFloat16));
     at::Tensor statistics = at::empty({x.size(0), n_groups, 2}, factor.options());
     cpu::GroupNormCall call{};
     call.n_items = x.size(0);
@@ -38,7 +34,7 @@ struct Bf16GroupNorm : torch::autograd::Function<Bf16GroupNorm> {
     call.n_groups = n_groups;
     call.eps = static_cast<float>(eps);
     call.with_silu = with_silu;
-    call.x = bf16_numbers(x);
+    call.x = numbers_of(x);
     call.weight = factor.data_ptr<float>();
     call.bias = offset.data_ptr<float>();
     call.out = bf16_numbers_to_write(y);
@@ -63,12 +59,12 @@ struct Bf16GroupNorm : torch::autograd::Function<Bf16GroupNorm> {
     call.n_channels = x.size(1);
     call.n_groups = statistics.size(1);
     call.with_silu = ctx->saved_data["silu"].toBool();
-    call.x = bf16_numbers(x);
+    call.x = numbers_of(x);
     call.dy = bf16_numbers(dy);
     call.weight = factor.data_ptr<float>();
     call.bias = offset.data_ptr<float>();
     call.statistics = statistics.data_ptr<float>();
-    call.dx = bf16_numbers_to_write(dx);
+    call.dx = dx.data_ptr();
     call.sums = sums.data_ptr<float>();
     cpu::group_norm_adjoint(call);
     const at::Tensor of_all = sums.sum(0);  // [2,C]
@@ -152,12 +148,26 @@ at::Tensor group_norm(const at::Tensor& x, const at::Tensor& weight, const at::T
                       double eps, bool with_silu) {
   T3D_CHECK(x.dim() >= 2 && n_groups > 0 && x.size(1) % n_groups == 0, "x ", x.sizes(), " in ", n_groups,
             " groups");
-  if (runs_in_bfloat16(x)) return Bf16GroupNorm::apply(x, weight, bias, n_groups, eps, with_silu);
+  if (x.scalar_type() == at::kBFloat16 && bf16_group_norm_runs(x))
+    return Bf16GroupNorm::apply(x, weight, bias, n_groups, eps, with_silu);
 #ifdef T3D_HAS_CUDA
   if (is_fusable(x, weight)) return FusedGroupNorm::apply(x, weight, bias, n_groups, eps, with_silu);
 #endif
   const at::Tensor z = at::group_norm(x, n_groups, weight, bias, eps);
   return with_silu ? at::silu(z) : z;
+}
+
+bool bf16_group_norm_runs(const at::Tensor& x) {
+  return matrix_unit() != MatrixUnit::None && x.is_cpu() &&
+         (x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kFloat) && x.dim() == 4 &&
+         x.numel() > 0 && x.is_contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+at::Tensor bf16_group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                           int64_t n_groups, double eps, bool with_silu) {
+  T3D_CHECK(bf16_group_norm_runs(x) && n_groups > 0 && x.size(1) % n_groups == 0, "x ", x.sizes(), " in ",
+            n_groups, " groups");
+  return Bf16GroupNorm::apply(x, weight, bias, n_groups, eps, with_silu);
 }
 
 at::Tensor group_norm_reference(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,

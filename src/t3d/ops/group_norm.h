@@ -21,6 +21,13 @@ namespace t3d::ops {
 at::Tensor group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t n_groups,
                       double eps, bool with_silu);
 
+/// The same of channels-last pictures in bfloat16 or float, answered in bfloat16: what a product behind it
+/// reads. weight and bias [C] of any type. Differentiable once. Needs a CPU with a matrix unit.
+at::Tensor bf16_group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                           int64_t n_groups, double eps, bool with_silu);
+/// Whether it takes x.
+bool bf16_group_norm_runs(const at::Tensor& x);
+
 /// The same from the definition, in the order of the formula: slow, for tests.
 at::Tensor group_norm_reference(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                                 int64_t n_groups, double eps, bool with_silu);

@@ -72,6 +72,13 @@ TEST(GroupNorm, BFloat16OnTheCpuFollowsTheDefinitionWithItsGradients) {
     for (size_t i = 0; i < truth.size(); ++i)
       EXPECT_LT(relative_error(made[i], truth[i]), 1e-2)
           << "result " << i << " of " << c.channels << " channels";
+    // From single precision, with a gradient in single precision.
+    const auto x = low[0].to(at::kFloat).detach().set_requires_grad(true);
+    const auto y = bf16_group_norm(x, low[1], low[2], c.groups, 1e-5, c.with_silu);
+    EXPECT_EQ(y.scalar_type(), at::kBFloat16);
+    EXPECT_LT(relative_error(y, truth[0]), 1e-2);
+    y.backward(low[3]);
+    EXPECT_LT(relative_error(x.grad(), truth[1]), 1e-2);
   }
 }
 

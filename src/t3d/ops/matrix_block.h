@@ -163,6 +163,26 @@ T3D_BF16_INLINE void store_bf16(Bf16* to, __m512 x, __mmask16 mask) {
   _mm256_mask_storeu_epi16(to, mask, (__m256i)_mm512_cvtneps_pbh(x));
 }
 
+/// The same for numbers in single precision, so that a kernel can be written once for both.
+T3D_BF16_INLINE __m512 load_16(const Bf16* from) {
+  return load_bf16(from);
+}
+T3D_BF16_INLINE __m512 load_16(const Bf16* from, __mmask16 mask) {
+  return load_bf16(from, mask);
+}
+T3D_BF16_INLINE __m512 load_16(const float* from) {
+  return _mm512_loadu_ps(from);
+}
+T3D_BF16_INLINE __m512 load_16(const float* from, __mmask16 mask) {
+  return _mm512_maskz_loadu_ps(mask, from);
+}
+T3D_BF16_INLINE void store_16(Bf16* to, __m512 x, __mmask16 mask) {
+  store_bf16(to, x, mask);
+}
+T3D_BF16_INLINE void store_16(float* to, __m512 x, __mmask16 mask) {
+  _mm512_mask_storeu_ps(to, mask, x);
+}
+
 /// 2^x on -0.5 .. 0.5, through its values at the Chebyshev points: 3.5e-6 of the value.
 constexpr float kExp2[5] = {1.0f, 0.69312105f, 0.24022349f, 0.055921976f, 0.0096663684f};
 

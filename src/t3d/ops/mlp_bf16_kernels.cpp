@@ -475,7 +475,6 @@ T3D_TARGET_BF16 void backward_avx512(const Bf16Network& network, Rows<const floa
 }  // namespace
 
 Bf16Kernels bf16_kernels() {
-  if (simd() < Simd::Avx512) return {};
   switch (matrix_unit()) {
     case MatrixUnit::Amx:
       return {forward_amx, backward_amx};

@@ -62,30 +62,31 @@ namespace {
 constexpr int64_t kMostChunks = 32;  // pieces of one picture that are summed apart
 
 /// sums[c], squares[c] over n_pixels of x - shift, for channels in runs of up to 64.
-T3D_TARGET_BF16 void add_up(const Bf16* x, int64_t n_pixels, int64_t n_channels, const Bf16* shift,
-                            float* sums, float* squares) {
+template <class X>
+T3D_TARGET_BF16 void add_up(const X* x, int64_t n_pixels, int64_t n_channels, const X* shift, float* sums,
+                            float* squares) {
   for (int64_t c = 0; c < n_channels; c += 64) {
     const int64_t vectors = std::min<int64_t>(4, (n_channels - c + 15) / 16);
     __mmask16 mask[4];
     __m512 base[4], sum[4], square[4];
     for (int64_t v = 0; v < 4; ++v) {
       mask[v] = first_of_16(n_channels - c - 16 * v);
-      base[v] = load_bf16(shift + c + 16 * v, mask[v]);
+      base[v] = load_16(shift + c + 16 * v, mask[v]);
       sum[v] = square[v] = _mm512_setzero_ps();
     }
-    const Bf16* from = x + c;
+    const X* from = x + c;
     if (vectors == 4 && n_channels - c >= 64) {
       for (int64_t p = 0; p < n_pixels; ++p, from += n_channels)
 #pragma GCC unroll 4
         for (int v = 0; v < 4; ++v) {
-          const __m512 d = _mm512_sub_ps(load_bf16(from + 16 * v), base[v]);
+          const __m512 d = _mm512_sub_ps(load_16(from + 16 * v), base[v]);
           sum[v] = _mm512_add_ps(sum[v], d);
           square[v] = _mm512_fmadd_ps(d, d, square[v]);
         }
     } else {
       for (int64_t p = 0; p < n_pixels; ++p, from += n_channels)
         for (int64_t v = 0; v < vectors; ++v) {
-          const __m512 d = _mm512_sub_ps(load_bf16(from + 16 * v, mask[v]), base[v]);
+          const __m512 d = _mm512_sub_ps(load_16(from + 16 * v, mask[v]), base[v]);
           sum[v] = _mm512_add_ps(sum[v], d);
           square[v] = _mm512_fmadd_ps(d, d, square[v]);
         }
@@ -108,12 +109,12 @@ T3D_BF16_INLINE __m512 sigmoid(__m512 z, __m512* lack) {
 }
 
 /// y = x factor + offset for every channel, and its SiLU where wanted.
-template <bool with_silu>
-T3D_BF16_INLINE void apply_pixel(const Bf16* x, int64_t n_channels, const float* factor, const float* offset,
+template <bool with_silu, class X>
+T3D_BF16_INLINE void apply_pixel(const X* x, int64_t n_channels, const float* factor, const float* offset,
                                  Bf16* y) {
   for (int64_t c = 0; c < n_channels; c += 16) {
     const __mmask16 mask = first_of_16(n_channels - c);
-    const __m512 in = load_bf16(x + c, mask);
+    const __m512 in = load_16(x + c, mask);
     __m512 z =
         _mm512_fmadd_ps(in, _mm512_maskz_loadu_ps(mask, factor + c), _mm512_maskz_loadu_ps(mask, offset + c));
     if (with_silu) {
@@ -124,7 +125,8 @@ T3D_BF16_INLINE void apply_pixel(const Bf16* x, int64_t n_channels, const float*
   }
 }
 
-T3D_TARGET_BF16 void apply_row(const Bf16* x, int64_t n_pixels, int64_t n_channels, const float* factor,
+template <class X>
+T3D_TARGET_BF16 void apply_row(const X* x, int64_t n_pixels, int64_t n_channels, const float* factor,
                                const float* offset, bool with_silu, int64_t out_channels, Bf16* y) {
   for (int64_t p = 0; p < n_pixels; ++p, x += n_channels, y += out_channels) {
     if (with_silu)
@@ -135,23 +137,24 @@ T3D_TARGET_BF16 void apply_row(const Bf16* x, int64_t n_pixels, int64_t n_channe
   }
 }
 
-T3D_TARGET_BF16 void norm_row(const Bf16* x, int64_t n, const float* weight, const float* bias, float eps,
+template <class X>
+T3D_TARGET_BF16 void norm_row(const X* x, int64_t n, const float* weight, const float* bias, float eps,
                               Bf16* out) {
   __m512 sum = _mm512_setzero_ps();
-  for (int64_t i = 0; i < n; i += 16) sum = _mm512_add_ps(sum, load_bf16(x + i, first_of_16(n - i)));
+  for (int64_t i = 0; i < n; i += 16) sum = _mm512_add_ps(sum, load_16(x + i, first_of_16(n - i)));
   const float mean = _mm512_reduce_add_ps(sum) / static_cast<float>(n);
   const __m512 middle = _mm512_set1_ps(mean);
   __m512 square = _mm512_setzero_ps();
   for (int64_t i = 0; i < n; i += 16) {
     const __mmask16 mask = first_of_16(n - i);
-    const __m512 d = _mm512_maskz_sub_ps(mask, load_bf16(x + i, mask), middle);
+    const __m512 d = _mm512_maskz_sub_ps(mask, load_16(x + i, mask), middle);
     square = _mm512_fmadd_ps(d, d, square);
   }
   const __m512 factor =
       _mm512_set1_ps(1 / std::sqrt(_mm512_reduce_add_ps(square) / static_cast<float>(n) + eps));
   for (int64_t i = 0; i < n; i += 16) {
     const __mmask16 mask = first_of_16(n - i);
-    const __m512 d = _mm512_mul_ps(_mm512_sub_ps(load_bf16(x + i, mask), middle), factor);
+    const __m512 d = _mm512_mul_ps(_mm512_sub_ps(load_16(x + i, mask), middle), factor);
     store_bf16(
         out + i,
         _mm512_fmadd_ps(d, _mm512_maskz_loadu_ps(mask, weight + i), _mm512_maskz_loadu_ps(mask, bias + i)),
@@ -159,8 +162,19 @@ T3D_TARGET_BF16 void norm_row(const Bf16* x, int64_t n, const float* weight, con
   }
 }
 
+float number(float x) {
+  return x;
+}
+float number(Bf16 x) {
+  const uint32_t bits = uint32_t{x} << 16;
+  float wide;
+  std::memcpy(&wide, &bits, sizeof wide);
+  return wide;
+}
+
 /// Factor and offset of each channel of one item, from the chunks' sums.
-void combine(const GroupNormCall& g, const Bf16* item, const float* partial, int64_t n_chunks, float* factor,
+template <class X>
+void combine(const GroupNormCall& g, const X* item, const float* partial, int64_t n_chunks, float* factor,
              float* offset, float* statistics) {
   const int64_t in_group = g.n_channels / g.n_groups, pixels = g.height * g.width;
   for (int64_t group = 0; group < g.n_groups; ++group) {
@@ -174,11 +188,8 @@ void combine(const GroupNormCall& g, const Bf16* item, const float* partial, int
         sum += partial[2 * k * g.n_channels + c];
         square += partial[(2 * k + 1) * g.n_channels + c];
       }
-      const uint32_t bits = uint32_t{item[c]} << 16;
-      float shift;
-      std::memcpy(&shift, &bits, sizeof shift);
       const double difference = sum / static_cast<double>(pixels);
-      channel_mean[i] = shift + difference;
+      channel_mean[i] = number(item[c]) + difference;
       deviation[i] = square / static_cast<double>(pixels) - difference * difference;
       mean += channel_mean[i] / static_cast<double>(in_group);
     }
@@ -208,10 +219,11 @@ struct ChannelConstants {
 struct Pixel {
   __m512 dz, x_hat;
 };
-T3D_BF16_INLINE Pixel adjoint_pixel(const Bf16* x, const Bf16* dy, int64_t c, __mmask16 mask, bool with_silu,
+template <class X>
+T3D_BF16_INLINE Pixel adjoint_pixel(const X* x, const Bf16* dy, int64_t c, __mmask16 mask, bool with_silu,
                                     const ChannelConstants& k) {
   Pixel p;
-  p.x_hat = _mm512_fmadd_ps(load_bf16(x + c, mask), _mm512_maskz_loadu_ps(mask, k.scale + c),
+  p.x_hat = _mm512_fmadd_ps(load_16(x + c, mask), _mm512_maskz_loadu_ps(mask, k.scale + c),
                             _mm512_maskz_loadu_ps(mask, k.shift + c));
   p.dz = load_bf16(dy + c, mask);
   if (!with_silu) return p;
@@ -224,7 +236,8 @@ T3D_BF16_INLINE Pixel adjoint_pixel(const Bf16* x, const Bf16* dy, int64_t c, __
 }
 
 /// sums[0][c] = dz, sums[1][c] = dz x_hat over some pixels.
-T3D_TARGET_BF16 void add_up_adjoint(const Bf16* x, const Bf16* dy, int64_t n_pixels, int64_t n_channels,
+template <class X>
+T3D_TARGET_BF16 void add_up_adjoint(const X* x, const Bf16* dy, int64_t n_pixels, int64_t n_channels,
                                     bool with_silu, const ChannelConstants& k, float* sums) {
   for (int64_t c = 0; c < n_channels; c += 16) {
     const __mmask16 mask = first_of_16(n_channels - c);
@@ -240,8 +253,9 @@ T3D_TARGET_BF16 void add_up_adjoint(const Bf16* x, const Bf16* dy, int64_t n_pix
 }
 
 /// dx = scale (weight dz - mean_1 - x_hat mean_2), the means by channel.
-T3D_TARGET_BF16 void apply_adjoint(const Bf16* x, const Bf16* dy, int64_t n_pixels, int64_t n_channels,
-                                   bool with_silu, const ChannelConstants& k, const float* means, Bf16* dx) {
+template <class X>
+T3D_TARGET_BF16 void apply_adjoint(const X* x, const Bf16* dy, int64_t n_pixels, int64_t n_channels,
+                                   bool with_silu, const ChannelConstants& k, const float* means, X* dx) {
   for (int64_t p = 0; p < n_pixels; ++p, x += n_channels, dy += n_channels, dx += n_channels)
     for (int64_t c = 0; c < n_channels; c += 16) {
       const __mmask16 mask = first_of_16(n_channels - c);
@@ -249,14 +263,14 @@ T3D_TARGET_BF16 void apply_adjoint(const Bf16* x, const Bf16* dy, int64_t n_pixe
       __m512 d = _mm512_fmsub_ps(here.dz, _mm512_maskz_loadu_ps(mask, k.weight + c),
                                  _mm512_maskz_loadu_ps(mask, means + c));
       d = _mm512_fnmadd_ps(here.x_hat, _mm512_maskz_loadu_ps(mask, means + n_channels + c), d);
-      store_bf16(dx + c, _mm512_mul_ps(d, _mm512_maskz_loadu_ps(mask, k.scale + c)), mask);
+      store_16(dx + c, _mm512_mul_ps(d, _mm512_maskz_loadu_ps(mask, k.scale + c)), mask);
     }
 }
 
-}  // namespace
-
-void group_norm_adjoint(const GroupNormAdjointCall& g) {
-  T3D_CHECK(matrix_unit() != MatrixUnit::None, "no matrix unit");
+template <class X>
+void adjoint_of_pictures(const GroupNormAdjointCall& g) {
+  const X* const x = static_cast<const X*>(g.x.first);
+  X* const dx = static_cast<X*>(g.dx);
   const int64_t pixels = g.n_pixels, channels = g.n_channels, in_group = channels / g.n_groups;
   const int64_t chunk = std::max<int64_t>(8, (pixels + kMostChunks - 1) / kMostChunks);
   const int64_t n_chunks = (pixels + chunk - 1) / chunk;
@@ -278,8 +292,8 @@ void group_norm_adjoint(const GroupNormAdjointCall& g) {
     for (int64_t i = 0; i < g.n_items * n_chunks; ++i) {
       const int64_t item = i / n_chunks, first = i % n_chunks * chunk,
                     at = (item * pixels + first) * channels;
-      add_up_adjoint(g.x + at, g.dy + at, std::min(chunk, pixels - first), channels, g.with_silu,
-                     of_item(item), partial.data() + i * 2 * channels);
+      add_up_adjoint(x + at, g.dy + at, std::min(chunk, pixels - first), channels, g.with_silu, of_item(item),
+                     partial.data() + i * 2 * channels);
     }
 #pragma omp for schedule(static)
     for (int64_t item = 0; item < g.n_items; ++item) {
@@ -302,14 +316,15 @@ void group_norm_adjoint(const GroupNormAdjointCall& g) {
     for (int64_t i = 0; i < g.n_items * n_chunks; ++i) {
       const int64_t item = i / n_chunks, first = i % n_chunks * chunk,
                     at = (item * pixels + first) * channels;
-      apply_adjoint(g.x + at, g.dy + at, std::min(chunk, pixels - first), channels, g.with_silu,
-                    of_item(item), constants.data() + (item * 4 + 2) * channels, g.dx + at);
+      apply_adjoint(x + at, g.dy + at, std::min(chunk, pixels - first), channels, g.with_silu, of_item(item),
+                    constants.data() + (item * 4 + 2) * channels, dx + at);
     }
   }
 }
 
-void group_norm(const GroupNormCall& g) {
-  T3D_CHECK(matrix_unit() != MatrixUnit::None, "no matrix unit");
+template <class X>
+void norm_pictures(const GroupNormCall& g) {
+  const X* const x = static_cast<const X*>(g.x.first);
   const int64_t pixels = g.height * g.width, channels = g.n_channels;
   const int64_t chunk = std::max<int64_t>(8, (pixels + kMostChunks - 1) / kMostChunks);
   const int64_t n_chunks = (pixels + chunk - 1) / chunk;
@@ -319,7 +334,7 @@ void group_norm(const GroupNormCall& g) {
   {
 #pragma omp for schedule(static)
     for (int64_t i = 0; i < g.n_items * n_chunks; ++i) {
-      const Bf16* item = g.x + i / n_chunks * pixels * channels;
+      const X* item = x + i / n_chunks * pixels * channels;
       const int64_t first = i % n_chunks * chunk;
       float* sums = partial.data() + i * 2 * channels;
       add_up(item + first * channels, std::min(chunk, pixels - first), channels, item, sums, sums + channels);
@@ -327,7 +342,7 @@ void group_norm(const GroupNormCall& g) {
 #pragma omp for schedule(static)
     for (int64_t i = 0; i < g.n_items; ++i) {
       float* factor = factors.data() + i * 2 * channels;
-      combine(g, g.x + i * pixels * channels, partial.data() + i * n_chunks * 2 * channels, n_chunks, factor,
+      combine(g, x + i * pixels * channels, partial.data() + i * n_chunks * 2 * channels, n_chunks, factor,
               factor + channels, g.statistics != nullptr ? g.statistics + i * 2 * g.n_groups : nullptr);
       clear_edges(frame, g.out + i * frame.item());
     }
@@ -335,18 +350,39 @@ void group_norm(const GroupNormCall& g) {
     for (int64_t i = 0; i < g.n_items * g.height; ++i) {
       const int64_t item = i / g.height, y = i % g.height;
       const float* factor = factors.data() + item * 2 * channels;
-      apply_row(g.x + i * g.width * channels, g.width, channels, factor, factor + channels, g.with_silu,
+      apply_row(x + i * g.width * channels, g.width, channels, factor, factor + channels, g.with_silu,
                 g.out_channels, g.out + item * frame.item() + frame.pixel(y, 0));
     }
   }
 }
 
-void layer_norm(const uint16_t* x, int64_t n_rows, int64_t n_channels, const float* weight, const float* bias,
-                float eps, uint16_t* out) {
-  T3D_CHECK(matrix_unit() != MatrixUnit::None, "no matrix unit");
+template <class X>
+void norm_rows(const X* x, int64_t n_rows, int64_t n_channels, const float* weight, const float* bias,
+               float eps, uint16_t* out) {
 #pragma omp parallel for schedule(static) if (n_rows * n_channels > (1 << 14))
   for (int64_t row = 0; row < n_rows; ++row)
     norm_row(x + row * n_channels, n_channels, weight, bias, eps, out + row * n_channels);
+}
+
+}  // namespace
+
+void group_norm(const GroupNormCall& call) {
+  T3D_CHECK(matrix_unit() != MatrixUnit::None, "no matrix unit");
+  call.x.is_single ? norm_pictures<float>(call) : norm_pictures<Bf16>(call);
+}
+
+void group_norm_adjoint(const GroupNormAdjointCall& call) {
+  T3D_CHECK(matrix_unit() != MatrixUnit::None, "no matrix unit");
+  call.x.is_single ? adjoint_of_pictures<float>(call) : adjoint_of_pictures<Bf16>(call);
+}
+
+void layer_norm(Numbers x, int64_t n_rows, int64_t n_channels, const float* weight, const float* bias,
+                float eps, uint16_t* out) {
+  T3D_CHECK(matrix_unit() != MatrixUnit::None, "no matrix unit");
+  if (x.is_single)
+    norm_rows(static_cast<const float*>(x.first), n_rows, n_channels, weight, bias, eps, out);
+  else
+    norm_rows(static_cast<const Bf16*>(x.first), n_rows, n_channels, weight, bias, eps, out);
 }
 
 #else
@@ -357,7 +393,7 @@ void group_norm(const GroupNormCall&) {
 void group_norm_adjoint(const GroupNormAdjointCall&) {
   T3D_CHECK(false, "no matrix unit");
 }
-void layer_norm(const uint16_t*, int64_t, int64_t, const float*, const float*, float, uint16_t*) {
+void layer_norm(Numbers, int64_t, int64_t, const float*, const float*, float, uint16_t*) {
   T3D_CHECK(false, "no matrix unit");
 }
 

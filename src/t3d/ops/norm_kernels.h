@@ -4,13 +4,19 @@
 
 namespace t3d::ops::cpu {
 
-/// Group normalisation of pictures in bfloat16 whose channels are last; sums in single precision. Needs a
+/// Numbers in bfloat16, or in single precision.
+struct Numbers {
+  const void* first;
+  bool is_single;
+};
+
+/// Group normalisation of pictures whose channels are last, to bfloat16; sums in single precision. Needs a
 /// matrix unit (its CPUs convert bfloat16).
 struct GroupNormCall {
   int64_t n_items, height, width, n_channels, n_groups;
   float eps;
   bool with_silu;
-  const uint16_t* x;           // [items][height][width][channels]
+  Numbers x;                   // [items][height][width][channels]
   const float *weight, *bias;  // [channels]
   /// Of pictures with `border` pixels of zeros around them and pixels of out_channels >= channels numbers.
   int64_t border, out_channels;
@@ -23,16 +29,17 @@ void group_norm(const GroupNormCall& call);
 struct GroupNormAdjointCall {
   int64_t n_items, n_pixels, n_channels, n_groups;
   bool with_silu;
-  const uint16_t *x, *dy;      // [items][pixels][channels]
+  Numbers x;                   // [items][pixels][channels]
+  const uint16_t* dy;          // as x
   const float *weight, *bias;  // [channels]
   const float* statistics;     // of the forward call
-  uint16_t* dx;                // as x
+  void* dx;                    // of x's type
   float* sums;                 // [items][2][channels]: what an item adds to the gradients of bias and weight
 };
 void group_norm_adjoint(const GroupNormAdjointCall& call);
 
 /// x, out [rows][channels]; weight, bias [channels].
-void layer_norm(const uint16_t* x, int64_t n_rows, int64_t n_channels, const float* weight, const float* bias,
+void layer_norm(Numbers x, int64_t n_rows, int64_t n_channels, const float* weight, const float* bias,
                 float eps, uint16_t* out);
 
 /// The picture alone: zeros around it and behind its channels.

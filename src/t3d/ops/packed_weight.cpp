@@ -30,6 +30,12 @@ at::Tensor channels_last(const at::Tensor& x) {
   return x.contiguous(at::MemoryFormat::ChannelsLast);
 }
 
+at::ScalarType result_type(const at::Tensor& residual, at::ScalarType as) {
+  const auto type = residual.defined() ? residual.scalar_type() : as;
+  T3D_CHECK(type == at::kBFloat16 || type == at::kFloat, "a result of type ", c10::toString(type));
+  return type;
+}
+
 }  // namespace
 
 bool packs(const at::Tensor& weight) {
@@ -122,26 +128,28 @@ void PackedWeight::run(const Tiles& tiles, int64_t rows_per_item, const at::Tens
   call.n_columns = n_out_;
   call.packed = bf16_numbers(packed_);
   call.bias = bias_.defined() ? bias_.data_ptr<float>() : nullptr;
-  call.item_bias = bf16_numbers(item_bias);
+  call.item_bias = item_bias.defined() ? item_bias.data_ptr<float>() : nullptr;
   call.rows_per_item = rows_per_item;
-  call.residual = bf16_numbers(residual);
+  call.is_single = out.scalar_type() == at::kFloat;
+  call.residual = residual.defined() ? residual.data_ptr() : nullptr;
   call.residual_stride = n_out_;
   call.is_gated = is_gated;
-  call.out = bf16_numbers_to_write(out);
+  call.out = out.data_ptr();
   call.out_stride = is_gated ? n_out_ / 2 : n_out_;
   cpu::product(call);
 }
 
-at::Tensor PackedWeight::linear(const at::Tensor& x, const at::Tensor& residual) const {
-  return rows(x, residual, false);
+at::Tensor PackedWeight::linear(const at::Tensor& x, const at::Tensor& residual, at::ScalarType as) const {
+  return rows(x, residual, false, as);
 }
 
 at::Tensor PackedWeight::gated(const at::Tensor& x) const {
   T3D_CHECK(order_ == Order::Gated, "the weight is not packed in pairs");
-  return rows(x, {}, true);
+  return rows(x, {}, true, at::kBFloat16);
 }
 
-at::Tensor PackedWeight::rows(const at::Tensor& x_in, const at::Tensor& residual, bool is_gated) const {
+at::Tensor PackedWeight::rows(const at::Tensor& x_in, const at::Tensor& residual, bool is_gated,
+                              at::ScalarType as) const {
   T3D_CHECK(x_in.scalar_type() == at::kBFloat16 && x_in.size(-1) == n_in_ && kernel_ == 1, "x ", x_in.sizes(),
             " times ", at::IntArrayRef(shape_));
   T3D_CHECK(is_gated == (order_ == Order::Gated), "gated and plain weights are packed differently");
@@ -163,10 +171,9 @@ at::Tensor PackedWeight::rows(const at::Tensor& x_in, const at::Tensor& residual
   tiles.make_even();
   auto shape = x_in.sizes().vec();
   shape.back() = is_gated ? n_out_ / 2 : n_out_;
-  const auto out = at::empty(shape, x.options());
-  T3D_CHECK(
-      !residual.defined() || (residual.sizes() == out.sizes() && residual.scalar_type() == at::kBFloat16),
-      "residual ", residual.defined() ? residual.sizes() : at::IntArrayRef(), " to ", out.sizes());
+  const auto out = at::empty(shape, x.options().dtype(result_type(residual, as)));
+  T3D_CHECK(!residual.defined() || residual.sizes() == out.sizes(), "residual ",
+            residual.defined() ? residual.sizes() : at::IntArrayRef(), " to ", out.sizes());
   if (n_rows > 0) run(tiles, 1, {}, residual.defined() ? residual.contiguous() : residual, is_gated, out);
   return out;
 }
@@ -176,7 +183,7 @@ at::Tensor PackedWeight::convolution(const at::Tensor& x, int64_t stride, int64_
   if (kernel_ == 1 && stride == 1 && padding == 0 && !extra.item_bias.defined()) {
     const auto residual =
         extra.residual.defined() ? channels_last(extra.residual).permute({0, 2, 3, 1}) : at::Tensor();
-    return linear(channels_last(x).permute({0, 2, 3, 1}), residual).permute({0, 3, 1, 2});
+    return linear(channels_last(x).permute({0, 2, 3, 1}), residual, extra.as).permute({0, 3, 1, 2});
   }
   return convolution(BorderedPicture::of(x, padding), stride, extra);
 }
@@ -210,27 +217,22 @@ at::Tensor PackedWeight::convolution(const BorderedPicture& x, int64_t stride, c
     }
   }
   tiles.make_even();
-  const auto out = empty_picture(x.n_items, n_out_, out_height, out_width, packed_.options());
-  at::Tensor residual = extra.residual;
-  if (residual.defined()) {
-    T3D_CHECK(residual.sizes() == out.sizes() && residual.scalar_type() == at::kBFloat16, "residual ",
-              residual.sizes());
-    residual = channels_last(residual);
-  }
-  const auto item_bias = extra.item_bias.defined() ? extra.item_bias.contiguous() : at::Tensor();
-  T3D_CHECK(!item_bias.defined() ||
-                (item_bias.numel() == x.n_items * n_out_ && item_bias.scalar_type() == at::kBFloat16),
-            "item_bias ", item_bias.defined() ? item_bias.sizes() : at::IntArrayRef());
+  const auto out = empty_picture(x.n_items, n_out_, out_height, out_width,
+                                 packed_.options().dtype(result_type(extra.residual, extra.as)));
+  const auto residual = extra.residual.defined() ? channels_last(extra.residual) : at::Tensor();
+  T3D_CHECK(!residual.defined() || residual.sizes() == out.sizes(), "residual ", residual.sizes());
+  const auto item_bias =
+      extra.item_bias.defined() ? extra.item_bias.to(at::kFloat).contiguous() : at::Tensor();
+  T3D_CHECK(!item_bias.defined() || item_bias.numel() == x.n_items * n_out_, "item_bias ",
+            item_bias.defined() ? item_bias.sizes() : at::IntArrayRef());
   run(tiles, out_height * out_width, item_bias, residual, false, out);
   return out;
 }
 
-namespace {
-
-void norm_groups(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t n_groups,
-                 double eps, bool with_silu, int64_t border, int64_t out_channels, const at::Tensor& out) {
-  T3D_CHECK(packs(x) && x.dim() == 4 && x.size(1) % n_groups == 0, "x ", x.sizes(), " in ", n_groups,
-            " groups");
+BorderedPicture bordered_group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                                    int64_t n_groups, double eps, bool with_silu, int64_t border) {
+  T3D_CHECK(x.dim() == 4 && x.size(1) % n_groups == 0, "x ", x.sizes(), " in ", n_groups, " groups");
+  auto out = BorderedPicture::empty(x.size(0), x.size(1), x.size(2), x.size(3), border);
   const auto from = channels_last(x);
   const auto factor = weight.to(at::kFloat).contiguous(), offset = bias.to(at::kFloat).contiguous();
   cpu::GroupNormCall call{};
@@ -241,21 +243,13 @@ void norm_groups(const at::Tensor& x, const at::Tensor& weight, const at::Tensor
   call.n_groups = n_groups;
   call.eps = static_cast<float>(eps);
   call.with_silu = with_silu;
-  call.x = bf16_numbers(from);
+  call.x = numbers_of(from);
   call.weight = factor.data_ptr<float>();
   call.bias = offset.data_ptr<float>();
   call.border = border;
-  call.out_channels = out_channels;
-  call.out = bf16_numbers_to_write(out);
+  call.out_channels = out.pixel_stride();
+  call.out = bf16_numbers_to_write(out.numbers);
   cpu::group_norm(call);
-}
-
-}  // namespace
-
-BorderedPicture bordered_group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                                    int64_t n_groups, double eps, bool with_silu, int64_t border) {
-  auto out = BorderedPicture::empty(x.size(0), x.size(1), x.size(2), x.size(3), border);
-  norm_groups(x, weight, bias, n_groups, eps, with_silu, border, out.pixel_stride(), out.numbers);
   return out;
 }
 
@@ -263,9 +257,9 @@ at::Tensor bf16_layer_norm(const at::Tensor& x_in, const at::Tensor& weight, con
                            double eps) {
   const auto x = x_in.contiguous();
   const auto factor = weight.to(at::kFloat).contiguous(), offset = bias.to(at::kFloat).contiguous();
-  T3D_CHECK(packs(x) && factor.numel() == x.size(-1) && offset.numel() == x.size(-1), "x ", x.sizes());
-  const auto out = at::empty_like(x);
-  cpu::layer_norm(bf16_numbers(x), x.numel() / x.size(-1), x.size(-1), factor.data_ptr<float>(),
+  T3D_CHECK(factor.numel() == x.size(-1) && offset.numel() == x.size(-1), "x ", x.sizes());
+  const auto out = at::empty_like(x, x.options().dtype(at::kBFloat16));
+  cpu::layer_norm(numbers_of(x), x.numel() / x.size(-1), x.size(-1), factor.data_ptr<float>(),
                   offset.data_ptr<float>(), static_cast<float>(eps), bf16_numbers_to_write(out));
   return out;
 }

@@ -24,6 +24,9 @@ struct BorderedPicture {
 
 /// The weights of a linear layer or a convolution in bfloat16, in the order that this CPU multiplies them
 /// fastest in (see matrix_block.h), and the products with them. No gradients. Needs a matrix unit.
+///
+/// Inputs are bfloat16, sums are in single precision. Results have the type of the residual, bfloat16 or
+/// float, or else the one that is asked for.
 class PackedWeight {
  public:
   /// Columns that belong together, for `gated`: the first half of the rows are values, the second gates.
@@ -38,14 +41,16 @@ class PackedWeight {
   at::Tensor weight() const;
 
   /// x W^T + b + residual on the last dimension: [...,in], [...,out] -> [...,out].
-  at::Tensor linear(const at::Tensor& x, const at::Tensor& residual = {}) const;
+  at::Tensor linear(const at::Tensor& x, const at::Tensor& residual = {},
+                    at::ScalarType as = at::kBFloat16) const;
   /// Shazeer 2020, arXiv:2002.05202, GEGLU: the first half of x W^T + b times the gelu of the second,
   /// [...,in] -> [...,out/2].
   at::Tensor gated(const at::Tensor& x) const;
 
   struct Extra {
-    at::Tensor item_bias;  ///< [B,out] bfloat16, added to every pixel of an item
-    at::Tensor residual;   ///< [B,out,H',W'] bfloat16, added last
+    at::Tensor item_bias;  ///< [B,out], added to every pixel of an item
+    at::Tensor residual;   ///< [B,out,H',W'], added last
+    at::ScalarType as = at::kBFloat16;
   };
   /// [B,in,H,W] -> [B,out,H',W'], channels last.
   at::Tensor convolution(const at::Tensor& x, int64_t stride, int64_t padding, const Extra& extra) const;
@@ -53,7 +58,7 @@ class PackedWeight {
 
  private:
   struct Tiles;
-  at::Tensor rows(const at::Tensor& x, const at::Tensor& residual, bool is_gated) const;
+  at::Tensor rows(const at::Tensor& x, const at::Tensor& residual, bool is_gated, at::ScalarType as) const;
   void run(const Tiles& tiles, int64_t rows_per_item, const at::Tensor& item_bias, const at::Tensor& residual,
            bool is_gated, const at::Tensor& out) const;
 
@@ -67,13 +72,14 @@ class PackedWeight {
 /// Whether PackedWeight can be had: bfloat16 on a CPU with a matrix unit.
 bool packs(const at::Tensor& weight);
 
-/// x * sigmoid(x), gelu and the like are LibTorch's; this is group normalisation of channels-last pictures in
-/// bfloat16 (see group_norm.h), sums in single precision, no gradients. The result has the given border.
+/// x * sigmoid(x), gelu and the like are LibTorch's; this is group normalisation of channels-last pictures,
+/// in bfloat16 or float (see group_norm.h), sums in single precision, no gradients. The result has the given
+/// border.
 BorderedPicture bordered_group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                                     int64_t n_groups, double eps, bool with_silu, int64_t border);
 
-/// Layer normalisation over the last dimension in bfloat16, sums in single precision, no gradients. Needs a
-/// matrix unit.
+/// Layer normalisation over the last dimension of bfloat16 or float, to bfloat16; sums in single precision,
+/// no gradients. Needs a matrix unit.
 at::Tensor bf16_layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double eps);
 
 }  // namespace t3d::ops

@@ -103,6 +103,26 @@ TEST_P(PackedWeights, ConvolutionFollowsTheDefinitionAtOddSizes) {
   }
 }
 
+TEST_P(PackedWeights, AddToSinglePrecisionWithoutRounding) {
+  const auto x = random({3, 47, 70}), w = random({33, 70}), b = random({33});
+  const auto residual = at::randn({3, 47, 33});
+  const auto truth = at::linear(wide(x), wide(w), wide(b));
+  const PackedWeight packed(w, b);
+  EXPECT_EQ(packed.linear(x).scalar_type(), at::kBFloat16);
+  EXPECT_LT(error(packed.linear(x, {}, at::kFloat), truth), 1e-6);
+  EXPECT_LT(error(packed.linear(x, residual), truth + wide(residual)), 1e-6);
+  for (const Convolution& c : {Convolution{2, 4, 64, 20, 33, 3, 1, 1}, {2, 40, 50, 5, 7, 3, 2, 1}}) {
+    const auto picture = random({c.items, c.in, c.height, c.width}), kernel = random({c.out, c.in, 3, 3});
+    const auto product = at::conv2d(wide(picture), wide(kernel), {}, c.stride, 1);
+    PackedWeight::Extra extra;
+    extra.residual = at::randn(product.sizes());
+    extra.item_bias = at::randn({c.items, c.out});
+    EXPECT_LT(error(PackedWeight(kernel, {}).convolution(picture, c.stride, 1, extra),
+                    product + wide(extra.item_bias).view({c.items, c.out, 1, 1}) + wide(extra.residual)),
+              1e-6);
+  }
+}
+
 TEST_P(PackedWeights, AnyNumberOfThreadsGivesTheSameBits) {
   const auto x = random({2, 64, 24, 24}), w = random({96, 64, 3, 3});
   const PackedWeight packed(w, {});
@@ -140,6 +160,8 @@ TEST_P(PackedWeights, GroupNormIsTheDefinitionsWithItsBorder) {
     const auto expected =
         at::constant_pad_nd(truth, {n.border, n.border, n.border, n.border, 0, padded - n.channels});
     EXPECT_LT(error(all, expected), kRounding) << n.channels << " channels";
+    const auto of_float = bordered_group_norm(x.to(at::kFloat), w, b, n.groups, 1e-5, n.with_silu, n.border);
+    EXPECT_TRUE(of_float.numbers.narrow(0, 0, all.numel()).equal(found.numbers.narrow(0, 0, all.numel())));
     EXPECT_TRUE(all.eq(0).logical_or(expected.ne(0)).all().item<bool>()) << "something in the border";
   }
 }
@@ -149,6 +171,7 @@ TEST_P(PackedWeights, LayerNormIsTheDefinitions) {
     const auto x = random({3, 11, channels}) + 30, w = random({channels}), b = random({channels});
     const auto truth = at::layer_norm(wide(x), {channels}, wide(w), wide(b), 1e-5);
     EXPECT_LT(error(bf16_layer_norm(x, w, b, 1e-5), truth), kRounding);
+    EXPECT_TRUE(bf16_layer_norm(x.to(at::kFloat), w, b, 1e-5).equal(bf16_layer_norm(x, w, b, 1e-5)));
   }
 }
 

@@ -41,52 +41,61 @@ T3D_BF16_INLINE __m512 gelu(__m512 x) {
   return _mm512_mask_blend_ps(negative, _mm512_sub_ps(x, short_by), short_by);
 }
 
-/// Brings what `finish` adds to and overwrites into the second cache.
+/// Brings what `finish` adds to and overwrites into the second cache: half a line or a line of bfloat16, two
+/// lines of single precision.
+template <class Number>
 T3D_BF16_INLINE void fetch_rows(const ProductCall& c, const int32_t* rows, int64_t panel) {
+  constexpr int64_t kLineNumbers = 64 / sizeof(Number);
   const int64_t column = panel * kBlock, out_column = c.is_gated ? column / 2 : column;
   for (int64_t r = 0; r < kBlock; ++r) {
     if (rows[r] < 0) continue;
-    if (c.residual != nullptr)
-      _mm_prefetch(reinterpret_cast<const char*>(c.residual + rows[r] * c.residual_stride + column),
-                   _MM_HINT_T1);
-    __builtin_prefetch(c.out + rows[r] * c.out_stride + out_column, 1);
+    for (int64_t i = 0; i < kBlock; i += kLineNumbers) {
+      if (c.residual != nullptr)
+        _mm_prefetch(reinterpret_cast<const char*>(static_cast<const Number*>(c.residual) +
+                                                   rows[r] * c.residual_stride + column + i),
+                     _MM_HINT_T1);
+      __builtin_prefetch(static_cast<Number*>(c.out) + rows[r] * c.out_stride + out_column + i, 1);
+    }
   }
 }
 
 /// 32 rows of sums [32][32] of one panel to where they belong.
+template <class Number>
 T3D_BF16_INLINE void finish(const ProductCall& c, const float* sum, const int32_t* rows, int64_t panel) {
   const int64_t column = panel * kBlock;
   const int64_t n = std::min<int64_t>(kBlock, c.n_columns - column);
   const __mmask16 low = first_of_16(n), high = first_of_16(n - 16);
   const __m512 bias_0 = c.bias != nullptr ? _mm512_loadu_ps(c.bias + column) : _mm512_setzero_ps();
   const __m512 bias_1 = c.bias != nullptr ? _mm512_loadu_ps(c.bias + column + 16) : _mm512_setzero_ps();
+  const Number* const residual = static_cast<const Number*>(c.residual);
+  Number* const out = static_cast<Number*>(c.out);
   for (int64_t r = 0; r < kBlock; ++r, sum += kBlock) {
     const int64_t row = rows[r];
     if (row < 0) continue;
     __m512 x0 = _mm512_add_ps(_mm512_loadu_ps(sum), bias_0),
            x1 = _mm512_add_ps(_mm512_loadu_ps(sum + 16), bias_1);
     if (c.is_gated) {
-      store_bf16(c.out + row * c.out_stride + column / 2, _mm512_mul_ps(x0, gelu(x1)));
+      store_16(out + row * c.out_stride + column / 2, _mm512_mul_ps(x0, gelu(x1)), 0xffff);
       continue;
     }
     if (c.item_bias != nullptr) {
-      const Bf16* more = c.item_bias + row / c.rows_per_item * c.n_columns + column;
-      x0 = _mm512_add_ps(x0, load_bf16(more, low));
-      x1 = _mm512_add_ps(x1, load_bf16(more + 16, high));
+      const float* more = c.item_bias + row / c.rows_per_item * c.n_columns + column;
+      x0 = _mm512_add_ps(x0, load_16(more, low));
+      x1 = _mm512_add_ps(x1, load_16(more + 16, high));
     }
-    if (c.residual != nullptr) {
-      const Bf16* more = c.residual + row * c.residual_stride + column;
-      x0 = _mm512_add_ps(x0, load_bf16(more, low));
-      x1 = _mm512_add_ps(x1, load_bf16(more + 16, high));
+    if (residual != nullptr) {
+      const Number* more = residual + row * c.residual_stride + column;
+      x0 = _mm512_add_ps(x0, load_16(more, low));
+      x1 = _mm512_add_ps(x1, load_16(more + 16, high));
     }
-    Bf16* to = c.out + row * c.out_stride + column;
-    store_bf16(to, x0, low);
-    store_bf16(to + 16, x1, high);
+    Number* to = out + row * c.out_stride + column;
+    store_16(to, x0, low);
+    store_16(to + 16, x1, high);
   }
 }
 
 /// Some blocks of 32 rows times some panels of 32 columns.
-template <class Unit>
+template <class Unit, class Number>
 T3D_BF16_INLINE void product_part(const ProductCall& c, int64_t block_begin, int64_t block_end,
                                   int64_t panel_begin, int64_t panel_end, float* sums) {
   const int64_t panel_size = c.n_taps * c.steps_per_tap * kStepSize;
@@ -103,7 +112,7 @@ T3D_BF16_INLINE void product_part(const ProductCall& c, int64_t block_begin, int
         const int64_t n_lines = ceil_of(kStepSize / kLine, block_end - block_begin);
         const bool is_last = tap + 1 == c.n_taps && step + kMostSteps >= c.steps_per_tap;
         for (int64_t block = block_begin; block < block_end; ++block) {
-          if (is_last) fetch_rows(c, c.out_rows + block * kBlock, panel);
+          if (is_last) fetch_rows<Number>(c, c.out_rows + block * kBlock, panel);
           Unit::multiply({c.tiles[2 * block] + offset, c.tiles[2 * block + 1] + offset, c.left_stride},
                          packed, n_steps, sums + (block - block_begin) * kBlock * kBlock, kBlock, add,
                          {next + (block - block_begin) * n_lines * kLine, n_lines});
@@ -112,18 +121,24 @@ T3D_BF16_INLINE void product_part(const ProductCall& c, int64_t block_begin, int
         add = true;
       }
     for (int64_t block = block_begin; block < block_end; ++block)
-      finish(c, sums + (block - block_begin) * kBlock * kBlock, c.out_rows + block * kBlock, panel);
+      finish<Number>(c, sums + (block - block_begin) * kBlock * kBlock, c.out_rows + block * kBlock, panel);
   }
   Unit::end();
 }
 
 T3D_TARGET_BF16 void part_amx(const ProductCall& c, int64_t block_begin, int64_t block_end,
                               int64_t panel_begin, int64_t panel_end, float* sums) {
-  product_part<AmxTiles>(c, block_begin, block_end, panel_begin, panel_end, sums);
+  if (c.is_single)
+    product_part<AmxTiles, float>(c, block_begin, block_end, panel_begin, panel_end, sums);
+  else
+    product_part<AmxTiles, Bf16>(c, block_begin, block_end, panel_begin, panel_end, sums);
 }
 T3D_TARGET_BF16 void part_avx512(const ProductCall& c, int64_t block_begin, int64_t block_end,
                                  int64_t panel_begin, int64_t panel_end, float* sums) {
-  product_part<Avx512Bf16>(c, block_begin, block_end, panel_begin, panel_end, sums);
+  if (c.is_single)
+    product_part<Avx512Bf16, float>(c, block_begin, block_end, panel_begin, panel_end, sums);
+  else
+    product_part<Avx512Bf16, Bf16>(c, block_begin, block_end, panel_begin, panel_end, sums);
 }
 
 T3D_TARGET_BF16 void pack_rows(const Bf16* rows, int64_t stride, int64_t n_rows, int64_t width,

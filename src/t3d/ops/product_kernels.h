@@ -20,14 +20,15 @@ struct ProductCall {
   int64_t steps_per_tap;  // of 32 channels
   int64_t n_columns;      // of the packed factor, which covers them in panels of 32
   const uint16_t* packed;
-  const float* bias;          // [panels * 32], or null
-  const uint16_t* item_bias;  // [items][n_columns] added to every row of the item, or null
+  const float* bias;       // [panels * 32], or null
+  const float* item_bias;  // [items][n_columns] added to every row of the item, or null
   int64_t rows_per_item;
-  const uint16_t* residual;  // [rows] at residual_stride, added last, or null
+  bool is_single;        // residual and out are in single precision
+  const void* residual;  // [rows] at residual_stride, added last, or null
   int64_t residual_stride;
   /// Columns are pairs of 16 values and 16 gates: value * gelu(gate), half as many columns.
   bool is_gated;
-  uint16_t* out;
+  void* out;
   int64_t out_stride;
 };
 void product(const ProductCall& call);
