@@ -65,13 +65,17 @@ class FourChannels : public TowardsRed {
 /// The same with pictures to show: as many draws as it likes, which the training must not notice.
 class Showing : public TowardsRed {
  public:
-  Showing() : TowardsRed(1 << 30, 1 << 30) {}
+  explicit Showing(int* n_shown = nullptr) : TowardsRed(1 << 30, 1 << 30), n_shown_(n_shown) {}
   guidance::GuidancePictures evaluate(const guidance::Views& views, const guidance::PromptEmbeddings&,
                                       Rng& rng) const override {
     const auto seen = views.rgb.detach().clamp(0, 1);
     rng.uniform();
+    if (n_shown_ != nullptr) ++*n_shown_;
     return {seen, seen, seen, seen, seen, std::vector<double>(static_cast<size_t>(seen.size(0)), 0.5)};
   }
+
+ private:
+  int* n_shown_;
 };
 
 SystemContext context(int64_t bad_from = 1 << 30, int64_t bad_until = 1 << 30) {
@@ -198,6 +202,14 @@ TEST_F(RunTest, PicturesOfTheGuidanceComeWhenDueAndChangeNothing) {
 
   EXPECT_THROW(OneRun(experiment({"system.freq.guidance_evals=1"}, "c"), showing), UserError);
   EXPECT_THROW(OneRun(experiment({"system.freq.guidance_eval=1"}, "d"), context()).fit(), UserError);
+}
+
+TEST_F(RunTest, AStepInPartsShowsTheGuidanceOnce) {
+  int n_shown = 0;
+  SystemContext showing = context();
+  showing.make_guidance = [&] { return std::make_unique<Showing>(&n_shown); };
+  OneRun(experiment({"system.freq.guidance_eval=10", "trainer.accumulate_grad_batches=3"}), showing).fit();
+  EXPECT_EQ(n_shown, 2);  // steps 0 and 10 of 20
 }
 
 TEST_F(RunTest, MetricsHaveTheReferencesColumns) {

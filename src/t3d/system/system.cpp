@@ -240,7 +240,8 @@ void System::add_guidance(StepLosses& losses, const at::Tensor& pictures, bool i
   views.angles.distance = batch.camera_distances.to(at::kCPU);
   views.camera_to_world = batch.c2w, views.mvp = batch.mvp_mtx;
   const bool is_due = freq_.guidance_eval > 0 && step_ % freq_.guidance_eval == 0;
-  if (is_due && losses.guidance_picture.empty()) {
+  if (is_due && shown_step_ != step_) {  // once, however many parts and losses the step has
+    shown_step_ = step_;
     Rng again = rng;  // the same timesteps and noise; the step's own draws stay as they are
     losses.guidance_picture = guidance_grid(open().evaluate(views, prompt_->embeddings(), again),
                                             views.angles, prompt_->embeddings());

@@ -199,6 +199,7 @@ class System {
   std::unique_ptr<guidance::Guidance> guidance_;
   FrequencyConfig freq_;
   int64_t epoch_ = 0, step_ = 0;
+  mutable int64_t shown_step_ = -1;  // of the last picture of freq.guidance_eval
 };
 
 /// The table of systems by `system_type`.
