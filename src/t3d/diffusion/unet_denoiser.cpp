@@ -25,10 +25,23 @@ bool UNetDenoiser::can_record(const at::Tensor& latents, const Condition& condit
 at::Tensor UNetDenoiser::predict(const at::Tensor& latents, const at::Tensor& t,
                                  const Condition& condition) const {
   if (!can_record(latents, condition)) return call(latents, t, condition);
-  return recorded_(latents, t, condition,
-                   [this](const at::Tensor& x, const at::Tensor& steps, const Condition& known) {
-                     return call(x, steps, known);
-                   });
+  const auto here = [&latents](const at::Tensor& x) { return x.defined() ? x.to(latents.device()) : x; };
+  const int64_t n_views = condition.n_views;
+  const double lora_scale = condition.lora_scale;
+  auto found = graphs_.find({n_views, lora_scale});
+  if (found == graphs_.end()) {
+    const auto function = [this, n_views, lora_scale](const std::vector<at::Tensor>& in) {
+      return call(in[0], in[1], {in[2], in[3], in[4], n_views, lora_scale});
+    };
+    found = graphs_
+                .emplace(std::piecewise_construct, std::forward_as_tuple(n_views, lora_scale),
+                         std::forward_as_tuple(function, latents.device()))
+                .first;
+  }
+  // The recording's result is overwritten by the next call; callers may keep theirs.
+  return found
+      ->second({latents, here(t), here(condition.text), here(condition.camera), here(condition.class_labels)})
+      .clone();
 }
 
 }  // namespace t3d::diffusion

@@ -1,18 +1,20 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <utility>
 
 #include "t3d/diffusion/denoiser.h"
-#include "t3d/diffusion/recorded_calls.h"
 #include "t3d/diffusion/unet.h"
+#include "t3d/ops/device_graph.h"
 
 namespace t3d::diffusion {
 
 /// A UNet, and LoRA weights if there are some, as a Denoiser. Shares both.
 ///
 /// On CUDA, calls without gradients are recorded once for each combination of shapes and then replayed as one
-/// launch: see RecordedCalls.
+/// launch; recorded activations stay allocated. Parameters may change in place, but not be replaced. Calls
+/// must not overlap.
 class UNetDenoiser : public Denoiser {
  public:
   UNetDenoiser(std::shared_ptr<const UNet> unet, Prediction prediction,
@@ -31,7 +33,7 @@ class UNetDenoiser : public Denoiser {
   std::shared_ptr<const UNet> unet_;
   std::shared_ptr<const Lora> lora_;
   Prediction prediction_;
-  mutable RecordedCalls recorded_;
+  mutable std::map<std::pair<int64_t, double>, ops::DeviceGraph> graphs_;  // by n_views and lora_scale
 };
 
 }  // namespace t3d::diffusion

@@ -1,7 +1,6 @@
 #include "t3d/guidance/lora_score.h"
 
 #include <ATen/ATen.h>
-#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <vector>
@@ -55,43 +54,31 @@ std::shared_ptr<LoraScore> LoraScore::make(const Model& model, uint64_t seed) {
 
 LoraScore::LoraScore(const Model& model, ds::Lora lora, std::optional<CameraEmbedding> camera)
     : unet_(model.unet),
-      prediction_(model.denoiser->prediction()),
-      lora_(std::move(lora)),
+      lora_(std::make_shared<ds::Lora>(std::move(lora))),
+      denoiser_(unet_, model.denoiser->prediction(), lora_),
       camera_(std::move(camera)) {
   const auto kind = unet_of(model).config().class_embedding;
   if (camera_ && kind != ds::ClassEmbedding::Identity)
     throw UserError(cat(model.name,
                         ": its UNet has a class embedding of its own, which leaves no room for the "
                         "camera. Use a model without one."));
-  lora_.require_grad(true);
+  lora_->require_grad(true);
 }
 
 double LoraScore::gradient_scale() const {
   return unet_->compute_type == at::ScalarType::Half ? kHalfGradientScale : 1;
 }
 
-at::Tensor LoraScore::call(const at::Tensor& latents, const at::Tensor& t,
-                           const ds::Condition& condition) const {
-  ds::UNetExtra extra;
-  if (camera_ && condition.class_labels.defined()) extra.class_labels = (*camera_)(condition.class_labels);
-  extra.camera = condition.camera;
-  extra.n_views = condition.n_views;
-  extra.lora = &lora_;
-  extra.lora_scale = condition.lora_scale;
-  return (*unet_)(latents, t, condition.text, extra);
-}
-
 at::Tensor LoraScore::predict(const at::Tensor& latents, const at::Tensor& t,
                               const ds::Condition& condition) const {
-  if (!latents.is_cuda() || c10::GradMode::is_enabled()) return call(latents, t, condition);
-  return recorded_(latents, t, condition,
-                   [this](const at::Tensor& x, const at::Tensor& steps, const ds::Condition& known) {
-                     return call(x, steps, known);
-                   });
+  ds::Condition told = condition;
+  const auto& cameras = condition.class_labels;
+  told.class_labels = camera_ && cameras.defined() ? (*camera_)(cameras) : at::Tensor();
+  return denoiser_.predict(latents, t, told);
 }
 
 std::map<std::string, at::Tensor> LoraScore::parameters() const {
-  const auto pairs = lora_.parameters();
+  const auto pairs = lora_->parameters();
   std::vector<std::string> layers;
   for (const auto& [name, tensor] : pairs) {
     const std::string layer = name.substr(0, name.find(kProcessor));

@@ -8,8 +8,8 @@
 #include "t3d/diffusion/denoiser.h"
 #include "t3d/diffusion/layers.h"
 #include "t3d/diffusion/lora.h"
-#include "t3d/diffusion/recorded_calls.h"
 #include "t3d/diffusion/unet.h"
+#include "t3d/diffusion/unet_denoiser.h"
 #include "t3d/guidance/model.h"
 
 namespace t3d::guidance {
@@ -33,32 +33,28 @@ class LoraScore : public diffusion::Denoiser {
 
   LoraScore(const Model& model, diffusion::Lora lora, std::optional<CameraEmbedding> camera);
 
-  /// condition.class_labels [B,16]: cameras for the camera embedding; undefined: it is left out. On CUDA,
-  /// calls without gradients are recorded and replayed as UNetDenoiser's are.
+  /// condition.class_labels [B,16]: cameras for the camera embedding; undefined: it is left out. The rest is
+  /// UNetDenoiser's.
   at::Tensor predict(const at::Tensor& latents, const at::Tensor& t,
                      const diffusion::Condition& condition) const override;
-  diffusion::Prediction prediction() const override { return prediction_; }
-  int64_t latent_channels() const override { return unet_->config().in_channels; }
+  diffusion::Prediction prediction() const override { return denoiser_.prediction(); }
+  int64_t latent_channels() const override { return denoiser_.latent_channels(); }
   bool has_camera_embedding() const { return camera_.has_value(); }
 
   /// "camera_embedding.linear_1.weight", "lora_layers.layers.0.to_q_lora.down.weight": threestudio's names.
   /// Layers are counted down blocks first, then up blocks, then the middle.
   std::map<std::string, at::Tensor> parameters() const;
-  const diffusion::Lora& lora() const { return lora_; }
+  const diffusion::Lora& lora() const { return *lora_; }
   /// What a training loss should be multiplied by for the backward pass. Half precision loses gradients below
   /// 6e-8, and the loss's own start at 1e-4 for a 64 x 64 latent: 1024 for a network that computes in
   /// float16.
   double gradient_scale() const;
 
  private:
-  at::Tensor call(const at::Tensor& latents, const at::Tensor& t,
-                  const diffusion::Condition& condition) const;
-
   std::shared_ptr<const diffusion::UNet> unet_;
-  diffusion::Prediction prediction_;
-  diffusion::Lora lora_;
+  std::shared_ptr<diffusion::Lora> lora_;
+  diffusion::UNetDenoiser denoiser_;
   std::optional<CameraEmbedding> camera_;
-  mutable diffusion::RecordedCalls recorded_;
 };
 
 }  // namespace t3d::guidance
