@@ -58,12 +58,10 @@ GuidanceOutput StableDiffusionAsd::distill(const Views& views, const PromptEmbed
 GuidancePictures StableDiffusionAsd::evaluate(const Views& views, const PromptEmbeddings& prompt,
                                               Rng& rng) const {
   const Draws draws = draw(views, rng);
-  return show(views, {draws.t, draws.noise, draws.vae_noise}, rng, [&](const Views& some) -> NoiseAt {
-    const auto text = text_of(prompt, some);
-    return [this, text, camera = cameras_of(some)](const at::Tensor& noisy, const at::Tensor& t) {
-      return guided(text, GuidedCall{model(), text, camera, n_views()}(noisy, t).noise);
-    };
-  });
+  return show_guided(
+      views, {draws.t, draws.noise, draws.vae_noise}, rng,
+      [&](const Views& some) { return text_of(prompt, some); },
+      [this](const GuidanceText& text, const GuidedNoise& noise) { return guided(text, noise); });
 }
 
 }  // namespace t3d::guidance

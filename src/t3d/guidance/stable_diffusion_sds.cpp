@@ -33,6 +33,18 @@ StableDiffusionDistillation::StableDiffusionDistillation(std::shared_ptr<const M
                         " takes one picture at a time. Set it to 1, or use an MVDream-like model."));
 }
 
+GuidancePictures StableDiffusionDistillation::show_guided(
+    const Views& views, const Shown& shown, Rng& rng,
+    const std::function<GuidanceText(const Views&)>& text_of,
+    const std::function<at::Tensor(const GuidanceText&, const GuidedNoise&)>& guided) const {
+  return show(views, shown, rng, [&](const Views& some) -> NoiseAt {
+    return [this, &guided, text = text_of(some), camera = cameras_of(some)](const at::Tensor& noisy,
+                                                                            const at::Tensor& t) {
+      return guided(text, GuidedCall{model(), text, camera, n_views()}(noisy, t).noise);
+    };
+  });
+}
+
 void warn_of_token_merging(bool wanted) {
   if (wanted) log::warning("guidance.token_merging is not built and has no effect: every token is kept.");
 }
@@ -108,13 +120,10 @@ GuidanceOutput StableDiffusionSds::distill(const Views& views, const PromptEmbed
 GuidancePictures StableDiffusionSds::evaluate(const Views& views, const PromptEmbeddings& prompt,
                                               Rng& rng) const {
   const Draws draws = draw(views, rng);
-  return show(views, {draws.t, draws.noise, draws.vae_noise, config_.max_items_eval}, rng,
-              [&](const Views& some) -> NoiseAt {
-                const auto text = guidance_text(prompt, some.angles, config_.view_dependent_prompting);
-                return [this, text, camera = cameras_of(some)](const at::Tensor& noisy, const at::Tensor& t) {
-                  return guided(text, GuidedCall{model(), text, camera, n_views()}(noisy, t).noise);
-                };
-              });
+  return show_guided(
+      views, {draws.t, draws.noise, draws.vae_noise, config_.max_items_eval}, rng,
+      [&](const Views& some) { return guidance_text(prompt, some.angles, config_.view_dependent_prompting); },
+      [this](const GuidanceText& text, const GuidedNoise& noise) { return guided(text, noise); });
 }
 
 }  // namespace t3d::guidance

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+
 #include "t3d/guidance/classifier_free.h"
 #include "t3d/guidance/score_distillation.h"
 
@@ -37,6 +39,13 @@ class StableDiffusionDistillation : public ScoreDistillation {
   StableDiffusionDistillation(std::shared_ptr<const Model> model, const StableDiffusionConfig& config,
                               const StepRange::Rules& rules);
   int64_t n_views() const override { return n_views_; }
+
+ protected:
+  /// The pictures of a method that asks for `text_of` some views and takes `guided` of the answers.
+  GuidancePictures show_guided(
+      const Views& views, const Shown& shown, Rng& rng,
+      const std::function<GuidanceText(const Views&)>& text_of,
+      const std::function<at::Tensor(const GuidanceText&, const GuidedNoise&)>& guided) const;
 
  private:
   int64_t n_views_;

@@ -181,14 +181,12 @@ GuidanceOutput StableDiffusionVsd::distill(const Views& views, const PromptEmbed
 GuidancePictures StableDiffusionVsd::evaluate(const Views& views, const PromptEmbeddings& prompt,
                                               Rng& rng) const {
   const Draws draws = draw(views, rng);
-  return show(
+  return show_guided(
       views, {draws.t, draws.noise, draws.vae_noise, config_.max_items_eval}, rng,
-      [&](const Views& some) -> NoiseAt {
-        const GuidanceText text{prompt.text(some.angles, config_.view_dependent_prompting), {}};
-        return [this, text, camera = cameras_of(some)](const at::Tensor& noisy, const at::Tensor& t) {
-          return GuidedCall{model(), text, camera, n_views()}(noisy, t).noise.guided(config_.guidance_scale);
-        };
-      });
+      [&](const Views& some) -> GuidanceText {
+        return {prompt.text(some.angles, config_.view_dependent_prompting), {}};
+      },
+      [this](const GuidanceText&, const GuidedNoise& noise) { return noise.guided(config_.guidance_scale); });
 }
 
 }  // namespace t3d::guidance
