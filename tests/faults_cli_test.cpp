@@ -10,6 +10,7 @@
 #include "t3d/core/text.h"
 #include "tests/support/run_program.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/tetrahedron.h"
 #include "tests/support/torch_writer.h"
 
 /// Wrong input from the outside: one sentence, the right exit code, and what was there stays.
@@ -18,14 +19,13 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using testing::kTetrahedron;
 using ::testing::Not;
 using testing::read_text;
 using testing::run_t3d;
 using testing::TemporaryFolder;
 using testing::write_text;
 
-constexpr const char* kTetrahedron =
-    "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 3 2\nf 1 2 4\nf 2 3 4\nf 3 1 4\n";
 const std::string kRecipe = T3D_SOURCE_DIR "/configs/toybox-sds.yaml";
 const std::string kPrompt = " 'system.prompt_processor.prompt=a red cube' ";
 

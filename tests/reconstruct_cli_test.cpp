@@ -5,19 +5,18 @@
 
 #include "tests/support/run_program.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/tetrahedron.h"
 
 namespace t3d {
 namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using testing::kTetrahedron;
 using testing::read_text;
 using testing::run_t3d;
 using testing::TemporaryFolder;
 using testing::write_text;
-
-constexpr const char* kTetrahedron =
-    "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 3 2\nf 1 2 4\nf 2 3 4\nf 3 1 4\n";
 
 /// A posed set that trains in a second, rendered once for all tests.
 class ReconstructCommand : public ::testing::Test {
