@@ -3,11 +3,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <functional>
 #include <string>
 
+#include "t3d/core/clock.h"
 #include "t3d/core/memory_usage.h"
 #include "t3d/core/text.h"
 #include "t3d/diffusion/autoencoder.h"
@@ -63,15 +63,14 @@ void measure(const char* name, int repeats, c10::Device device, const std::funct
   const auto wait = [&] {
     if (!device.is_cpu()) at::ones({1}, at::TensorOptions().device(device)).item<float>();
   };
-  using clock = std::chrono::steady_clock;
   body();
   wait();
   double best = 1e30, sum = 0;
   for (int i = 0; i < repeats; ++i) {
-    const auto before = clock::now();
+    const double before = now_s();
     body();
     wait();
-    const double s = std::chrono::duration<double>(clock::now() - before).count();
+    const double s = now_s() - before;
     best = std::min(best, s);
     sum += s;
   }

@@ -2,7 +2,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "bench/measured_peak.h"
+#include "t3d/core/clock.h"
 #include "t3d/core/memory_usage.h"
 #include "t3d/core/rng.h"
 #include "t3d/ops/aligned.h"
@@ -27,10 +27,6 @@ namespace {
 
 using namespace t3d;
 using namespace t3d::ops;
-
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 struct Result {
   int log2_table;
@@ -69,18 +65,18 @@ Result measure(int log2_table, int64_t n, Precision precision, double budget_s) 
 
   const double kNever = 1e30;
   Result best{log2_table, kNever, kNever, kNever, kNever, kNever};
-  const double end = seconds() + budget_s;
-  for (int round = 0; round < 3 || seconds() < end; ++round) {
-    const double t0 = seconds();
+  const double end = now_s() + budget_s;
+  for (int round = 0; round < 3 || now_s() < end; ++round) {
+    const double t0 = now_s();
     cpu::hash_grid_forward(layout, table.data(), x.data(), 3, n, levels);
-    const double t1 = seconds();
+    const double t1 = now_s();
     cpu::mlp_forward(net, weights.data(), levels, n, y_rows, hidden.data());
-    const double t2 = seconds();
+    const double t2 = now_s();
     cpu::mlp_backward(net, weights.data(), levels, n, y_rows, hidden.data(), dy_rows, d_levels,
                       d_weights.data());
-    const double t3 = seconds();
+    const double t3 = now_s();
     cpu::hash_grid_backward_params(layout, x.data(), 3, n, d_levels, d_table.data());
-    const double t4 = seconds();
+    const double t4 = now_s();
     best.encode_s = std::min(best.encode_s, t1 - t0);
     best.forward_s = std::min(best.forward_s, t2 - t1);
     best.backward_s = std::min(best.backward_s, t3 - t2);

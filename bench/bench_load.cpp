@@ -4,7 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
@@ -12,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "t3d/core/clock.h"
 #include "t3d/core/error.h"
 #include "t3d/core/memory_usage.h"
 #include "t3d/diffusion/model_store.h"
@@ -27,10 +27,9 @@ using namespace t3d;
 using namespace t3d::diffusion;
 
 double seconds(const std::function<void()>& body) {
-  using clock = std::chrono::steady_clock;
-  const auto before = clock::now();
+  const double before = now_s();
   body();
-  return std::chrono::duration<double>(clock::now() - before).count();
+  return now_s() - before;
 }
 
 void read_file(const std::string& path) {

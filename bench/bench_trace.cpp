@@ -1,6 +1,5 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -9,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "t3d/core/clock.h"
 #include "t3d/core/error.h"
 #include "t3d/core/memory_usage.h"
 #include "t3d/io/read_mesh.h"
@@ -19,10 +19,6 @@
 namespace {
 
 using namespace t3d;
-
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 struct Options {
   std::string mesh, json, peer;
@@ -38,12 +34,12 @@ double render_views(const trace::Scene& scene, const std::vector<Camera>& camera
   settings.samples = options.samples;
   settings.max_bounces = options.bounces;
   settings.n_threads = options.threads;
-  const double begin = seconds();
+  const double begin = now_s();
   for (const Camera& camera : cameras) {
     settings.seed++;
     trace::render_view(scene, camera, settings);
   }
-  return (seconds() - begin) / static_cast<double>(cameras.size());
+  return (now_s() - begin) / static_cast<double>(cameras.size());
 }
 
 /// Runs the peer; it prints "seconds_per_view X". 0 when it did not.
@@ -66,9 +62,9 @@ int bench(const Options& options) {
   io::Mesh mesh = io::read_mesh(options.mesh);
   io::fit_mesh(mesh, 0.9f);
   const size_t n_faces = mesh.faces.size();
-  const double begin = seconds();
+  const double begin = now_s();
   const trace::Scene scene(std::move(mesh), trace::Environment{}, trace::AreaLight{});
-  const double build_s = seconds() - begin;
+  const double build_s = now_s() - begin;
 
   trace::CameraSetOptions set;
   set.set = trace::CameraSet::Orbit;

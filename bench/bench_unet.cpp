@@ -4,12 +4,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <thread>
 
+#include "t3d/core/clock.h"
 #include "t3d/core/memory_usage.h"
 #include "t3d/diffusion/unet_denoiser.h"
 #include "t3d/ops/device_memory.h"
@@ -27,15 +27,14 @@ void wait(const c10::Device& device) {
 }
 
 double best_seconds(int repeats, const c10::Device& device, const std::function<void()>& body) {
-  using clock = std::chrono::steady_clock;
   body();
   wait(device);
   double best = 1e30;
   for (int i = 0; i < repeats; ++i) {
-    const auto before = clock::now();
+    const double before = now_s();
     body();
     wait(device);
-    best = std::min(best, std::chrono::duration<double>(clock::now() - before).count());
+    best = std::min(best, now_s() - before);
   }
   return best;
 }

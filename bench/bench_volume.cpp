@@ -2,13 +2,13 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <functional>
 #include <thread>
 #include <vector>
 
+#include "t3d/core/clock.h"
 #include "t3d/core/rng.h"
 #include "t3d/ops/composite.h"
 #include "t3d/ops/ray_march.h"
@@ -21,13 +21,11 @@ using namespace t3d;
 using namespace t3d::ops;
 
 double best_seconds(double budget_s, const std::function<void()>& body) {
-  using clock = std::chrono::steady_clock;
   double best = 1e30;
-  for (const auto start = clock::now();
-       std::chrono::duration<double>(clock::now() - start).count() < budget_s;) {
-    const auto before = clock::now();
+  for (const double end = now_s() + budget_s; now_s() < end;) {
+    const double before = now_s();
     body();
-    best = std::min(best, std::chrono::duration<double>(clock::now() - before).count());
+    best = std::min(best, now_s() - before);
   }
   return best;
 }

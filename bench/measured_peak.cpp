@@ -3,11 +3,11 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <vector>
 
+#include "t3d/core/clock.h"
 #include "t3d/ops/matrix_block.h"
 #include "t3d/ops/simd.h"
 
@@ -17,10 +17,6 @@ namespace {
 typedef float Vec4 __attribute__((vector_size(16)));
 typedef float Vec8 __attribute__((vector_size(32)));
 typedef float Vec16 __attribute__((vector_size(64)));
-
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 /// kChains independent multiply-adds after another; enough of them to hide the latency.
 template <class V, int kChains>
@@ -100,10 +96,10 @@ double rate(int64_t (*burn)()) {
   double best = 0;
   for (int attempt = 0; attempt < 60; ++attempt) {
     int64_t flops = 0;
-    const double start = seconds();
+    const double start = now_s();
 #pragma omp parallel reduction(+ : flops)
     flops += burn();
-    best = std::max(best, static_cast<double>(flops) / (seconds() - start) / 1e9);
+    best = std::max(best, static_cast<double>(flops) / (now_s() - start) / 1e9);
   }
   return best;
 }
@@ -136,7 +132,7 @@ double random_reads_m(long table_bytes) {
   double best = 0;
   for (int attempt = 0; attempt < 8; ++attempt) {
     double total = 0;
-    const double start = seconds();
+    const double start = now_s();
 #pragma omp parallel reduction(+ : total)
     {
       double sums[4] = {};
@@ -149,7 +145,7 @@ double random_reads_m(long table_bytes) {
       total += sums[0] + sums[1] + sums[2] + sums[3];
     }
     sink = static_cast<float>(total);
-    best = std::max(best, static_cast<double>(n_reads) * omp_get_max_threads() / (seconds() - start) / 1e6);
+    best = std::max(best, static_cast<double>(n_reads) * omp_get_max_threads() / (now_s() - start) / 1e6);
   }
   return best;
 }
