@@ -73,8 +73,10 @@ void check_splits(const PosedImages& out, size_t n_listed) {
     throw UserError(cat(out.folder, ": none of the ", n_listed,
                         " images for training exists; the first missing one is ", out.missing.front(),
                         ". Put the images where the cameras' file names them."));
-  throw UserError(cat(out.folder, ": no image is left for training, ", out.test.size(),
-                      " for testing. Use a larger holdout, or 0 for none."));
+  // The first image is for testing whatever the holdout: a larger one does not help where it is the only one.
+  throw UserError(cat(out.folder, ": no image is left for training, ", out.test.size(), " for testing. ",
+                      out.test.size() == 1 ? "Add images, or use holdout 0 to train on this one."
+                                           : "Use holdout 2 or more, or 0 for none."));
 }
 
 }  // namespace

@@ -200,11 +200,16 @@ std::string folder_of(const fs::path& file) {
   return folder.empty() ? "." : folder;
 }
 
-Transforms read_one(const std::string& path, const std::string& prefix, bool may_be_empty) {
+enum class Split { Train, Val, Test };
+
+Transforms read_one(const std::string& path, const std::string& prefix, Split split) {
   Transforms out = parse_transforms(read_whole_file(path), path, folder_of(path), prefix);
-  if (out.frames.empty() && !may_be_empty)
-    throw UserError(cat(path, ": frames is empty. Remove the file, or render this split's images."));
-  return out;
+  if (!out.frames.empty() || split == Split::Val) return out;
+  throw UserError(
+      cat(path, ": frames is empty. ",
+          split == Split::Train
+              ? "List the images for training there, or name another data set."
+              : "Remove the file to test on a part of the training images, or list images there."));
 }
 
 void set_scene(Dataset& set, const Transforms& from, bool is_synthetic, const PosedImagesOptions& options) {
@@ -236,12 +241,13 @@ Dataset read_transforms_splits(const std::vector<std::string>& train_val_test,
   Dataset set;
   set.kind = "nerf-synthetic";
   std::vector<Frame>* splits[] = {&set.train, &set.val, &set.test};
+  constexpr Split kOrder[] = {Split::Train, Split::Val, Split::Test};
   for (size_t i = 0; i < 3; ++i) {
     const fs::path path(train_val_test[i]);
     if (path.empty()) continue;
     const bool is_folder_a_split = path.filename() == "transforms.json";
     Transforms one =
-        read_one(path.string(), is_folder_a_split ? path.parent_path().filename().string() : "", i == 1);
+        read_one(path.string(), is_folder_a_split ? path.parent_path().filename().string() : "", kOrder[i]);
     if (i == 0) {
       set.folder = is_folder_a_split ? folder_of(path.parent_path()) : folder_of(path);
       set_scene(set, one, true, options);
@@ -255,7 +261,7 @@ Dataset read_transforms_single(const std::string& path, const PosedImagesOptions
   Dataset set;
   set.kind = "instant-ngp";
   set.folder = folder_of(path);
-  Transforms one = read_one(path, "", false);
+  Transforms one = read_one(path, "", Split::Train);
   set_scene(set, one, false, options);
   set.unsplit = std::move(one.frames);
   return set;
