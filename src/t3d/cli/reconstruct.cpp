@@ -106,6 +106,16 @@ data::PosedImagesOptions image_options(const ReconstructConfig& c, bool cuda) {
   return options;
 }
 
+/// What is measured on views that are not trained on needs some.
+void check_measured_views(const ReconstructConfig& c, const data::PosedImages& images) {
+  if (!images.val.empty() || !images.test.empty()) return;
+  const char* asked = c.target_psnr ? "--target-psnr" : c.eval_every ? "--eval-every" : nullptr;
+  if (asked != nullptr)
+    throw UserError(cat(images.folder, ": ", asked,
+                        " measures on views that are not trained on, and holdout 0 ",
+                        "leaves none. Leave one of the two out, or use holdout 2 or more."));
+}
+
 train::NgpTrainOptions train_options(const ReconstructConfig& c, bool cuda) {
   train::NgpTrainOptions options;
   options.stop.steps = c.steps.value_or(0);
@@ -141,6 +151,7 @@ int reconstruct(const ReconstructOptions& o) {
   const bool cuda = use_cuda(o.config.device);
   network_precision(o.config.precision, cuda);  // before anything is read or written
   data::PosedImages images = data::read_posed_images(o.config.data, image_options(o.config, cuda));
+  check_measured_views(o.config, images);
   log::info(data::describe(images));
   if (!cuda && !o.config.max_size && longest_side(images) == kCpuImageSide)
     log::info(cat("on the CPU, images above ", kCpuImageSide,
