@@ -30,6 +30,21 @@ ClipTokenizer tokenizer_of(const std::string& path) {
   return ClipTokenizer::from_folder(folder.string());
 }
 
+/// "a", and the same with ", side view": of texts that go on where the first one ends, the rest alone. A long
+/// prompt that is asked for in several directions is so printed once.
+std::string quoted_once(const std::vector<std::string>& texts) {
+  const std::string& first = texts[0];
+  std::string all = cat("\"", first, "\""), endings;
+  for (size_t i = 1; i < texts.size(); ++i) {
+    if (texts[i].rfind(first, 0) != 0)
+      all += cat(", \"", texts[i], "\"");
+    else if (texts[i].size() > first.size())
+      endings +=
+          cat(endings.empty() ? ", and the same with \"" : ", \"", texts[i].substr(first.size()), "\"");
+  }
+  return all + endings;
+}
+
 }  // namespace
 
 at::Tensor embed_prompts(const std::string& path, const std::vector<std::string>& prompts,
@@ -38,13 +53,15 @@ at::Tensor embed_prompts(const std::string& path, const std::vector<std::string>
   const auto unet = unet_config_from_json(part_config(path, "unet"), place(path, "unet"));
   if (unet.camera_inputs > 0) tokenizer.set_cleaning(PromptCleaning::OpenClip);
   auto ids = at::empty({static_cast<int64_t>(prompts.size()), tokenizer.max_length()}, at::kLong);
+  std::vector<std::string> cuts;
   for (size_t i = 0; i < prompts.size(); ++i) {
     const auto tokens = tokenizer.encode_padded(prompts[i]);
-    if (!tokens.cut.empty())
-      log::warning(cat("the prompt is longer than ", tokenizer.max_length() - 2, " tokens; left out: \"",
-                       tokens.cut, "\""));
+    if (!tokens.cut.empty()) cuts.push_back(tokens.cut);
     std::copy(tokens.ids.begin(), tokens.ids.end(), ids[static_cast<int64_t>(i)].data_ptr<int64_t>());
   }
+  if (!cuts.empty())
+    log::warning(cat("the prompt is longer than ", tokenizer.max_length() - 2,
+                     " tokens; left out: ", quoted_once(cuts)));
   const auto config =
       ClipTextConfig::from_json(part_config(path, "text_encoder"), place(path, "text encoder"));
   const auto weights = Weights::from(open_part(path, "text_encoder"), dtype, device);
