@@ -70,12 +70,97 @@ TEST(Generate, LeavesAMeshPicturesAndAReport) {
   EXPECT_EQ(nlohmann::json::parse(testing::read_text(out + "/run.json")).at("steps"), 3);
 }
 
+/// A recipe for any words, at its smallest.
+constexpr const char* kSmallest =
+    " --recipe toybox-sds --device cpu --steps 1 data.width=8 data.height=8 "
+    "system.renderer.num_samples_per_ray=16 system.geometry.pos_encoding_config.log2_hashmap_size=8 "
+    "--mesh-resolution 32 --frames 2 --frame-size 16 ";
+
+/// A long caption: quotes, slashes, an emoji, two-byte letters where the folder's name is cut. More than 400
+/// characters.
+std::string long_caption() {
+  std::string text = "A \"close-up\" photo of a red/blue mushroom \U0001F344, it's ../fine; ";
+  for (int i = 0; i < 60; ++i) text += "\u00e4";
+  while (text.size() < 480) text += cat(" with moss and stone number ", text.size(), ",");
+  return text;
+}
+
+/// For the shell, in single quotes.
+std::string quoted(const std::string& text) {
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+TEST(Generate, ALongPromptIsKeptWholeAndItsFolderHasASaneName) {
+  namespace fs = std::filesystem;
+  const TemporaryFolder folder;
+  const std::string prompt = long_caption();
+  const std::string command = "generate " + quoted(prompt) + kSmallest;
+  const auto result = run_t3d(command, "cd '" + folder.string() + "';");
+  ASSERT_EQ(result.exit_code, 0) << result.output;
+  ASSERT_EQ(std::distance(fs::directory_iterator(folder / "out"), {}), 1);
+  const fs::path run = fs::directory_iterator(folder / "out")->path();
+  const std::string name = run.filename().string();
+  EXPECT_LE(name.size(), 80u);
+  EXPECT_THAT(name,
+              ::testing::StartsWith("a_close_up_photo_of_a_red_blue_mushroom_\U0001F344_it_s_fine_\u00e4"));
+  EXPECT_THAT(name, ::testing::EndsWith("\u00e4"));  // the cut is at the end of a character
+  const auto report = nlohmann::json::parse(testing::read_text((run / "run.json").string()));
+  EXPECT_EQ(report.at("prompt"), prompt);
+
+  // What the text encoder does not see is said once: the caption's end, and with it the words of directions.
+  const std::string said = "the prompt is longer than 30 tokens; left out: \"";
+  const size_t at = result.output.find(said);
+  ASSERT_NE(at, std::string::npos) << result.output;
+  EXPECT_EQ(result.output.find(said, at + 1), std::string::npos);
+  const std::string line = result.output.substr(at, result.output.find('\n', at) - at);
+  EXPECT_THAT(line, HasSubstr("with moss and stone number"));
+  EXPECT_THAT(line, HasSubstr(", and the same with \", side view\", \", front view\""));
+  EXPECT_THAT(line, ::testing::Not(HasSubstr("mushroom")));
+
+  // The same words again go into a folder of their own beside it.
+  ASSERT_EQ(run_t3d(command, "cd '" + folder.string() + "';").exit_code, 0);
+  EXPECT_TRUE(fs::exists(folder / ("out/" + name + "-2/run.json")));
+}
+
+TEST(Generate, BytesThatAreNotTextAreRefusedBeforeAFolderIsMade) {
+  const TemporaryFolder folder;
+  const auto result = run_t3d("generate \"$(printf 'a red \\377 cube')\"" + std::string(kSmallest),
+                              "cd '" + folder.string() + "';");
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.output, HasSubstr("UTF-8"));
+  EXPECT_TRUE(std::filesystem::is_empty(folder.string()));
+}
+
 TEST(Train, TheCommandLineOfThreestudioIsUnderstood) {
   const auto result = run_t3d("--config nothing.yaml --train --gpu 0 data.width=8");
   EXPECT_EQ(result.exit_code, 3);
   EXPECT_THAT(result.output, HasSubstr("nothing.yaml"));
   EXPECT_THAT(run_t3d("--config a.yaml --train --test").output, HasSubstr("contradict"));
   EXPECT_THAT(run_t3d("test --config nothing.yaml").output, HasSubstr("nothing.yaml"));
+}
+
+TEST(Train, ALongPromptNamesFoldersThatTheDiskTakes) {
+  namespace fs = std::filesystem;
+  const TemporaryFolder folder;
+  const auto result = run_t3d(
+      "train --device cpu --config toybox-sds " + quoted("system.prompt_processor.prompt=" + long_caption()) +
+      " trainer.max_steps=1 data.width=8 data.height=8 data.n_test_views=1 data.eval_width=8 "
+      "data.eval_height=8 "
+      "system.renderer.num_samples_per_ray=16 system.geometry.pos_encoding_config.log2_hashmap_size=8 "
+      "exp_root_dir=" +
+      folder / "o");
+  ASSERT_EQ(result.exit_code, 0) << result.output;
+  size_t n_runs = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(folder.string())) {
+    EXPECT_LE(entry.path().filename().string().size(), 255u);
+    if (entry.path().filename() != "parsed.yaml") continue;
+    ++n_runs;
+    // Slashes make folders, as in the reference, and lead nowhere else.
+    EXPECT_THAT(entry.path().string(), HasSubstr("A_\"close-up\"_photo_of_a_red/blue_mushroom_\U0001F344"));
+  }
+  EXPECT_EQ(n_runs, 1u);
 }
 
 TEST(Train, AMissingPromptSaysHowToGiveIt) {

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/run_program.h"
@@ -163,6 +164,61 @@ TEST_F(ReconstructCommand, BadInputGetsOneSentenceAndLeavesNoFolder) {
     EXPECT_THAT(result.output, HasSubstr("[error] "));
     EXPECT_FALSE(fs::exists(out / "run")) << arguments;
   }
+}
+
+/// A copy of a data set's file whose list of frames is shortened to `n`.
+void write_frames(const std::string& from, const std::string& to, size_t n) {
+  auto set = nlohmann::json::parse(read_text(from));
+  auto& frames = set["frames"];
+  frames.erase(frames.begin() + static_cast<std::ptrdiff_t>(n), frames.end());
+  write_text(to, set.dump());
+}
+
+TEST_F(ReconstructCommand, SplitsWithoutImagesGetOneSentenceAndNothingIsWritten) {
+  const TemporaryFolder out;
+  const std::string train = set() + "/transforms_train.json", test = set() + "/transforms_test.json";
+  for (const char* name : {"no_train", "no_test", "whole", "one"})
+    fs::copy(set(), out / name, fs::copy_options::recursive);
+  write_frames(train, out / "no_train/transforms_train.json", 0);
+  write_frames(test, out / "no_test/transforms_test.json", 0);
+  // Photographs without splits of their own.
+  for (const char* name : {"whole", "one"})
+    for (const char* split : {"train", "val", "test"})
+      fs::remove(out / name + "/transforms_" + split + ".json");
+  fs::copy(train, out / "whole/transforms.json");
+  write_frames(train, out / "one/transforms.json", 1);
+
+  const std::string held_out = "no image is left for training, 8 for testing. Use holdout 2 or more, or 0";
+  for (const auto& [arguments, expected] : std::vector<std::pair<std::string, std::string>>{
+           {"no_train",
+            "no_train/transforms_train.json: frames is empty. List the images for training there"},
+           {"no_test", "no_test/transforms_test.json: frames is empty. Remove the file to test on a part of"},
+           {"no_train/transforms_train.json", "no_train/transforms_train.json: frames is empty."},
+           {"whole --holdout 1", "whole: " + held_out},
+           {"one", "one: no image is left for training, 1 for testing. Add images, or use holdout 0"},
+           {"one --holdout 99", "Add images, or use holdout 0 to train on this one."},
+           {"whole --holdout 0 --target-psnr 20", "--target-psnr measures on views that are not trained on"},
+           {"whole --holdout 0 --eval-every 5", "--eval-every measures on views that are not trained on"}}) {
+    const auto result = run_t3d("reconstruct " + out / arguments + " -o " + out / "run" + kShort);
+    EXPECT_EQ(result.exit_code, 2) << arguments << "\n" << result.output;
+    EXPECT_THAT(result.output, HasSubstr(expected)) << arguments;
+    EXPECT_EQ(std::count(result.output.begin(), result.output.end(), '\n'), 1) << result.output;
+    EXPECT_FALSE(fs::exists(out / "run")) << arguments;
+  }
+}
+
+TEST_F(ReconstructCommand, WithoutTestImagesTheReportHasNoScore) {
+  const TemporaryFolder out;
+  fs::copy(set(), out / "all", fs::copy_options::recursive);
+  for (const char* split : {"val", "test"}) fs::remove(out / "all/transforms_" + split + ".json");
+  const auto result = run_t3d("reconstruct " + out / "all" + " --holdout 0 -o " + out / "run" + kShort +
+                              "--no-video --no-mesh");
+  ASSERT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("8 images for training, 0 for validation, 0 for testing"));
+  EXPECT_THAT(result.output, ::testing::Not(HasSubstr("PSNR")));
+  const auto report = nlohmann::json::parse(read_text(out / "run/report.json"));
+  EXPECT_TRUE(report.at("test").at("psnr").is_null());
+  EXPECT_THAT(read_text(out / "run/report.md"), ::testing::Not(HasSubstr("nan")));
 }
 
 TEST_F(ReconstructCommand, ShippedConfigurationsRun) {
