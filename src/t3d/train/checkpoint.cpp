@@ -141,6 +141,13 @@ CheckpointMark write_files(const std::string& folder, int64_t step, const Checkp
   return mark;
 }
 
+/// Of a failed write: the place that was meant, since the hidden one is gone when someone reads of it.
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+  return text;
+}
+
 std::string joined(const std::vector<std::string>& names, size_t most = 8) {
   std::string text;
   for (size_t i = 0; i < names.size() && i < most; ++i) text += (i == 0 ? "" : ", ") + names[i];
@@ -165,6 +172,9 @@ std::string save_checkpoint(const std::string& folder, int64_t step, const Check
                             "). Check the disk and the memory."));
     put_in_place(fresh, target, hidden_beside(folder, step, "old"));
     sync_folder(folder);
+  } catch (const SystemError& error) {
+    remove_flat_folder(fresh);
+    throw SystemError(replaced(error.what(), fresh, target));
   } catch (...) {
     remove_flat_folder(fresh);
     throw;
