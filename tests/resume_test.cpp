@@ -1,30 +1,27 @@
-#include <ATen/ATen.h>
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <chrono>
 #include <cmath>
+#include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <sstream>
-#include <thread>
 #include <vector>
 
 #include "t3d/io/image.h"
 #include "t3d/io/json_file.h"
 #include "t3d/math/vec.h"
-#include "t3d/train/checkpoint.h"
 #include "tests/support/run_program.h"
+#include "tests/support/stopped_runs.h"
 
 /// A run that was killed and resumed must end with the same bits as one that was never stopped.
 namespace t3d {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::expect_same_checkpoint;
 using ::testing::HasSubstr;
+using testing::run_until;
 using testing::TemporaryFolder;
 
 /// A few small pictures of a shaded ball, in the NeRF-synthetic layout.
@@ -72,37 +69,9 @@ std::string command(const std::string& data, const std::string& out, const std::
   return "reconstruct '" + data + "' -o '" + out + "'" + kOptions + more;
 }
 
-/// Starts the program and signals it once `appears` is there. Gives the exit code, or 1000 + the signal that
-/// ended it.
-int run_until(const std::string& arguments, const std::string& appears, int signal) {
-  const pid_t child = fork();
-  if (child == 0) {
-    const int null = open("/dev/null", O_RDWR);
-    for (const int fd : {0, 1, 2}) dup2(null, fd);
-    const std::string line = std::string("exec '" T3D_PROGRAM "' ") + arguments;
-    execl("/bin/sh", "sh", "-c", line.c_str(), static_cast<char*>(nullptr));
-    _exit(127);
-  }
-  int status = 0;
-  bool has_ended = false;
-  while (!has_ended && !fs::exists(appears)) {
-    has_ended = waitpid(child, &status, WNOHANG) == child;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  if (!has_ended) {
-    kill(child, signal);
-    waitpid(child, &status, 0);
-  }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
-
-void expect_same_checkpoint(const std::string& a, const std::string& b) {
-  const auto first = train::load_checkpoint(a), second = train::load_checkpoint(b);
-  EXPECT_EQ(first.step, second.step);
-  EXPECT_EQ(first.state, second.state);
-  ASSERT_EQ(first.tensors.size(), second.tensors.size());
-  for (const auto& [name, tensor] : first.tensors)
-    EXPECT_TRUE(at::equal(tensor, second.tensors.at(name))) << name << " differs";
+/// Until the file or folder is there.
+std::function<bool(pid_t)> appears(const std::string& path) {
+  return [path](pid_t) { return fs::exists(path); };
 }
 
 class Resume : public ::testing::Test {
@@ -126,7 +95,7 @@ TemporaryFolder* Resume::folder_ = nullptr;
 
 TEST_F(Resume, AfterKillMinus9EqualsARunThatWasNeverStopped) {
   const std::string out = *folder_ / "killed";
-  ASSERT_EQ(run_until(command(data(), out), out + "/ckpts/step_00000020", SIGKILL), 1000 + SIGKILL);
+  ASSERT_EQ(run_until(command(data(), out), appears(out + "/ckpts/step_00000020"), SIGKILL), 1000 + SIGKILL);
   ASSERT_FALSE(fs::exists(out + "/ckpts/step_00000060")) << "the run ended before it could be killed";
   const auto resumed = testing::run_t3d(command(data(), out, " --resume"));
   ASSERT_EQ(resumed.exit_code, 0) << resumed.output;
@@ -135,7 +104,7 @@ TEST_F(Resume, AfterKillMinus9EqualsARunThatWasNeverStopped) {
 
 TEST_F(Resume, AfterCtrlCEqualsARunThatWasNeverStopped) {
   const std::string out = *folder_ / "interrupted";
-  ASSERT_EQ(run_until(command(data(), out), out + "/ckpts/step_00000010", SIGINT), 130);
+  ASSERT_EQ(run_until(command(data(), out), appears(out + "/ckpts/step_00000010"), SIGINT), 130);
   const auto resumed = testing::run_t3d(command(data(), out, " --resume"));
   ASSERT_EQ(resumed.exit_code, 0) << resumed.output;
   expect_same_checkpoint(whole_run() + "/ckpts/step_00000060", out + "/ckpts/step_00000060");
@@ -165,7 +134,7 @@ TEST_F(Resume, RefusesAFolderWithoutCheckpointsAndLeavesItAlone) {
 
 TEST_F(Resume, MetricsGoOnWithoutRepeatingAStep) {
   const std::string out = *folder_ / "metrics";
-  ASSERT_EQ(run_until(command(data(), out), out + "/ckpts/step_00000020", SIGKILL), 1000 + SIGKILL);
+  ASSERT_EQ(run_until(command(data(), out), appears(out + "/ckpts/step_00000020"), SIGKILL), 1000 + SIGKILL);
   ASSERT_EQ(testing::run_t3d(command(data(), out, " --resume")).exit_code, 0);
   std::vector<std::string> steps;
   std::istringstream lines(testing::read_text(out + "/csv_logs/version_0/metrics.csv"));
