@@ -47,6 +47,23 @@ TEST(Faults, ALimitOnFileSizesIsLikeAFullDisk) {
   for (const std::string& file : files_below(folder / "out")) EXPECT_THAT(file, Not(HasSubstr(".tmp")));
 }
 
+TEST(Faults, WithoutEnoughMemoryItIsTheMachineThatRefuses) {
+  const std::string limit = "ulimit -v 4000000; OMP_NUM_THREADS=2";  // stacks of many threads count, too
+  if (run_t3d("--version", limit).exit_code != 0)
+    GTEST_SKIP() << "a program of this build needs more than 4 GB";
+  const TemporaryFolder folder;
+  // 3 GiB for the directions of the rays of one batch.
+  const auto result = run_t3d(
+      "generate 'a red cube' --device cpu data.width=8192 data.height=8192 "
+      "data.resolution_milestones=[] -o " +
+          folder / "out",
+      limit);
+  EXPECT_EQ(result.exit_code, 3) << result.output;
+  EXPECT_THAT(result.output,
+              HasSubstr("[error] out of memory. Use a smaller size, or close other programs.\n"));
+  EXPECT_THAT(result.output, Not(HasSubstr("defect")));
+}
+
 TEST(Faults, OutputsInTheWayAreFoundBeforeTheWork) {
   const TemporaryFolder folder;
   write_text(folder / "a.obj", kTetrahedron);

@@ -4,7 +4,6 @@
 #include <exception>
 #include <filesystem>
 #include <iostream>
-#include <new>
 
 #include "t3d/cli/command.h"
 #include "t3d/cli/experiment_command.h"
@@ -12,6 +11,7 @@
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
 #include "t3d/core/sentence.h"
+#include "t3d/ops/device_memory.h"
 
 namespace t3d::cli {
 namespace {
@@ -108,9 +108,9 @@ int run_program(int argc, char** argv) {
   } catch (const std::filesystem::filesystem_error& failure) {
     return fail(3, cat(failure.path1().string(), ": ", failure.code().message(),
                        ". Check the path, its permissions and the disk."));
-  } catch (const std::bad_alloc&) {
-    return fail(3, "out of memory. Use a smaller size, or close other programs.");
   } catch (const std::exception& failure) {
+    if (ops::is_out_of_memory(failure))
+      return fail(3, "out of memory. Use a smaller size, or close other programs.");
     return fail(4, cat("unexpected: ", failure.what(), ". This is a defect in t3d; please report it."));
   }
 }

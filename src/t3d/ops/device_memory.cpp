@@ -1,11 +1,28 @@
 #include "t3d/ops/device_memory.h"
 
+#include <c10/util/Exception.h>
+
+#include <new>
+#include <string_view>
+
 #ifdef T3D_HAS_CUDA
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
 #endif
 
 namespace t3d::ops {
+
+bool is_out_of_memory(const std::exception& failure) {
+  if (dynamic_cast<const std::bad_alloc*>(&failure) != nullptr) return true;
+  if (dynamic_cast<const c10::OutOfMemoryError*>(&failure) != nullptr) return true;
+  const auto* error = dynamic_cast<const c10::Error*>(&failure);
+  if (error == nullptr) return false;
+  const std::string_view text = error->what_without_backtrace();
+  // The caching allocator and the driver; the CPU's allocator in two versions; cuBLAS and cuDNN.
+  for (const char* words : {"out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED"})
+    if (text.find(words) != std::string_view::npos) return true;
+  return false;
+}
 
 #ifdef T3D_HAS_CUDA
 

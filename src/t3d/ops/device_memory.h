@@ -3,6 +3,7 @@
 #include <c10/core/Device.h>
 
 #include <cstddef>
+#include <exception>
 
 namespace t3d::ops {
 
@@ -10,5 +11,9 @@ namespace t3d::ops {
 /// libraries need for themselves, some hundred MiB, is not counted. 0 on the CPU.
 size_t device_bytes(c10::Device device);
 size_t peak_device_bytes(c10::Device device);
+
+/// Whether `failure` says that the memory of a device or of the machine does not suffice. LibTorch has a type
+/// for the first alone, and not in every place.
+bool is_out_of_memory(const std::exception& failure);
 
 }  // namespace t3d::ops
