@@ -40,7 +40,7 @@ void NerfVolumeRenderer::update_grid(int64_t step) {
 }
 
 void NerfVolumeRenderer::update_step(int64_t epoch, int64_t step) {
-  own_losses_.clear();
+  drop_own_loss();
   if (proposal_) proposal_->update_step(epoch, step);
 }
 
@@ -58,6 +58,10 @@ at::Tensor NerfVolumeRenderer::take_own_loss() {
   const auto mean = at::stack(own_losses_).mean();
   own_losses_.clear();
   return mean;
+}
+
+void NerfVolumeRenderer::drop_own_loss() {
+  own_losses_.clear();
 }
 
 RenderOutput NerfVolumeRenderer::operator()(const RenderRays& rays, bool is_training, Rng& rng) {

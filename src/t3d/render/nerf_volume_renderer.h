@@ -40,6 +40,7 @@ class NerfVolumeRenderer : public Renderer {
   void update_step(int64_t epoch, int64_t step) override;
   std::optional<OwnLearning> own_learning() const override;
   at::Tensor take_own_loss() override;
+  void drop_own_loss() override;
   void collect(const std::string& prefix, field::NamedTensors& parameters,
                field::NamedTensors& buffers) const override;
 

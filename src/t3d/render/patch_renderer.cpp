@@ -78,6 +78,10 @@ at::Tensor PatchRenderer::take_own_loss() {
   return base_->take_own_loss();
 }
 
+void PatchRenderer::drop_own_loss() {
+  base_->drop_own_loss();
+}
+
 void PatchRenderer::update_step(int64_t epoch, int64_t step) {
   base_->update_step(epoch, step);
 }

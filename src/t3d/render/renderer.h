@@ -66,6 +66,8 @@ class Renderer : public field::Component {
   /// The loss of that, mean over the renderings since the last call that gave one; undefined: none did. Its
   /// graph reaches the parameters of own_learning alone.
   virtual at::Tensor take_own_loss();
+  /// Forgets the renderings since then: those of an attempt that failed.
+  virtual void drop_own_loss() {}
   /// Whether rows of a picture, rendered one after another, are the picture.
   virtual bool can_render_strips() const { return true; }
   /// In training gradients flow to the scene's parameters, unless the caller has switched them off, and

@@ -219,6 +219,28 @@ void Optimizer::clear_gradients() {
       if (p.grad().defined()) p.mutable_grad() = at::Tensor();
 }
 
+std::map<std::string, at::Tensor> Optimizer::take_gradients() {
+  std::map<std::string, at::Tensor> taken;
+  for (auto& group : groups_)
+    for (auto& [name, p] : group.tensors)
+      if (p.grad().defined()) taken.emplace(name, p.grad());
+  clear_gradients();
+  return taken;
+}
+
+void Optimizer::add_gradients(const std::map<std::string, at::Tensor>& gradients) {
+  const c10::NoGradGuard no_grad;
+  for (auto& group : groups_)
+    for (auto& [name, p] : group.tensors) {
+      const auto given = gradients.find(name);
+      if (given == gradients.end()) continue;
+      if (p.grad().defined())
+        p.mutable_grad().add_(given->second);
+      else
+        p.mutable_grad() = given->second;
+    }
+}
+
 at::Tensor Optimizer::gradient_norm() const {
   const c10::NoGradGuard no_grad;
   std::map<c10::DeviceIndex, std::vector<at::Tensor>> by_device;  // the CPU is -1

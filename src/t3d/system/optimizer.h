@@ -31,6 +31,10 @@ class Optimizer {
   virtual std::vector<double> learning_rates() const = 0;
   const std::vector<ParameterGroup>& groups() const { return groups_; }
   void clear_gradients();
+  /// The gradients by parameter, which has none then.
+  std::map<std::string, at::Tensor> take_gradients();
+  /// Adds what take_gradients() gave.
+  void add_gradients(const std::map<std::string, at::Tensor>& gradients);
   /// Euclidean length of all gradients together, a double without a graph on the parameters' device; not
   /// finite when one of them is not.
   at::Tensor gradient_norm() const;

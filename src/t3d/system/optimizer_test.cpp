@@ -140,6 +140,22 @@ TEST(Optimizer, StateComesBackByName) {
   EXPECT_TRUE(p.equal(q));
 }
 
+TEST(Optimizer, GradientsThatWereTakenAreAddedToLaterOnes) {
+  const auto both = leaf({0, 0}), early = leaf({0}), late = leaf({0});
+  const auto adam = make("{name: Adam, args: {lr: 0.1}}",
+                         {{"geometry.both", both}, {"geometry.early", early}, {"geometry.late", late}});
+  set_gradient(both, {1, 2});
+  set_gradient(early, {3});
+  const auto taken = adam->take_gradients();
+  for (const auto& p : {both, early, late}) EXPECT_FALSE(p.grad().defined());
+  set_gradient(both, {10, 20});
+  set_gradient(late, {30});
+  adam->add_gradients(taken);
+  EXPECT_TRUE(both.grad().equal(at::tensor({11.f, 22.f})));
+  EXPECT_TRUE(early.grad().equal(at::tensor({3.f})));
+  EXPECT_TRUE(late.grad().equal(at::tensor({30.f})));
+}
+
 TEST(Optimizer, WrongNamesAreSuggested) {
   const std::map<std::string, at::Tensor> all = {{"geometry.encoding.params", leaf({0})}};
   EXPECT_THAT(message_of([&] { make("{name: Adem}", all); }), HasSubstr("did you mean Adam"));

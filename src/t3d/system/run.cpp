@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
-#include <c10/util/Exception.h>
 
 #include <cmath>
 #include <filesystem>
@@ -148,27 +147,40 @@ void Run::prepare_fit() {
 StepLosses Run::step_with_retries(const data::CameraBatch& batch) {
   const double scale = 1 / static_cast<double>(trainer_.accumulate_grad_batches);
   const int64_t n_rays = batch.n() * batch.height * batch.width;
+  // Earlier parts of the step keep their gradients whatever becomes of this one's.
+  const auto earlier = optimizer_->take_gradients();
+  const auto own_earlier = own_optimizer_ ? own_optimizer_->take_gradients() : earlier;
   for (;;) {
     try {
-      return system_->training_step(batch, 0, step_, scale, trainer_.max_rays);
-    } catch (const c10::Error& e) {
-      if (std::string(e.what()).find("out of memory") == std::string::npos) throw;
-      if (!system_->can_render_strips())
-        throw SystemError(cat("step ", step_, ": the device's memory does not suffice for a picture and its ",
-                              "patch. Lower system.renderer.patch_size, or raise global_downsample; ",
-                              "resume=RUN goes on."));
-      const int64_t now = trainer_.max_rays > 0 ? std::min(trainer_.max_rays, n_rays) : n_rays;
-      if (now / 2 < batch.width || trainer_.accumulate_grad_batches > 1)
-        throw SystemError(cat("step ", step_, ": the device's memory does not suffice for ", n_rays,
-                              " rays, even in strips. Lower data.width, data.height or ",
-                              "system.renderer.num_samples_per_ray; resume=RUN goes on."));
-      trainer_.max_rays = now / 2;
-      log::warning(cat("step ", step_, ": out of device memory; rendering at most ", trainer_.max_rays,
-                       " rays at once from here on (trainer.max_rays)."));
-      optimizer_->clear_gradients();
-      if (own_optimizer_) own_optimizer_->clear_gradients();
+      StepLosses losses = system_->training_step(batch, 0, step_, scale, trainer_.max_rays);
+      optimizer_->add_gradients(earlier);
+      if (own_optimizer_) own_optimizer_->add_gradients(own_earlier);
+      return losses;
+    } catch (const std::exception& e) {
+      if (!ops::is_out_of_memory(e)) throw;
     }
+    // Beyond the handler, so that nothing of the attempt is held any more.
+    optimizer_->clear_gradients();
+    if (own_optimizer_) own_optimizer_->clear_gradients();
+    if (!system_->can_render_strips())
+      give_up("a picture and its patch. Lower system.renderer.patch_size, or raise global_downsample");
+    const int64_t now = trainer_.max_rays > 0 ? std::min(trainer_.max_rays, n_rays) : n_rays;
+    if (now / 2 < batch.width)
+      give_up(cat(n_rays, " rays, even in strips of ", now,
+                  ". Lower data.width, data.height or system.renderer.num_samples_per_ray"));
+    trainer_.max_rays = now / 2;
+    log::warning(cat("step ", step_, ": out of memory; rendering at most ", trainer_.max_rays,
+                     " rays at once from here on (trainer.max_rays)."));
   }
+}
+
+void Run::give_up(const std::string& for_what) {
+  // The parameters are still those of the last whole step.
+  if (step_ > 0) save(/*stays=*/true);
+  throw SystemError(cat("step ", step_, ": the memory",
+                        system_->context().device.is_cuda() ? " of the device" : "", " does not suffice for ",
+                        for_what,
+                        step_ > 0 ? "; the checkpoint is saved, and resume=RUN goes on from it." : "."));
 }
 
 void Run::step_own(double gradient_norm) {

@@ -39,7 +39,9 @@ class Run {
   /// validation pictures. Ctrl-C saves and throws Interrupted, within an InterruptScope.
   ///
   /// A step whose gradient is not finite is skipped and counted. After 20 in a row the newest checkpoint
-  /// comes back and learning rates are halved, once; after 20 more UserError.
+  /// comes back and learning rates are halved, once; after 20 more UserError. A step that the memory does not
+  /// suffice for is taken again with half the rays at once, down to a row of a picture; then the work is
+  /// saved and SystemError thrown.
   FitReport fit(const FitHooks& hooks = {});
 
   /// save/it{step}-{view}.png for every validation view.
@@ -59,8 +61,10 @@ class Run {
  private:
   void save(bool stays);
   void restore(const std::string& path, bool with_optimizer);
-  /// One batch; again in smaller strips where the device's memory does not suffice.
+  /// One batch; again in smaller strips where the memory does not suffice.
   StepLosses step_with_retries(const data::CameraBatch& batch);
+  /// Saves what is there and throws SystemError: the memory does not suffice for that.
+  [[noreturn]] void give_up(const std::string& for_what);
   /// One optimizer step. Returns whether it was taken; fills `row` where metrics are due.
   bool train_step(std::map<std::string, double>* row);
   void on_bad_gradient();

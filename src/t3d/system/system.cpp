@@ -121,8 +121,19 @@ StepLosses System::losses_of(const render::RenderOutput& out, const data::Camera
 StepLosses System::training_step(const data::CameraBatch& batch, int64_t epoch, int64_t step, double scale,
                                  int64_t max_rays) {
   epoch_ = epoch, step_ = step;
-  if (max_rays > 0 && can_render_strips() && batch.n() * batch.height * batch.width > max_rays)
-    return step_in_strips(batch, step, scale, max_rays);
+  const int64_t shown_before = shown_step_;
+  const bool in_strips =
+      max_rays > 0 && can_render_strips() && batch.n() * batch.height * batch.width > max_rays;
+  try {
+    return in_strips ? step_in_strips(batch, step, scale, max_rays) : step_at_once(batch, step, scale);
+  } catch (...) {  // what this attempt left would hold memory, and count in the next one
+    renderer_->drop_own_loss();
+    shown_step_ = shown_before;
+    throw;
+  }
+}
+
+StepLosses System::step_at_once(const data::CameraBatch& batch, int64_t step, double scale) {
   Rng rng = stream_of(context_.seed, kRenderStream, step);
   render::RenderRays rays;
   rays.origins = batch.rays_o, rays.directions = batch.rays_d;

@@ -122,6 +122,8 @@ class System {
   /// Above `max_rays` rays (0: no bound) the picture is rendered twice, in strips: first without a graph, for
   /// the losses, then strip by strip for the gradient, so that memory holds the samples of one strip. Zhang
   /// et al. 2022, ARF, arXiv:2206.06360, section 4.2.
+  ///
+  /// Where it throws, some gradients may be there; cleared, the step may be taken again.
   StepLosses training_step(const data::CameraBatch& batch, int64_t epoch, int64_t step, double scale = 1,
                            int64_t max_rays = 0);
   /// Whether max_rays means anything: not where the renderer has a scheme of its own.
@@ -179,6 +181,7 @@ class System {
  private:
   /// Leaves the gradient of the renderer's own loss, where this batch has one.
   void learn_renderer(StepLosses& losses, double scale);
+  StepLosses step_at_once(const data::CameraBatch& batch, int64_t step, double scale);
   StepLosses step_in_strips(const data::CameraBatch& batch, int64_t step, double scale, int64_t max_rays);
   SystemConfig config_;
   SystemContext context_;
