@@ -34,11 +34,11 @@ PixelAttention::PixelAttention(const Weights& w, int64_t n_channels, int64_t n_g
   }
 }
 
-at::Tensor PixelAttention::operator()(const at::Tensor& x) const {
+at::Tensor PixelAttention::operator()(const at::Tensor& x, at::ScalarType arithmetic) const {
   const auto project = [this](int i, const at::Tensor& in) {
     return at::linear(in, weight[i].to(in.scalar_type()), bias[i].to(in.scalar_type()));
   };
-  const auto tokens = group_norm(x).flatten(2).transpose(1, 2).contiguous();  // [B,HW,C]
+  const auto tokens = group_norm(x, arithmetic).flatten(2).transpose(1, 2).contiguous();  // [B,HW,C]
   const auto q = project(0, tokens), k = project(1, tokens), v = project(2, tokens);
   const auto out = attention(q.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1)).squeeze(1);
   return project(3, out).transpose(1, 2).reshape(x.sizes()) + x;
@@ -117,36 +117,36 @@ at::Tensor Autoencoder::stage(const at::Tensor& x, const Picture& body) const {
 }
 
 at::Tensor Autoencoder::run_middle(const Half& half, const at::Tensor& x) const {
-  return stage(x, [&half](const at::Tensor& h) {
-    return half.middle_1(half.middle_attention(half.middle_0(h, {})), {});
+  return stage(x, [&half, type = compute_type](const at::Tensor& h) {
+    return half.middle_1(half.middle_attention(half.middle_0(h, {}, type), type), {}, type);
   });
 }
 
 at::Tensor Autoencoder::moments(const at::Tensor& image) const {
-  // The outermost layers are in single precision: all others see the picture through them.
-  const auto outer = sum_type(compute_type, image.device());
-  at::Tensor h = encoder_.conv_in(in_layout(image.to(outer), compute_type)).to(compute_type);
+  const auto type = compute_type, sums = sum_type(type);
+  at::Tensor h = encoder_.conv_in(in_layout(image.to(sums), type));
   for (size_t level = 0; level < encoder_.levels.size(); ++level) {
     for (const ResnetBlock& block : encoder_.levels[level])
-      h = stage(h, [&block](const at::Tensor& x) { return block(x, {}); });
+      h = stage(h, [&block, type](const at::Tensor& x) { return block(x, {}, type); });
     // Padding on the right and below only, as the model was trained.
-    if (encoder_.samplers[level]) h = (*encoder_.samplers[level])(at::constant_pad_nd(h, {0, 1, 0, 1}));
+    if (encoder_.samplers[level])
+      h = (*encoder_.samplers[level])(at::constant_pad_nd(h.to(type), {0, 1, 0, 1}), {{}, {}, sums});
   }
-  h = encoder_.conv_out(encoder_.norm_out.with_silu(run_middle(encoder_, h).to(outer)));
+  h = encoder_.conv_out(encoder_.norm_out.with_silu(run_middle(encoder_, h)));
   return (quant_conv_ ? (*quant_conv_)(h) : h).to(image.scalar_type()).contiguous();
 }
 
 at::Tensor Autoencoder::pixels(const at::Tensor& z) const {
-  const auto outer = sum_type(compute_type, z.device());
-  at::Tensor h = in_layout(z.to(outer), compute_type);
+  const auto type = compute_type, sums = sum_type(type);
+  at::Tensor h = in_layout(z.to(sums), type);
   if (post_quant_conv_) h = (*post_quant_conv_)(h);
-  h = run_middle(decoder_, decoder_.conv_in(h).to(compute_type));
+  h = run_middle(decoder_, decoder_.conv_in(h));
   for (size_t step = 0; step < decoder_.levels.size(); ++step) {
     for (const ResnetBlock& block : decoder_.levels[step])
-      h = stage(h, [&block](const at::Tensor& x) { return block(x, {}); });
-    if (decoder_.samplers[step]) h = (*decoder_.samplers[step])(doubled(h));
+      h = stage(h, [&block, type](const at::Tensor& x) { return block(x, {}, type); });
+    if (decoder_.samplers[step]) h = (*decoder_.samplers[step])(doubled(h.to(type)), {{}, {}, sums});
   }
-  return decoder_.conv_out(decoder_.norm_out.with_silu(h.to(outer))).to(z.scalar_type()).contiguous();
+  return decoder_.conv_out(decoder_.norm_out.with_silu(h)).to(z.scalar_type()).contiguous();
 }
 
 at::Tensor Autoencoder::in_slices(const at::Tensor& x, const Picture& body) const {

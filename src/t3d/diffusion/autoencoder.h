@@ -39,7 +39,8 @@ struct Posterior {
 /// Single-head attention among the pixels, in the middle of both halves.
 struct PixelAttention {
   PixelAttention(const Weights& w, int64_t n_channels, int64_t n_groups);
-  at::Tensor operator()(const at::Tensor& x) const;
+  /// In x's type; what is added is computed in `arithmetic`.
+  at::Tensor operator()(const at::Tensor& x, at::ScalarType arithmetic) const;
 
   GroupNorm group_norm;
   at::Tensor weight[4], bias[4];  // q, k, v, out: [C,C], [C]

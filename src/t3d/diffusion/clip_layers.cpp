@@ -43,12 +43,12 @@ at::Tensor ClipLayer::activated(const at::Tensor& x) const {
   return x * at::sigmoid(1.702 * x);
 }
 
-at::Tensor ClipLayer::operator()(const at::Tensor& x, bool causal) const {
-  const auto n = norm_1_(x);
+at::Tensor ClipLayer::operator()(const at::Tensor& x, bool causal, at::ScalarType arithmetic) const {
+  const auto n = norm_1_(x, arithmetic);
   const auto mixed = attention(split_heads(query_(n), n_heads_), split_heads(key_(n), n_heads_),
                                split_heads(value_(n), n_heads_), causal);  // [B,H,N,D]
-  const auto y = x + out_(join_heads(mixed));
-  return y + down_(activated(up_(norm_2_(y))));
+  const auto y = out_(join_heads(mixed), x);
+  return down_(activated(up_(norm_2_(y, arithmetic))), y);
 }
 
 std::vector<ClipLayer> clip_layers(const ClipTowerConfig& config, const Weights& w) {

@@ -24,8 +24,8 @@ struct ClipTowerConfig {
 class ClipLayer {
  public:
   ClipLayer(const ClipTowerConfig& config, const Weights& w);
-  /// [B,N,C] -> [B,N,C]
-  at::Tensor operator()(const at::Tensor& x, bool causal) const;
+  /// [B,N,C] -> [B,N,C]; x has the type that is added up in, `arithmetic` is multiplied in: sum_type.
+  at::Tensor operator()(const at::Tensor& x, bool causal, at::ScalarType arithmetic) const;
 
  private:
   at::Tensor activated(const at::Tensor& x) const;

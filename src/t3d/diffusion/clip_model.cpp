@@ -85,11 +85,12 @@ ClipModel::Image ClipModel::image(const at::Tensor& pixels) const {
                                   patch_weight_.flatten(1).to(compute_type_));  // [B,P,C]
   const auto first = class_embedding_.to(compute_type_).expand({n, 1, channels});
   Image out;
-  out.embeddings = at::cat({first, patches}, 1) + positions_.weight.to(compute_type_);  // [B,1+P,C]
+  const auto sums = sum_type(compute_type_);
+  out.embeddings = at::cat({first, patches}, 1).to(sums) + positions_.weight.to(sums);  // [B,1+P,C]
   auto x = norm_in_(out.embeddings);
-  for (const auto& layer : layers_) x = layer(x, /*causal=*/false);
+  for (const auto& layer : layers_) x = layer(x, /*causal=*/false, compute_type_);
   out.last_hidden_state = x;
-  out.pooled = norm_out_(x.select(1, 0));
+  out.pooled = norm_out_(x.select(1, 0), compute_type_);
   out.features = image_projection_(out.pooled);
   return out;
 }

@@ -84,12 +84,12 @@ at::ScalarType arithmetic_type(at::ScalarType stored, c10::Device device) {
   return stored == at::kBFloat16 && !multiplies_bfloat16 ? at::kFloat : stored;
 }
 
-at::ScalarType sum_type(at::ScalarType arithmetic, c10::Device device) {
-  return device.is_cpu() && arithmetic == at::kBFloat16 ? at::kFloat : arithmetic;
+at::ScalarType sum_type(at::ScalarType arithmetic) {
+  return arithmetic == at::kBFloat16 ? at::kFloat : arithmetic;
 }
 
 Weights in_sum_type(const Weights& w) {
-  return w.as(sum_type(arithmetic_type(w.dtype(), w.device()), w.device()));
+  return w.as(sum_type(arithmetic_type(w.dtype(), w.device())));
 }
 
 at::Tensor in_layout(const at::Tensor& x, at::ScalarType arithmetic) {

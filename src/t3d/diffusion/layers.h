@@ -16,8 +16,8 @@ class PackedWeight;
 /// to it on the way (half precision weights on a CPU that computes in single precision), except in the norms,
 /// which always work in single precision and answer in the input's type.
 ///
-/// Networks in bfloat16 on the CPU multiply in it, and keep in single precision what they add up: see
-/// sum_type. Where types of both kinds meet, a layer is told the one to answer in.
+/// Networks in bfloat16 multiply in it, and keep in single precision what they add up: see sum_type. Where
+/// types of both kinds meet, a layer is told the one to answer in.
 ///
 /// Frozen bfloat16 weights on a CPU that multiplies it can be packed (ops/packed_weight.h): calls without
 /// gradients then use our own kernels, whose pictures have their channels last. The plain weights are given
@@ -29,9 +29,9 @@ namespace t3d::diffusion {
 at::ScalarType arithmetic_type(at::ScalarType stored, c10::Device device);
 
 /// The type of what residual connections add up, and of what time and cameras become, in a network that
-/// multiplies in `arithmetic`: single precision for bfloat16 on the CPU, whose 8 bits would otherwise be
-/// rounded to after every layer; `arithmetic` itself elsewhere.
-at::ScalarType sum_type(at::ScalarType arithmetic, c10::Device device);
+/// multiplies in `arithmetic`: single precision for bfloat16, whose 8 bits would otherwise be rounded to after
+/// every layer; `arithmetic` itself for the others.
+at::ScalarType sum_type(at::ScalarType arithmetic);
 
 /// The weights of layers that work in that type: what everything behind them is made from, and small.
 Weights in_sum_type(const Weights& w);

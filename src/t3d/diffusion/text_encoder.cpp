@@ -53,14 +53,15 @@ ClipTextModel::Output ClipTextModel::operator()(const at::Tensor& ids, bool keep
   if (n > config_.n_positions)
     throw UserError(cat("the text encoder takes ", config_.n_positions, " tokens, found ", n, "."));
   if (ids.is_cpu()) check_ids(ids);
-  auto x = (words_(ids) + positions_.weight.slice(0, 0, n)).to(compute_type_);  // [B,N,C]
+  const auto sums = sum_type(compute_type_);
+  auto x = words_(ids).to(sums) + positions_.weight.slice(0, 0, n).to(sums);  // [B,N,C]
   Output out;
   for (const auto& layer : layers_) {
     if (keep_hidden_states) out.hidden_states.push_back(x);
-    x = layer(x, /*causal=*/true);
+    x = layer(x, /*causal=*/true, compute_type_);
   }
   if (keep_hidden_states) out.hidden_states.push_back(x);
-  out.last_hidden_state = final_norm_(x);
+  out.last_hidden_state = final_norm_(x, compute_type_);
   const auto is_end = config_.end_id == 2 ? ids : ids.eq(config_.end_id).to(at::kInt);
   const auto place = is_end.argmax(1);  // [B], the first of equals
   const auto columns = place.view({-1, 1, 1}).expand({-1, 1, out.last_hidden_state.size(2)});
