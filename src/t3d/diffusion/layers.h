@@ -29,8 +29,8 @@ namespace t3d::diffusion {
 at::ScalarType arithmetic_type(at::ScalarType stored, c10::Device device);
 
 /// The type of what residual connections add up, and of what time and cameras become, in a network that
-/// multiplies in `arithmetic`: single precision for bfloat16, whose 8 bits would otherwise be rounded to after
-/// every layer; `arithmetic` itself for the others.
+/// multiplies in `arithmetic`: single precision for bfloat16, whose 8 bits would otherwise be rounded to
+/// after every layer; `arithmetic` itself for the others.
 at::ScalarType sum_type(at::ScalarType arithmetic);
 
 /// The weights of layers that work in that type: what everything behind them is made from, and small.
