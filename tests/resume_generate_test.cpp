@@ -123,6 +123,18 @@ TEST_F(ResumeGenerate, KilledWhileSavingAgainAndAgainEqualsARunThatWasNeverStopp
   EXPECT_TRUE(entries(run + "/ckpts", ".").empty()) << "the next save removes what kills left";
 }
 
+TEST_F(ResumeGenerate, AfterCtrlCItSaysHowToGoOnAndEqualsARunThatWasNeverStopped) {
+  const std::string run = *folder_ / "interrupted", log = *folder_ / "interrupted.log";
+  const auto has_begun = [&](pid_t) { return !entries(run + "/ckpts", "step_").empty(); };
+  ASSERT_EQ(run_until(generate(run, kSteps, "checkpoint.every_n_train_steps=1"), has_begun, SIGINT, log),
+            130);
+  EXPECT_THAT(testing::read_text(log), HasSubstr("the checkpoint is saved; --resume goes on from it"));
+  EXPECT_LT(train::find_checkpoint(run).step, kSteps);
+  const auto resumed = run_t3d(generate(run, kSteps, "--resume"));
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.output;
+  expect_same_checkpoint(step_folder(whole_run(), kSteps), step_folder(run, kSteps));
+}
+
 TEST_F(ResumeGenerate, TrainKilledWhileOneCheckpointReplacesAnotherGoesOnToo) {
   constexpr int kFew = 3;
   const std::string run = *folder_ / "trained", whole = *folder_ / "trained_whole";
@@ -152,7 +164,7 @@ void expect_stopped_without_room(const ProgramResult& result, const std::string&
   ASSERT_NE(error, std::string::npos) << result.output;
   const std::string sentence = result.output.substr(error);
   EXPECT_THAT(sentence, HasSubstr(cat(step_folder(run, step + 1), "/tensors.safetensors: writing failed")));
-  EXPECT_THAT(sentence, HasSubstr("make room and run again."));
+  EXPECT_THAT(sentence, HasSubstr(cat("make room and run again. --resume goes on from step ", step, ".\n")));
   EXPECT_EQ(std::count(sentence.begin(), sentence.end(), '\n'), 1) << sentence;
   EXPECT_TRUE(halves_below(run).empty()) << halves_below(run).front();
   EXPECT_FALSE(fs::exists(step_folder(run, step + 1)));

@@ -18,12 +18,14 @@
 namespace t3d::testing {
 
 /// Starts the program and signals it once `is_time` says so; it is asked each millisecond with the process's
-/// number. Gives the exit code, or 1000 + the signal that ended it.
-inline int run_until(const std::string& arguments, const std::function<bool(pid_t)>& is_time, int signal) {
+/// number. What it prints goes to the file `log`. Gives the exit code, or 1000 + the signal that ended it.
+inline int run_until(const std::string& arguments, const std::function<bool(pid_t)>& is_time, int signal,
+                     const std::string& log = "/dev/null") {
   const pid_t child = fork();
   if (child == 0) {
-    const int null = open("/dev/null", O_RDWR);
-    for (const int fd : {0, 1, 2}) dup2(null, fd);
+    dup2(open("/dev/null", O_RDONLY), 0);
+    const int out = open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    for (const int fd : {1, 2}) dup2(out, fd);
     const std::string line = std::string("exec '" T3D_PROGRAM "' ") + arguments;
     execl("/bin/sh", "sh", "-c", line.c_str(), static_cast<char*>(nullptr));
     _exit(127);

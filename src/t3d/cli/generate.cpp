@@ -200,6 +200,7 @@ int generate(const GenerateOptions& o) {
   double preview_at = now_s();
   const std::string preview = folder + "/preview.png";
   system::FitHooks hooks;
+  hooks.go_on = "--resume";
   hooks.after_step = [&](int64_t) {
     if (now_s() - preview_at < kPreviewEvery_s) return;
     system::write_preview(run, preview, kPreviewViews, kPreviewSide / 2);

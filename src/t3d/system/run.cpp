@@ -109,7 +109,15 @@ void Run::save(bool stays) {
                       {"rate_factor", rate_factor_},
                       {"system_type", experiment_.system_type}};
   if (metrics_) metrics_->flush();
-  const std::string path = train::save_checkpoint(experiment_.trial_dir + "/ckpts", step_, checkpoint);
+  const std::string folder = experiment_.trial_dir + "/ckpts";
+  std::string path;
+  try {
+    path = train::save_checkpoint(folder, step_, checkpoint);
+  } catch (const SystemError& error) {
+    const auto earlier = train::latest_intact(folder);
+    throw SystemError(
+        cat(error.what(), earlier ? cat(" ", go_on_, " goes on from step ", earlier->step, ".") : ""));
+  }
   if (!passing_checkpoint_.empty() && passing_checkpoint_ != path) {
     try {
       remove_tree(passing_checkpoint_);
@@ -177,10 +185,10 @@ StepLosses Run::step_with_retries(const data::CameraBatch& batch) {
 void Run::give_up(const std::string& for_what) {
   // The parameters are still those of the last whole step.
   if (step_ > 0) save(/*stays=*/true);
-  throw SystemError(cat("step ", step_, ": the memory",
-                        system_->context().device.is_cuda() ? " of the device" : "", " does not suffice for ",
-                        for_what,
-                        step_ > 0 ? "; the checkpoint is saved, and resume=RUN goes on from it." : "."));
+  throw SystemError(
+      cat("step ", step_, ": the memory", system_->context().device.is_cuda() ? " of the device" : "",
+          " does not suffice for ", for_what,
+          step_ > 0 ? cat("; the checkpoint is saved, and ", go_on_, " goes on from it.") : "."));
 }
 
 void Run::step_own(double gradient_norm) {
@@ -263,6 +271,7 @@ void Run::on_bad_gradient() {
 
 FitReport Run::fit(const FitHooks& hooks) {
   prepare_fit();
+  go_on_ = hooks.go_on;
   metrics_ = std::make_unique<train::Metrics>(
       experiment_.trial_dir, experiment_.resume ? std::optional<int64_t>(step_) : std::nullopt);
   const double began = now_s();
@@ -279,7 +288,7 @@ FitReport Run::fit(const FitHooks& hooks) {
   while (step_ < trainer_.max_steps && !(hooks.should_stop && hooks.should_stop(step_))) {
     if (interrupt_requested()) {
       save(/*stays=*/true);
-      throw_if_interrupted("the checkpoint is saved; resume=RUN goes on from it");
+      throw_if_interrupted(cat("the checkpoint is saved; ", go_on_, " goes on from it").c_str());
     }
     const bool is_due = (step_ + 1) % trainer_.log_every_n_steps == 0 || step_ + 1 == trainer_.max_steps;
     std::map<std::string, double> row;

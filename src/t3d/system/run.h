@@ -18,6 +18,8 @@ struct FitHooks {
   std::function<void(int64_t done)> after_step;
   /// Stop early: true ends the fit as if max_steps were reached.
   std::function<bool(int64_t done)> should_stop;
+  /// How the caller's user goes on from a checkpoint: for messages.
+  std::string go_on = "resume=RUN";
 };
 
 struct FitReport {
@@ -59,6 +61,7 @@ class Run {
   const Experiment& experiment() const { return experiment_; }
 
  private:
+  /// Throws SystemError that tells where going on begins.
   void save(bool stays);
   void restore(const std::string& path, bool with_optimizer);
   /// One batch; again in smaller strips where the memory does not suffice.
@@ -88,6 +91,7 @@ class Run {
   int64_t step_ = 0, n_updates_ = 0, n_own_updates_ = 0, n_skipped_ = 0, n_bad_in_a_row_ = 0;
   double rate_factor_ = 1;
   double saved_at_s_ = 0;
+  std::string go_on_;               ///< of the hooks
   std::string passing_checkpoint_;  ///< goes when the next one is there
 };
 

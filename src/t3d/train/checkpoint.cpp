@@ -243,9 +243,9 @@ FoundCheckpoint find_checkpoint(const std::string& given) {
   for (const auto& step : step_folders(folder))
     what += cat(what.empty() ? "" : ", ", step, " (", why_not_intact(folder + "/" + step), ")");
   if (what.empty()) what = joined(entries_of(folder));
-  throw UserError(cat(
-      given, ": holds no intact checkpoint; found ", what.empty() ? "nothing" : what,
-      ", expected step_N folders with a completion mark. Name another folder, or start without --resume."));
+  throw UserError(
+      cat(given, ": holds no intact checkpoint; found ", what.empty() ? "nothing" : what,
+          ", expected step_N folders with a completion mark. Name another folder, or start anew."));
 }
 
 }  // namespace t3d::train
