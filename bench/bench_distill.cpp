@@ -20,6 +20,7 @@
 #include "t3d/diffusion/autoencoder.h"
 #include "t3d/diffusion/model_store.h"
 #include "t3d/guidance/multiview_sds.h"
+#include "t3d/ops/startup.h"
 #include "t3d/system/outputs.h"
 #include "t3d/toybox/render_objects.h"
 #include "tests/support/no_prompt.h"
@@ -153,6 +154,7 @@ void bench(const std::string& caption, const std::string& folder, const std::vec
 }  // namespace t3d
 
 int main(int argc, char** argv) {
+  t3d::ops::tune_process(argv);
   std::vector<std::string> words(argv + 1, argv + argc), overrides;
   std::string caption = "a red mushroom with a white stem", folder = "out/bench_distill";
   int n_plain = 0;

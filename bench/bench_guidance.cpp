@@ -17,6 +17,7 @@
 #include "t3d/guidance/multiview_asd.h"
 #include "t3d/guidance/multiview_sds.h"
 #include "t3d/guidance/stable_diffusion_vsd.h"
+#include "t3d/ops/startup.h"
 
 // Guidance steps with the toybox prior's shape and random weights, and what they are made of: the UNet
 // without gradients, the autoencoder with them.
@@ -80,6 +81,7 @@ void measure(const char* name, int repeats, c10::Device device, const std::funct
 }  // namespace
 
 int main(int argc, char** argv) {
+  t3d::ops::tune_process(argv);
   std::string device_name = "cpu", dtype_name = "float32";
   int repeats = 5;
   int64_t side = 64;

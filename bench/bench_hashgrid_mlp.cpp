@@ -20,6 +20,7 @@
 #include "t3d/ops/matrix_unit.h"
 #include "t3d/ops/mlp.h"
 #include "t3d/ops/simd.h"
+#include "t3d/ops/startup.h"
 
 // Hash grid of 16 levels x 2 features, followed by a network 32-64-64-4: forward and backward (gradients of
 // all parameters) of a batch of uniformly random points, which is the hardest order for the memory.
@@ -113,6 +114,7 @@ nlohmann::json show(const Result& r, int64_t n, const char* precision, double pe
 }  // namespace
 
 int main(int argc, char** argv) {
+  t3d::ops::tune_process(argv);
   int64_t n = 1 << 17;
   double budget_s = 3;
   int threads = static_cast<int>(std::thread::hardware_concurrency());

@@ -17,6 +17,7 @@
 #include "t3d/diffusion/model_store.h"
 #include "t3d/diffusion/torch_source.h"
 #include "t3d/diffusion/unet.h"
+#include "t3d/ops/startup.h"
 
 // Opening a UNet from disk: seconds against reading the file once, resident memory against the weights that
 // are kept. Reading and opening take turns, so that both find the file in the same state (in memory after the
@@ -85,6 +86,7 @@ int measure(const std::string& model, const std::string& dtype, int repeats, boo
 }  // namespace
 
 int main(int argc, char** argv) {
+  t3d::ops::tune_process(argv);
   std::string model, dtype = "fp32";
   int repeats = 3;
   bool cold = false;

@@ -13,6 +13,7 @@
 #include "t3d/core/memory_usage.h"
 #include "t3d/diffusion/unet_denoiser.h"
 #include "t3d/ops/device_memory.h"
+#include "t3d/ops/startup.h"
 
 // One call of a UNet of a published shape with random weights: time, floating-point operations, the share of
 // what convolutions and matrix products of the same type reach on this machine, and peak memory.
@@ -101,6 +102,7 @@ Operations count(const UNetConfig& c, double n, double side, double tokens, doub
 }  // namespace
 
 int main(int argc, char** argv) {
+  t3d::ops::tune_process(argv);
   std::string shape = "sd21", dtype = "fp32", device_name = "cpu", peer;
   int64_t batch = 2, side = 64, tokens = 77, views = 1;
   int repeats = 3, n_threads = static_cast<int>(std::thread::hardware_concurrency());

@@ -12,6 +12,7 @@
 #include "t3d/core/rng.h"
 #include "t3d/ops/composite.h"
 #include "t3d/ops/ray_march.h"
+#include "t3d/ops/startup.h"
 
 // The parts of a training step around the network: marching rays through an occupancy grid with a thin shell
 // (a surface seen from outside), and compositing the samples with loss and gradient.
@@ -52,6 +53,7 @@ std::vector<float> random_floats(int64_t n, float low, float high, uint64_t seed
 }  // namespace
 
 int main(int argc, char** argv) {
+  t3d::ops::tune_process(argv);
   int64_t n_rays = 16384;
   int n_threads = static_cast<int>(std::thread::hardware_concurrency());
   double budget_s = 1.0;

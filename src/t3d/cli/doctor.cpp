@@ -7,9 +7,9 @@
 #include <fstream>
 
 #include "t3d/cli/command.h"
-#include "t3d/cli/startup.h"
 #include "t3d/core/clock.h"
 #include "t3d/core/text.h"
+#include "t3d/ops/startup.h"
 
 namespace t3d::cli {
 namespace {
@@ -79,7 +79,7 @@ int doctor() {
   row("matrix product", cat(static_cast<long>(matrix_gflops()), " GFLOP/s, single precision, 1024^3"));
 
   section("start-up tuning");
-  for (const auto& line : describe_tuning()) row(line.name, line.value, line.remark);
+  for (const auto& line : ops::describe_tuning()) row(line.name, line.value, line.remark);
 
   section("features");
 #ifdef T3D_HAS_EMBREE

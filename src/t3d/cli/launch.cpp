@@ -15,9 +15,9 @@
 #include <map>
 
 #include "t3d/cli/command.h"
-#include "t3d/cli/startup.h"
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
+#include "t3d/ops/startup.h"
 
 namespace t3d::cli {
 namespace {
@@ -135,7 +135,7 @@ class Launcher {
                                                   {"MASTER_ADDR", "127.0.0.1"},
                                                   {"MASTER_PORT", std::to_string(port)}};
     if (std::getenv("OMP_NUM_THREADS") == nullptr)
-      changes["OMP_NUM_THREADS"] = std::to_string(std::max(1, usable_cores() / options_.n_processes));
+      changes["OMP_NUM_THREADS"] = std::to_string(std::max(1, ops::usable_cores() / options_.n_processes));
     auto environment = environment_with(changes);
     std::vector<std::string> arguments = {"t3d"};
     arguments.insert(arguments.end(), options_.command.begin(), options_.command.end());

@@ -7,11 +7,11 @@
 
 #include "t3d/cli/command.h"
 #include "t3d/cli/experiment_command.h"
-#include "t3d/cli/startup.h"
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
 #include "t3d/core/sentence.h"
 #include "t3d/ops/device_memory.h"
+#include "t3d/ops/startup.h"
 
 namespace t3d::cli {
 namespace {
@@ -119,7 +119,7 @@ int run_program(int argc, char** argv) {
 }  // namespace t3d::cli
 
 int main(int argc, char** argv) {
-  t3d::cli::tune_process(argv);
+  t3d::ops::tune_process(argv);
   // A limit on file sizes is then an error of the call, as a full disk is, and not the end of the process.
   std::signal(SIGXFSZ, SIG_IGN);
   return t3d::cli::run_program(argc, argv);

@@ -5,7 +5,6 @@
 #include <thread>
 
 #include "t3d/cli/command.h"
-#include "t3d/cli/startup.h"
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
 #include "t3d/core/interrupt.h"
@@ -14,6 +13,7 @@
 #include "t3d/core/remove_tree.h"
 #include "t3d/io/json_file.h"
 #include "t3d/io/read_mesh.h"
+#include "t3d/ops/startup.h"
 #include "t3d/trace/camera_sets.h"
 #include "t3d/trace/path_tracer.h"
 
@@ -300,7 +300,7 @@ int render(const RenderOptions& options) {
     progress.update(++n_done);
   };
   const int n_workers = std::max(1, std::min<int>(options.jobs, static_cast<int>(open.size())));
-  const int n_threads = std::max(1, usable_cores() / n_workers);
+  const int n_threads = std::max(1, ops::usable_cores() / n_workers);
   std::atomic<size_t> next{0};
   std::vector<std::exception_ptr> failures(open.size());
   const auto work = [&] {

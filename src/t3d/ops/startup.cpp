@@ -1,4 +1,4 @@
-#include "t3d/cli/startup.h"
+#include "t3d/ops/startup.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
@@ -15,7 +15,7 @@
 
 #include "t3d/core/text.h"
 
-namespace t3d::cli {
+namespace t3d::ops {
 namespace {
 
 bool has_avx512() {
@@ -134,4 +134,4 @@ std::vector<TuningLine> describe_tuning() {
   return lines;
 }
 
-}  // namespace t3d::cli
+}  // namespace t3d::ops
