@@ -11,19 +11,26 @@ namespace {
 
 class SafetensorsSource : public TensorSource {
  public:
-  explicit SafetensorsSource(const std::string& path) : file_(path) {}
-  const std::string& where() const override { return file_.path(); }
-  std::vector<std::string> names() const override { return file_.names(); }
-  bool has(const std::string& name) const override { return file_.contains(name); }
-  std::vector<int64_t> shape(const std::string& name) const override { return file_.entry(name).shape; }
+  explicit SafetensorsSource(const std::string& path)
+      : file_(std::make_shared<const io::SafetensorsFile>(path)) {}
+  const std::string& where() const override { return file_->path(); }
+  std::vector<std::string> names() const override { return file_->names(); }
+  bool has(const std::string& name) const override { return file_->contains(name); }
+  std::vector<int64_t> shape(const std::string& name) const override { return file_->entry(name).shape; }
   at::Tensor load(const std::string& name, at::ScalarType dtype, c10::Device device) const override {
-    auto copy = converted_copy(file_.tensor(name), dtype, device);
-    file_.release(name);
+    const at::Tensor mapped = file_->tensor(name);
+    file_->populate(name);
+    if (device.is_cpu() && (mapped.scalar_type() == dtype || !mapped.is_floating_point()))
+      return at::from_blob(
+          mapped.data_ptr(), mapped.sizes(), [file = file_, mapped, name](void*) { file->release(name); },
+          mapped.options());
+    auto copy = converted_copy(mapped, dtype, device);
+    file_->release(name);
     return copy;
   }
 
  private:
-  io::SafetensorsFile file_;
+  std::shared_ptr<const io::SafetensorsFile> file_;
 };
 
 class MemorySource : public TensorSource {

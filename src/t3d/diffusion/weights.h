@@ -29,7 +29,8 @@ class TensorSource {
   virtual std::vector<std::string> names() const = 0;
   virtual bool has(const std::string& name) const = 0;
   virtual std::vector<int64_t> shape(const std::string& name) const = 0;
-  /// A tensor in memory of its own, converted; the file's pages may be given back afterwards.
+  /// A contiguous tensor, converted, that may be written to. On the CPU it may be the mapped file itself, a
+  /// page of which is copied when it is written to and given back with the tensor; load each name once.
   virtual at::Tensor load(const std::string& name, at::ScalarType dtype, c10::Device device) const = 0;
 };
 

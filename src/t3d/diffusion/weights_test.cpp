@@ -4,14 +4,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <limits>
+#include <string>
 
 #include "t3d/core/error.h"
+#include "t3d/io/safetensors.h"
+#include "tests/support/temporary_folder.h"
 
 namespace t3d::diffusion {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 std::string message_of(const Weights& weights) {
   try {
@@ -54,6 +58,42 @@ TEST(Weights, LinearLayersAndOneByOneConvolutionsFillEachOther) {
   EXPECT_EQ(message_of(w), "");
 }
 
+/// Bytes of this process's memory of one kind, as the system names it.
+int64_t memory_of_kind(const std::string& kind) {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;)
+    if (word == kind + ":") {
+      int64_t kib = 0;
+      status >> kib;
+      return kib * 1024;
+    }
+  return -1;
+}
+
+TEST(Weights, OfTheFilesTypeAreTheMappedFileItself) {
+  const testing::TemporaryFolder folder;
+  const std::string path = folder / "w.safetensors";
+  constexpr int64_t kNumbers = 8 << 20;
+  io::write_safetensors(path, {{"w", at::ones({kNumbers})}});
+
+  const auto taken = [&](at::ScalarType type) {  // its source is gone when it is looked at
+    return Weights::from(safetensors_source(path), type).take("w", {kNumbers});
+  };
+  const int64_t own_before = memory_of_kind("RssAnon"), mapped_before = memory_of_kind("RssFile");
+  auto w = taken(at::kFloat);
+  EXPECT_EQ(w.sum().item<float>(), kNumbers);
+  EXPECT_LT(memory_of_kind("RssAnon") - own_before, kNumbers) << "a quarter of a copy";
+  EXPECT_GT(memory_of_kind("RssFile") - mapped_before, 3 * kNumbers);
+
+  w.narrow(0, 0, 100).fill_(7);
+  EXPECT_EQ(taken(at::kFloat)[0].item<float>(), 1) << "writing reached the file";
+  EXPECT_EQ(w[0].item<float>(), 7);
+  w = at::Tensor();
+  EXPECT_LT(memory_of_kind("RssFile") - mapped_before, kNumbers) << "pages stayed";
+
+  EXPECT_EQ(taken(at::kBFloat16).sum(at::kFloat).item<float>(), kNumbers);
+}
+
 TEST(Weights, IgnoredTensorsAreNotUnused) {
   const auto w = Weights::from_tensors({{"m.position_ids", at::arange(3)}});
   EXPECT_NE(message_of(w), "");
@@ -82,7 +122,7 @@ TEST(TensorSource, RenamesAndLeavesOut) {
   const auto source =
       renamed_source(memory_source("m", {{"old.a", at::ones({1})}, {"junk", at::ones({1})}}),
                      [](const std::string& name) { return name == "junk" ? "" : "new" + name.substr(3); });
-  EXPECT_THAT(source->names(), testing::ElementsAre("new.a"));
+  EXPECT_THAT(source->names(), ::testing::ElementsAre("new.a"));
   EXPECT_EQ(source->load("new.a", at::kHalf, c10::kCPU).scalar_type(), at::kHalf);
 }
 

@@ -37,6 +37,18 @@ MappedFile::~MappedFile() {
   if (data_ != nullptr) munmap(data_, n_bytes_);
 }
 
+void MappedFile::populate(size_t begin, size_t end) const {
+#ifdef MADV_POPULATE_READ
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  begin = begin / page * page;
+  end = std::min(end, n_bytes_);
+  if (data_ != nullptr && begin < end) madvise(data_ + begin, end - begin, MADV_POPULATE_READ);
+#else
+  static_cast<void>(begin);
+  static_cast<void>(end);
+#endif
+}
+
 void MappedFile::release(size_t begin, size_t end) const {
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   begin = (begin + page - 1) / page * page;

@@ -22,6 +22,8 @@ class MappedFile {
   size_t n_bytes() const { return n_bytes_; }
   std::string_view bytes() const { return {data_, n_bytes_}; }
 
+  /// Brings the pages of the range into memory in one call, where the system can.
+  void populate(size_t begin, size_t end) const;
   /// Gives the pages that lie wholly inside the range back, so that they no longer count as resident. They
   /// are read again when they are touched again; what was written into them is lost.
   void release(size_t begin, size_t end) const;

@@ -104,6 +104,11 @@ at::Tensor SafetensorsFile::copy(const std::string& name) const {
   return tensor(name).clone();
 }
 
+void SafetensorsFile::populate(const std::string& name) const {
+  const auto& found = entry(name);
+  file_->populate(header_.data_start + found.begin, header_.data_start + found.end);
+}
+
 void SafetensorsFile::release(const std::string& name) const {
   const auto& found = entry(name);
   file_->release(header_.data_start + found.begin, header_.data_start + found.end);

@@ -40,6 +40,8 @@ class SafetensorsFile {
   at::Tensor tensor(const std::string& name) const;
   /// The same in memory of its own.
   at::Tensor copy(const std::string& name) const;
+  /// Brings the pages that `tensor` reads from into memory at once instead of one by one.
+  void populate(const std::string& name) const;
   /// Gives back the memory of the pages that `tensor` was read from; they are read again when touched again.
   void release(const std::string& name) const;
 
