@@ -157,7 +157,8 @@ StepLosses Run::step_with_retries(const data::CameraBatch& batch) {
   const int64_t n_rays = batch.n() * batch.height * batch.width;
   // Earlier parts of the step keep their gradients whatever becomes of this one's.
   const auto earlier = optimizer_->take_gradients();
-  const auto own_earlier = own_optimizer_ ? own_optimizer_->take_gradients() : earlier;
+  std::map<std::string, at::Tensor> own_earlier;
+  if (own_optimizer_) own_earlier = own_optimizer_->take_gradients();
   for (;;) {
     try {
       StepLosses losses = system_->training_step(batch, 0, step_, scale, trainer_.max_rays);
