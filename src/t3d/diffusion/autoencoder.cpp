@@ -108,6 +108,21 @@ Autoencoder::Autoencoder(const AutoencoderConfig& config, const Weights& weights
       all_parameters_.push_back(tensor);
 }
 
+void Autoencoder::Half::pack() {
+  for (auto& level : levels)
+    for (ResnetBlock& block : level) block.pack();
+  for (auto& sampler : samplers)
+    if (sampler) sampler->pack();
+  middle_0.pack();
+  middle_1.pack();
+}
+
+void Autoencoder::pack() {
+  if (compute_type != at::kBFloat16) return;
+  encoder_.pack();
+  decoder_.pack();
+}
+
 at::Tensor Autoencoder::stage(const at::Tensor& x, const Picture& body) const {
   if (!recompute) return body(x);
   const TensorFunction f = [body](const std::vector<at::Tensor>& in) {

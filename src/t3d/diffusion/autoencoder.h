@@ -62,7 +62,11 @@ class Autoencoder {
   at::Tensor to_latents(const at::Tensor& image, const at::Tensor& noise) const;
   at::Tensor from_latents(const at::Tensor& latents) const;
 
+  /// See UNet::pack.
+  void pack();
+
   const AutoencoderConfig& config() const { return config_; }
+  /// By name, shared with the model. After pack() most hold NaN and only their shapes mean something.
   const std::map<std::string, at::Tensor>& parameters() const { return weights_.parameters(); }
 
   /// One picture of the batch at a time: the same result with less memory.
@@ -84,6 +88,7 @@ class Autoencoder {
     PixelAttention middle_attention;
     GroupNorm norm_out;
     Conv2d conv_out;
+    void pack();
     static Half encoder(const Weights& w, const AutoencoderConfig& config);
     static Half decoder(const Weights& w, const AutoencoderConfig& config);
   };

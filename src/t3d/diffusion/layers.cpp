@@ -10,6 +10,7 @@
 #include "t3d/core/error.h"
 #include "t3d/ops/group_norm.h"
 #include "t3d/ops/matrix_unit.h"
+#include "t3d/ops/packed_gradient.h"
 #include "t3d/ops/packed_weight.h"
 
 namespace t3d::diffusion {
@@ -26,7 +27,7 @@ bool needs_single(const at::Tensor& x) {
 }
 
 bool records(const at::Tensor& x) {
-  return at::GradMode::is_enabled() && x.requires_grad();
+  return x.defined() && at::GradMode::is_enabled() && x.requires_grad();
 }
 
 bool multiplies_bfloat16(const at::Tensor& x, at::ScalarType as) {
@@ -63,8 +64,8 @@ void Packable::pack(at::Tensor& weight, const at::Tensor& bias, bool is_gated) {
       at::full({1}, std::numeric_limits<float>::quiet_NaN(), weight.options()).expand(weight.sizes()));
 }
 
-const ops::PackedWeight* Packable::for_call(const at::Tensor& x) const {
-  return packed_ != nullptr && ops::packs(x) && !records(x) ? packed_.get() : nullptr;
+std::shared_ptr<const ops::PackedWeight> Packable::for_call(const at::Tensor& x) const {
+  return packed_ != nullptr && ops::packs(x) ? packed_ : nullptr;
 }
 
 at::Tensor Packable::plain(const at::Tensor& weight) const {
@@ -109,16 +110,16 @@ Linear Linear::pointwise(const Weights& w, int64_t n_in, int64_t n_out, Init ini
 }
 
 at::Tensor Linear::operator()(const at::Tensor& x, const at::Tensor& residual, at::ScalarType as) const {
-  if (const auto* packed = packable_.for_call(x);
-      packed != nullptr && !(residual.defined() && records(residual)))
-    return packed->linear(x, residual, or_same(as, x));
+  if (const auto packed = packable_.for_call(x))
+    return records(x) || records(residual) ? ops::packed_linear(packed, x, residual, or_same(as, x))
+                                           : packed->linear(x, residual, or_same(as, x));
   const at::Tensor w = packable_.plain(weight);
   return sum(at::linear(x, as_type_of(w.dim() == 2 ? w : w.flatten(1), x), as_type_of(bias, x)), residual,
              or_same(as, x));
 }
 
 at::Tensor Linear::gated(const at::Tensor& x) const {
-  if (const auto* packed = packable_.for_call(x)) return packed->gated(x);
+  if (const auto packed = packable_.for_call(x); packed != nullptr && !records(x)) return packed->gated(x);
   const auto halves = at::linear(x, as_type_of(packable_.plain(weight), x), as_type_of(bias, x)).chunk(2, -1);
   return halves[0] * at::gelu(halves[1]);
 }
@@ -131,11 +132,12 @@ Conv2d::Conv2d(const Weights& w, int64_t n_in, int64_t n_out, Shape the_shape, b
 }
 
 at::Tensor Conv2d::operator()(const at::Tensor& x, const Extra& extra) const {
-  const bool is_plain = !(extra.item_bias.defined() && records(extra.item_bias)) &&
-                        !(extra.residual.defined() && records(extra.residual));
-  if (const auto* packed = packable_.for_call(x); packed != nullptr && is_plain)
-    return packed->convolution(x, shape.stride, shape.padding,
-                               {extra.item_bias, extra.residual, or_same(extra.as, x)});
+  if (const auto packed = packable_.for_call(x); packed != nullptr && !records(extra.item_bias)) {
+    const ops::PackedWeight::Extra more{extra.item_bias, extra.residual, or_same(extra.as, x)};
+    if (!records(x) && !records(extra.residual))
+      return packed->convolution(x, shape.stride, shape.padding, more);
+    if (shape.stride == 1) return ops::packed_convolution(packed, x, shape.padding, more);
+  }
   at::Tensor y = at::conv2d(x, as_type_of(packable_.plain(weight), x), as_type_of(bias, x),
                             {shape.stride, shape.stride}, {shape.padding, shape.padding});
   if (extra.item_bias.defined()) y = y + extra.item_bias.unsqueeze(-1).unsqueeze(-1);
@@ -145,8 +147,7 @@ at::Tensor Conv2d::operator()(const at::Tensor& x, const Extra& extra) const {
 at::Tensor Conv2d::after(const GroupNorm& norm, const at::Tensor& x, at::ScalarType arithmetic,
                          Extra extra) const {
   extra.as = or_same(extra.as, x);
-  const bool is_plain = !(extra.item_bias.defined() && records(extra.item_bias)) &&
-                        !(extra.residual.defined() && records(extra.residual)) &&
+  const bool is_plain = !records(extra.item_bias) && !records(extra.residual) &&
                         is_plain_bfloat16(x, arithmetic, norm.weight, norm.bias);
   const auto* packed = is_plain ? packable_.get() : nullptr;
   if (packed == nullptr) return (*this)(norm.with_silu(x, arithmetic), extra);

@@ -19,9 +19,10 @@ class PackedWeight;
 /// Networks in bfloat16 multiply in it, and keep in single precision what they add up: see sum_type. Where
 /// types of both kinds meet, a layer is told the one to answer in.
 ///
-/// Frozen bfloat16 weights on a CPU that multiplies it can be packed (ops/packed_weight.h): calls without
-/// gradients then use our own kernels, whose pictures have their channels last. The plain weights are given
-/// back; calls with gradients unpack them each time.
+/// Frozen bfloat16 weights on a CPU that multiplies it can be packed (ops/packed_weight.h): calls then use
+/// our own kernels, whose pictures have their channels last. The plain weights are given back; gradients to
+/// inputs go through packed weights too, but for gated layers and convolutions with a stride, which unpack
+/// theirs.
 namespace t3d::diffusion {
 
 /// The type to compute in for weights of type `stored`: `stored` itself on CUDA; on the CPU single precision
@@ -51,8 +52,8 @@ class Packable {
  public:
   /// Packs the frozen `weight` where that is possible; what the tensor then holds is NaN.
   void pack(at::Tensor& weight, const at::Tensor& bias, bool is_gated = false);
-  /// For calls without gradients, or null.
-  const ops::PackedWeight* for_call(const at::Tensor& x) const;
+  /// For this input, or null.
+  std::shared_ptr<const ops::PackedWeight> for_call(const at::Tensor& x) const;
   const ops::PackedWeight* get() const { return packed_.get(); }
   /// `weight` as it was.
   at::Tensor plain(const at::Tensor& weight) const;

@@ -91,6 +91,7 @@ LoadedModel load_model(const std::string& path, const std::string& sampler, at::
   const auto vae_weights = Weights::from(open_part(path, "vae"), dtype, device);
   const auto vae = std::make_shared<Autoencoder>(vae_config, vae_weights);
   vae_weights.check();
+  vae->pack();
   vae->slicing = true;
   out.reduction = vae_config.reduction();
   out.decode = [vae](const at::Tensor& latents) { return vae->from_latents(latents); };

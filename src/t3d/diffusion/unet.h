@@ -31,8 +31,8 @@ class UNet {
                         const UNetExtra& extra = {}) const;
 
   /// For a model that is done with training: brings bfloat16 weights on a CPU that multiplies it into the
-  /// order of its kernels, once instead of at every call, which makes calls without gradients several times
-  /// as fast. Calls with gradients still work and unpack what they use. Does nothing elsewhere.
+  /// order of its kernels, once instead of at every call, which makes calls several times as fast. Does
+  /// nothing elsewhere.
   void pack();
 
   const UNetConfig& config() const { return config_; }

@@ -52,6 +52,7 @@ std::shared_ptr<const Model> open_model(const ModelRequest& request) {
   const auto vae_weights = ds::Weights::from(ds::open_part(path, "vae"), dtype, request.device);
   const auto vae = std::make_shared<ds::Autoencoder>(vae_config, vae_weights);
   vae_weights.check();
+  vae->pack();
   model->vae = vae;
   model->reduction = vae_config.reduction();
   return model;

@@ -97,6 +97,15 @@ at::Tensor PackedWeight::weight() const {
   return taps.permute({1, 2, 0}).reshape(shape_).contiguous();
 }
 
+const PackedWeight& PackedWeight::transposed() const {
+  std::call_once(transposes_once_, [this] {
+    const at::Tensor w = weight().transpose(0, 1);
+    transposed_ =
+        std::make_unique<const PackedWeight>(w.dim() == 4 ? w.flip({2, 3}) : w.contiguous(), at::Tensor());
+  });
+  return *transposed_;
+}
+
 /// Rows of the left factor and where their results go.
 struct PackedWeight::Tiles {
   std::vector<const uint16_t*> first;

@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
+#include <mutex>
 #include <vector>
 
 namespace t3d::ops {
@@ -23,7 +25,8 @@ struct BorderedPicture {
 };
 
 /// The weights of a linear layer or a convolution in bfloat16, in the order that this CPU multiplies them
-/// fastest in (see matrix_block.h), and the products with them. No gradients. Needs a matrix unit.
+/// fastest in (see matrix_block.h), and the products with them. No gradients: see packed_gradient.h. Needs a
+/// matrix unit.
 ///
 /// Inputs are bfloat16, sums are in single precision. Results have the type of the residual, bfloat16 or
 /// float, or else the one that is asked for.
@@ -39,6 +42,10 @@ class PackedWeight {
 
   /// What was given, to the bit. Cost: one pass over it.
   at::Tensor weight() const;
+  int64_t kernel() const { return kernel_; }
+  /// The weights of the adjoint of `linear`, or of a `convolution` of stride 1: [in,out], or [in,out,k,k]
+  /// with the kernel turned round. Made by the first call and kept: twice the memory from then on.
+  const PackedWeight& transposed() const;
 
   /// x W^T + b + residual on the last dimension: [...,in], [...,out] -> [...,out].
   at::Tensor linear(const at::Tensor& x, const at::Tensor& residual = {},
@@ -67,6 +74,8 @@ class PackedWeight {
   int64_t n_out_, n_in_, kernel_;
   at::Tensor packed_;  // bfloat16
   at::Tensor bias_;    // float, [out rounded up to 32], in the packed order; undefined without
+  mutable std::once_flag transposes_once_;
+  mutable std::unique_ptr<const PackedWeight> transposed_;
 };
 
 /// Whether PackedWeight can be had: bfloat16 on a CPU with a matrix unit.

@@ -3,9 +3,11 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include "t3d/ops/group_norm.h"
 #include "t3d/ops/matrix_unit.h"
+#include "t3d/ops/packed_gradient.h"
 
 namespace t3d::ops {
 namespace {
@@ -173,6 +175,30 @@ TEST_P(PackedWeights, LayerNormIsTheDefinitions) {
     EXPECT_LT(error(bf16_layer_norm(x, w, b, 1e-5), truth), kRounding);
     EXPECT_TRUE(bf16_layer_norm(x.to(at::kFloat), w, b, 1e-5).equal(bf16_layer_norm(x, w, b, 1e-5)));
   }
+}
+
+TEST_P(PackedWeights, GradientsReachInputsAndResiduals) {
+  const auto gradients = [](const at::Tensor& y, const at::Tensor& dy, const std::vector<at::Tensor>& of) {
+    return torch::autograd::grad({y}, of, {dy});
+  };
+  for (const int64_t kernel : {1, 3}) {
+    const int64_t n_in = 24, n_out = 70, padding = kernel / 2;
+    const auto w = random({n_out, n_in, kernel, kernel}), b = random({n_out}), dy = random({2, n_out, 9, 20});
+    const auto x = random({2, n_in, 9, 20}).requires_grad_(),
+               more = random({2, n_out, 9, 20}).requires_grad_();
+    const auto packed = std::make_shared<const PackedWeight>(w, b);
+    const auto y = packed_convolution(packed, x, padding, {{}, more, at::kBFloat16});
+    const auto wide_x = wide(x.detach()).requires_grad_();
+    const auto truth = at::conv2d(wide_x, wide(w), wide(b), 1, padding);
+    EXPECT_LT(error(y.detach(), truth.detach() + wide(more.detach())), kRounding);
+    const auto found = gradients(y, dy, {x, more});
+    EXPECT_LT(error(found[0], gradients(truth, wide(dy), {wide_x})[0]), kRounding) << kernel;
+    EXPECT_TRUE(found[1].equal(dy));
+  }
+  const auto w = random({70, 24}), dy = random({5, 70}), x = random({5, 24}).requires_grad_();
+  const auto y = packed_linear(std::make_shared<const PackedWeight>(w, at::Tensor()), x, {}, at::kFloat);
+  EXPECT_EQ(y.scalar_type(), at::kFloat);
+  EXPECT_LT(error(gradients(y, dy.to(at::kFloat), {x})[0], wide(dy).matmul(wide(w))), kRounding);
 }
 
 INSTANTIATE_TEST_SUITE_P(Units, PackedWeights, ::testing::Values(MatrixUnit::Avx512, MatrixUnit::Amx),
