@@ -12,6 +12,7 @@
 #include "t3d/diffusion/ldm_config.h"
 #include "t3d/diffusion/ldm_names.h"
 #include "t3d/diffusion/model_store.h"
+#include "t3d/diffusion/tokenizer.h"
 #include "t3d/diffusion/torch_source.h"
 #include "t3d/io/json_file.h"
 #include "t3d/io/safetensors.h"
@@ -26,6 +27,7 @@ at::ScalarType dtype_named(const std::string& name) {
 }
 
 namespace fs = std::filesystem;
+namespace ds = t3d::diffusion;
 
 std::string tokenizer_folder(const std::string& from) {
   const bool is_inside = !fs::exists(fs::path(from) / "vocab.json");
@@ -43,12 +45,10 @@ void copy_tokenizer(const std::string& from, const std::string& folder) {
   for (const char* name : {"vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"})
     if (fs::exists(source / name))
       write_file_atomically((fs::path(folder) / "tokenizer" / name).string(),
-                            read_whole_file((source / name).string()));
+                            read_whole_file(ds::link_target((source / name).string())));
 }
 
 namespace {
-
-namespace ds = t3d::diffusion;
 
 struct ConvertOptions {
   std::string model, folder, dtype = "fp16", tokenizer;

@@ -34,19 +34,6 @@ std::string read_text(const std::string& path) {
   return text;
 }
 
-/// A checkout without symbolic links (git's core.symlinks=false) holds a link as a short file that is the
-/// target's relative path: the file that is meant.
-std::string link_target(const std::string& path) {
-  std::error_code absent;
-  const auto n_bytes = std::filesystem::file_size(path, absent);
-  if (absent || n_bytes == 0 || n_bytes > 256) return path;
-  std::string text = read_text(path);
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  if (text.find_first_of("\n{\"") != std::string::npos || text.find('\0') != std::string::npos) return path;
-  const auto target = std::filesystem::path(path).parent_path() / text;
-  return std::filesystem::is_regular_file(target, absent) ? target.string() : path;
-}
-
 /// A token in a config: a string, or an object whose "content" is one.
 std::string token_text(const json& config, const char* key, const std::string& file) {
   const json value = config.is_object() ? config.value(key, json()) : json();
@@ -58,6 +45,17 @@ std::string token_text(const json& config, const char* key, const std::string& f
 }
 
 }  // namespace
+
+std::string link_target(const std::string& path) {
+  std::error_code absent;
+  const auto n_bytes = std::filesystem::file_size(path, absent);
+  if (absent || n_bytes == 0 || n_bytes > 256) return path;
+  std::string text = read_text(path);
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  if (text.find_first_of("\n{\"") != std::string::npos || text.find('\0') != std::string::npos) return path;
+  const auto target = std::filesystem::path(path).parent_path() / text;
+  return std::filesystem::is_regular_file(target, absent) ? target.string() : path;
+}
 
 std::array<char32_t, 256> byte_characters() {
   std::array<char32_t, 256> out{};

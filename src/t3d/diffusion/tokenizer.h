@@ -22,6 +22,10 @@ struct PromptTokens {
   std::string cut;           ///< the words that did not fit, cleaned; empty when all did
 };
 
+/// The file that is meant by `path`: a checkout without symbolic links (git's core.symlinks=false) holds a
+/// link as a short file that is the target's relative path.
+std::string link_target(const std::string& path);
+
 /// CLIP's byte-pair encoding: Sennrich et al. 2016, arXiv:1508.07909, over bytes, as openai/CLIP trained it.
 /// The same ids as transformers' CLIPTokenizer; see docs/text_encoder.md for what that means for odd input.
 class ClipTokenizer {

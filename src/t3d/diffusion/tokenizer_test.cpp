@@ -3,11 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "t3d/core/error.h"
 #include "t3d/io/json_file.h"
 #include "tests/support/golden_report.h"
+#include "tests/support/temporary_folder.h"
 
 namespace t3d::diffusion {
 namespace {
@@ -98,6 +100,17 @@ TEST(Tokenizer, RefusesAnotherVocabulary) {
   EXPECT_THROW(ClipTokenizer(nlohmann::json{{"a", 7}}, "", "here"), UserError);
   EXPECT_THROW(ClipTokenizer(nlohmann::json{{"a", "b"}}, "", "here"), UserError);
   EXPECT_THROW(ClipTokenizer(nlohmann::json::array(), "", "here"), UserError);
+}
+
+TEST(LinkTarget, IsTheFileThatALinkWithoutLinksNames) {
+  const t3d::testing::TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "real");
+  t3d::testing::write_text(folder / "real/vocab.json", "{}");
+  t3d::testing::write_text(folder / "link", "real/vocab.json\n");
+  t3d::testing::write_text(folder / "dangling", "real/none.json");
+  EXPECT_EQ(link_target(folder / "link"), folder / "real/vocab.json");
+  for (const char* itself : {"real/vocab.json", "dangling", "absent"})
+    EXPECT_EQ(link_target(folder / itself), folder / itself);
 }
 
 }  // namespace
