@@ -100,8 +100,7 @@ at::Tensor PackedWeight::weight() const {
 const PackedWeight& PackedWeight::transposed() const {
   std::call_once(transposes_once_, [this] {
     const at::Tensor w = weight().transpose(0, 1);
-    transposed_ =
-        std::make_unique<const PackedWeight>(w.dim() == 4 ? w.flip({2, 3}) : w.contiguous(), at::Tensor());
+    transposed_ = std::make_unique<const PackedWeight>(w.dim() == 4 ? w.flip({2, 3}) : w, at::Tensor());
   });
   return *transposed_;
 }
