@@ -30,4 +30,12 @@ size_t peak_rss_bytes() {
   return status_bytes("VmHWM");
 }
 
+size_t own_rss_bytes() {
+  return status_bytes("RssAnon");
+}
+
+size_t file_rss_bytes() {
+  return status_bytes("RssFile");
+}
+
 }  // namespace t3d

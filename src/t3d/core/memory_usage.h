@@ -9,4 +9,8 @@ namespace t3d {
 size_t current_rss_bytes();
 size_t peak_rss_bytes();
 
+/// The parts of current_rss_bytes() that are the process's own, and pages of mapped files.
+size_t own_rss_bytes();
+size_t file_rss_bytes();
+
 }  // namespace t3d

@@ -4,11 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <limits>
 #include <string>
 
 #include "t3d/core/error.h"
+#include "t3d/core/memory_usage.h"
 #include "t3d/io/safetensors.h"
 #include "tests/support/temporary_folder.h"
 
@@ -58,18 +58,6 @@ TEST(Weights, LinearLayersAndOneByOneConvolutionsFillEachOther) {
   EXPECT_EQ(message_of(w), "");
 }
 
-/// Bytes of this process's memory of one kind, as the system names it.
-int64_t memory_of_kind(const std::string& kind) {
-  std::ifstream status("/proc/self/status");
-  for (std::string word; status >> word;)
-    if (word == kind + ":") {
-      int64_t kib = 0;
-      status >> kib;
-      return kib * 1024;
-    }
-  return -1;
-}
-
 TEST(Weights, OfTheFilesTypeAreTheMappedFileItself) {
   const testing::TemporaryFolder folder;
   const std::string path = folder / "w.safetensors";
@@ -79,17 +67,19 @@ TEST(Weights, OfTheFilesTypeAreTheMappedFileItself) {
   const auto taken = [&](at::ScalarType type) {  // its source is gone when it is looked at
     return Weights::from(safetensors_source(path), type).take("w", {kNumbers});
   };
-  const int64_t own_before = memory_of_kind("RssAnon"), mapped_before = memory_of_kind("RssFile");
+  const auto own = [] { return static_cast<int64_t>(own_rss_bytes()); };
+  const auto of_files = [] { return static_cast<int64_t>(file_rss_bytes()); };
+  const int64_t own_before = own(), mapped_before = of_files();
   auto w = taken(at::kFloat);
   EXPECT_EQ(w.sum().item<float>(), kNumbers);
-  EXPECT_LT(memory_of_kind("RssAnon") - own_before, kNumbers) << "a quarter of a copy";
-  EXPECT_GT(memory_of_kind("RssFile") - mapped_before, 3 * kNumbers);
+  EXPECT_LT(own() - own_before, kNumbers) << "a quarter of a copy";
+  EXPECT_GT(of_files() - mapped_before, 3 * kNumbers);
 
   w.narrow(0, 0, 100).fill_(7);
   EXPECT_EQ(taken(at::kFloat)[0].item<float>(), 1) << "writing reached the file";
   EXPECT_EQ(w[0].item<float>(), 7);
   w = at::Tensor();
-  EXPECT_LT(memory_of_kind("RssFile") - mapped_before, kNumbers) << "pages stayed";
+  EXPECT_LT(of_files() - mapped_before, kNumbers) << "pages stayed";
 
   EXPECT_EQ(taken(at::kBFloat16).sum(at::kFloat).item<float>(), kNumbers);
 }
