@@ -3,13 +3,12 @@
 #include <c10/core/GradMode.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <functional>
 #include <thread>
 
-#include "t3d/core/clock.h"
+#include "bench/operation_count.h"
+#include "bench/tensor_rates.h"
 #include "t3d/core/memory_usage.h"
 #include "t3d/diffusion/unet_denoiser.h"
 #include "t3d/ops/device_memory.h"
@@ -17,89 +16,8 @@
 
 // One call of a UNet of a published shape with random weights: time, floating-point operations, the share of
 // what convolutions and matrix products of the same type reach on this machine, and peak memory.
-namespace {
-
 using namespace t3d;
 using namespace t3d::diffusion;
-
-void wait(const c10::Device& device) {
-  // Reading one number back waits for everything before it.
-  if (!device.is_cpu()) at::ones({1}, at::TensorOptions().device(device)).item<float>();
-}
-
-double best_seconds(int repeats, const c10::Device& device, const std::function<void()>& body) {
-  body();
-  wait(device);
-  double best = 1e30;
-  for (int i = 0; i < repeats; ++i) {
-    const double before = now_s();
-    body();
-    wait(device);
-    best = std::min(best, now_s() - before);
-  }
-  return best;
-}
-
-/// Floating-point operations of one call, a multiply-add counted as two; norms and activations left out.
-struct Operations {
-  double convolution = 0, matrix = 0, attention = 0;
-  double total() const { return convolution + matrix + attention; }
-};
-
-void add_resnet(Operations& ops, double n, double pixels, double in, double out, double time) {
-  ops.convolution += 2 * n * pixels * 9 * (in * out + out * out);
-  if (in != out) ops.convolution += 2 * n * pixels * in * out;
-  ops.matrix += 2 * n * time * out;
-}
-
-void add_transformer(Operations& ops, double n, double pixels, double c, double text, double tokens,
-                     double depth, double views) {
-  ops.matrix += 2 * n * pixels * 2 * c * c;
-  ops.matrix += depth * 2 * n * (pixels * (4 + 2 + 12) * c * c + 2 * tokens * text * c);
-  ops.attention += depth * 4 * n * pixels * c * (views * pixels + tokens);
-}
-
-Operations count(const UNetConfig& c, double n, double side, double tokens, double views) {
-  Operations ops;
-  const auto& w = c.block_channels;
-  const double time = static_cast<double>(c.time_channels()), text = static_cast<double>(c.text_channels);
-  std::vector<double> skips{static_cast<double>(w[0])};
-  double pixels = side * side, in = static_cast<double>(w[0]);
-  ops.convolution += 2 * n * pixels * 9 * static_cast<double>(c.in_channels + c.out_channels) * in;
-  for (size_t level = 0; level < w.size(); ++level) {
-    const auto out = static_cast<double>(w[level]);
-    for (int64_t i = 0; i < c.layers_per_block; ++i, in = out) {
-      add_resnet(ops, n, pixels, in, out, time);
-      if (c.has_attention[level])
-        add_transformer(ops, n, pixels, out, text, tokens, static_cast<double>(c.transformer_depth[level]),
-                        views);
-      skips.push_back(out);
-    }
-    if (level + 1 == w.size()) break;
-    pixels /= 4;
-    ops.convolution += 2 * n * pixels * 9 * out * out;
-    skips.push_back(out);
-  }
-  add_resnet(ops, n, pixels, in, in, time);
-  add_transformer(ops, n, pixels, in, text, tokens, 1, views);
-  add_resnet(ops, n, pixels, in, in, time);
-  for (size_t level = w.size(); level-- > 0;) {
-    const auto out = static_cast<double>(w[level]);
-    for (int64_t i = 0; i <= c.layers_per_block; ++i, in = out) {
-      add_resnet(ops, n, pixels, in + skips.back(), out, time);
-      skips.pop_back();
-      if (c.has_attention[level])
-        add_transformer(ops, n, pixels, out, text, tokens, static_cast<double>(c.transformer_depth[level]),
-                        views);
-    }
-    if (level == 0) break;
-    pixels *= 4;
-    ops.convolution += 2 * n * pixels * 9 * out * out;
-  }
-  return ops;
-}
-
-}  // namespace
 
 int main(int argc, char** argv) {
   t3d::ops::tune_process(argv);
@@ -139,28 +57,22 @@ int main(int argc, char** argv) {
   extra.n_views = views;
   if (config.camera_inputs > 0) extra.camera = at::randn({batch, config.camera_inputs}, options);
 
-  const double seconds = best_seconds(repeats, device, [&] { unet(sample, t, text, extra); });
+  const double seconds = bench::best_seconds(repeats, device, [&] { unet(sample, t, text, extra); });
   const std::shared_ptr<const UNet> shared(std::shared_ptr<void>(), &unet);
   const UNetDenoiser denoiser(shared, Prediction::Epsilon);
   const Condition condition{text, extra.camera, {}, views};
   // The first calls record.
   for (int i = 0; !device.is_cpu() && i < 4; ++i) denoiser.predict(sample, t, condition);
   const double recorded_seconds =
-      device.is_cpu() ? 0 : best_seconds(repeats, device, [&] { denoiser.predict(sample, t, condition); });
+      device.is_cpu() ? 0
+                      : bench::best_seconds(repeats, device, [&] { denoiser.predict(sample, t, condition); });
   const size_t device_peak = ops::peak_device_bytes(device);
   const size_t peak = peak_rss_bytes();
 
-  const auto computed = options.dtype(unet.compute_type);
-  const auto x = at::randn({batch, 320, side, side}, computed), k = at::randn({320, 320, 3, 3}, computed);
-  const auto a = at::randn({4096, 1280}, computed), b = at::randn({1280, 1280}, computed);
-  const double pixels = static_cast<double>(batch * side * side);
-  const double convolution_rate =
-      2 * pixels * 9 * 320 * 320 / best_seconds(5, device, [&] { at::conv2d(x, k, {}, 1, 1); });
-  const double matrix_rate = 2.0 * 4096 * 1280 * 1280 / best_seconds(5, device, [&] { at::linear(a, b); });
-
-  const Operations ops = count(config, static_cast<double>(batch), static_cast<double>(side),
-                               static_cast<double>(tokens), static_cast<double>(views));
-  const double ideal = ops.convolution / convolution_rate + (ops.matrix + ops.attention) / matrix_rate;
+  const auto rates = bench::measured_rates(device, unet.compute_type, batch, side);
+  const auto ops = bench::count_unet(config, static_cast<double>(batch), static_cast<double>(side),
+                                     static_cast<double>(tokens), static_cast<double>(views));
+  const double ideal = ops.convolution / rates.convolution + (ops.matrix + ops.attention) / rates.matrix;
   std::printf("%s, %.0f M parameters as %s, computing in %s, %s, batch %lld, %lld x %lld, %d threads\n",
               shape.c_str(), n_parameters / 1e6, dtype.c_str(), c10::toString(unet.compute_type),
               device_name.c_str(), static_cast<long long>(batch), static_cast<long long>(side),
@@ -171,7 +83,7 @@ int main(int argc, char** argv) {
               ops.total() / 1e9, ops.convolution / 1e9, ops.matrix / 1e9, ops.attention / 1e9);
   std::printf("rate                     %10.1f GFLOP/s\n", ops.total() / seconds / 1e9);
   std::printf("measured convolutions    %10.1f GFLOP/s, matrix products %.1f GFLOP/s\n",
-              convolution_rate / 1e9, matrix_rate / 1e9);
+              rates.convolution / 1e9, rates.matrix / 1e9);
   std::printf("share of the measured    %10.1f %%\n",
               100 * ideal / (recorded_seconds > 0 ? recorded_seconds : seconds));
   std::printf("peak resident memory     %10.2f GB\n", static_cast<double>(peak) / 1e9);
