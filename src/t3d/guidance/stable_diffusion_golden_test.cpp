@@ -148,7 +148,7 @@ void expect_rows_alone(const GoldenCases& cases, typename Method::Config config,
     const auto views = latent_views(cases, from, to);
     return gradient_of(method.distill(views, prompt, draws(from, to)), loss, views);
   };
-  EXPECT_LT(max_relative_error(run(0, 2), at::cat({run(0, 1), run(1, 2)})), 1e-5);
+  EXPECT_LT(max_relative_error(run(0, 2), at::cat({run(0, 1), run(1, 2)})), 5e-5);
 }
 
 TEST(PerpNeg, RowsOfABatchAreWhatTheyAreAlone) {
