@@ -123,7 +123,7 @@ void UNet::check_inputs(const at::Tensor& sample, const at::Tensor& timesteps, c
 }
 
 at::Tensor UNet::time_embedding(const at::Tensor& timesteps, int64_t n, const UNetExtra& extra) const {
-  const auto type = sum_type(compute_type);
+  const auto type = summed_in.value_or(sum_type(compute_type));
   const auto sinusoids = [this, type](const at::Tensor& t) {
     return timestep_sinusoids(t, config_.block_channels.front(), config_.cosine_first,
                               config_.frequency_shift)

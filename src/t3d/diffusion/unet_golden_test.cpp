@@ -202,6 +202,8 @@ TEST(GoldenUNet, LowPrecisionStaysNear) {
     const double brain_weights = rms(run(unet));
     unet.compute_type = at::kBFloat16;
     const double brain = rms(run(unet));
+    unet.summed_in = at::kBFloat16;
+    const double brain_sums = rms(run(unet));
     record_golden(model + "/unet.half (norm)", half);
     record_golden(model + "/unet.bfloat16 weights (norm)", brain_weights);
     record_golden(model + "/unet.bfloat16 (norm)", brain);
@@ -209,6 +211,8 @@ TEST(GoldenUNet, LowPrecisionStaysNear) {
     EXPECT_LT(brain_weights, kLowPrecisionBound);
     // LibTorch's own operators, whose newer versions round once more. Packed weights are held below.
     EXPECT_LT(brain, 1.25 * kLowPrecisionBound);
+    EXPECT_GT(brain_sums, brain);
+    EXPECT_LT(brain_sums, 2.5 * kLowPrecisionBound);
   }
 }
 

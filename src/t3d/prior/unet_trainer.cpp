@@ -113,6 +113,7 @@ class UNetTrainer {
     unet_weights_.check();
     text_weights_.check();
     unet_.compute_type = dtype_;
+    unet_.summed_in = dtype_;
   }
 
   UNetReport operator()() {
