@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 
+#include "bench/tensor_rates.h"
 #include "t3d/core/clock.h"
 #include "t3d/core/memory_usage.h"
 #include "t3d/core/text.h"
@@ -61,16 +62,13 @@ std::shared_ptr<const Model> toybox_shape(c10::Device device, at::ScalarType dty
 }
 
 void measure(const char* name, int repeats, c10::Device device, const std::function<void()>& body) {
-  const auto wait = [&] {
-    if (!device.is_cpu()) at::ones({1}, at::TensorOptions().device(device)).item<float>();
-  };
   body();
-  wait();
+  bench::wait_for(device);
   double best = 1e30, sum = 0;
   for (int i = 0; i < repeats; ++i) {
     const double before = now_s();
     body();
-    wait();
+    bench::wait_for(device);
     const double s = now_s() - before;
     best = std::min(best, s);
     sum += s;
