@@ -63,7 +63,9 @@ Autoencoder::Half Autoencoder::Half::encoder(const Weights& w, const Autoencoder
     for (int64_t i = 0; i < config.layers_per_block; ++i, in = widths[level])
       half.levels.back().push_back(resnet(here.at(cat("resnets.", i)), in, widths[level], config));
     if (level + 1 < widths.size())
-      half.samplers.back().emplace(here.at("downsamplers.0.conv"), in, in, Conv2d::Shape{3, 2, 0});
+      // Padding on the right and below only, as the model was trained.
+      half.samplers.back().emplace(here.at("downsamplers.0.conv"), in, in,
+                                   Conv2d::Shape{3, 2, 0, /*more_behind=*/1});
   }
   return half;
 }
@@ -143,9 +145,7 @@ at::Tensor Autoencoder::moments(const at::Tensor& image) const {
   for (size_t level = 0; level < encoder_.levels.size(); ++level) {
     for (const ResnetBlock& block : encoder_.levels[level])
       h = stage(h, [&block, type](const at::Tensor& x) { return block(x, {}, type); });
-    // Padding on the right and below only, as the model was trained.
-    if (encoder_.samplers[level])
-      h = (*encoder_.samplers[level])(at::constant_pad_nd(h.to(type), {0, 1, 0, 1}), {{}, {}, sums});
+    if (encoder_.samplers[level]) h = encoder_.samplers[level]->of_rounded(h, type, {});
   }
   h = encoder_.conv_out(encoder_.norm_out.with_silu(run_middle(encoder_, h)));
   return (quant_conv_ ? (*quant_conv_)(h) : h).to(image.scalar_type()).contiguous();

@@ -34,11 +34,15 @@ bool multiplies_bfloat16(const at::Tensor& x, at::ScalarType as) {
   return as == at::kBFloat16 && x.is_cpu() && ops::matrix_unit() != ops::MatrixUnit::None;
 }
 
-/// Whether the norms' own kernels take it: no gradients, a type and a CPU that they are for.
+/// Whether products with packed weights take it, after rounding.
+bool is_for_packed(const at::Tensor& x, at::ScalarType as) {
+  return multiplies_bfloat16(x, as) && (x.scalar_type() == at::kFloat || x.scalar_type() == as);
+}
+
+/// Whether layer norm's own kernel takes it: no gradients, a type and a CPU that it is for.
 bool is_plain_bfloat16(const at::Tensor& x, at::ScalarType as, const at::Tensor& weight,
                        const at::Tensor& bias) {
-  return multiplies_bfloat16(x, as) && (x.scalar_type() == at::kFloat || x.scalar_type() == as) &&
-         !records(x) && !records(weight) && !records(bias);
+  return is_for_packed(x, as) && !records(x) && !records(weight) && !records(bias);
 }
 
 at::ScalarType or_same(at::ScalarType as, const at::Tensor& x) {
@@ -132,28 +136,42 @@ Conv2d::Conv2d(const Weights& w, int64_t n_in, int64_t n_out, Shape the_shape, b
 }
 
 at::Tensor Conv2d::operator()(const at::Tensor& x, const Extra& extra) const {
-  if (const auto packed = packable_.for_call(x); packed != nullptr && !records(extra.item_bias)) {
-    const ops::PackedWeight::Extra more{extra.item_bias, extra.residual, or_same(extra.as, x)};
-    if (!records(x) && !records(extra.residual))
-      return packed->convolution(x, shape.stride, shape.padding, more);
-    if (shape.stride == 1) return ops::packed_convolution(packed, x, shape.padding, more);
-  }
-  at::Tensor y = at::conv2d(x, as_type_of(packable_.plain(weight), x), as_type_of(bias, x),
-                            {shape.stride, shape.stride}, {shape.padding, shape.padding});
-  if (extra.item_bias.defined()) y = y + extra.item_bias.unsqueeze(-1).unsqueeze(-1);
-  return sum(y, extra.residual, or_same(extra.as, x));
+  return of_rounded(x, x.scalar_type(), extra);
 }
 
-at::Tensor Conv2d::after(const GroupNorm& norm, const at::Tensor& x, at::ScalarType arithmetic,
-                         Extra extra) const {
+at::Tensor Conv2d::of_rounded(const at::Tensor& x, at::ScalarType arithmetic, Extra extra) const {
   extra.as = or_same(extra.as, x);
-  const bool is_plain = !records(extra.item_bias) && !records(extra.residual) &&
-                        is_plain_bfloat16(x, arithmetic, norm.weight, norm.bias);
-  const auto* packed = is_plain ? packable_.get() : nullptr;
-  if (packed == nullptr) return (*this)(norm.with_silu(x, arithmetic), extra);
+  if (const auto& packed = packable_.held();
+      packed != nullptr && is_for_packed(x, arithmetic) && !records(extra.item_bias)) {
+    const ops::PackedWeight::Extra more{extra.item_bias, extra.residual, extra.as};
+    const ops::Padding padding(shape.padding, shape.padding + shape.more_behind);
+    return records(x) || records(extra.residual)
+               ? ops::packed_convolution(packed, x, shape.stride, padding, more)
+               : packed->convolution(x, shape.stride, padding, more);
+  }
+  at::Tensor in = x.to(arithmetic);
+  if (shape.more_behind > 0) in = at::constant_pad_nd(in, {0, shape.more_behind, 0, shape.more_behind});
+  at::Tensor y = at::conv2d(in, as_type_of(packable_.plain(weight), in), as_type_of(bias, in),
+                            {shape.stride, shape.stride}, {shape.padding, shape.padding});
+  if (extra.item_bias.defined()) y = y + extra.item_bias.unsqueeze(-1).unsqueeze(-1);
+  return sum(y, extra.residual, extra.as);
+}
+
+at::Tensor Conv2d::after(const GroupNorm& norm, const at::Tensor& in, at::ScalarType arithmetic,
+                         Extra extra) const {
+  extra.as = or_same(extra.as, in);
+  const auto& packed = packable_.held();
+  if (packed == nullptr || !is_for_packed(in, arithmetic) || records(extra.item_bias) ||
+      shape.more_behind > 0)
+    return (*this)(norm.with_silu(in, arithmetic), extra);
+  const at::Tensor x = in.contiguous(at::MemoryFormat::ChannelsLast);
+  const ops::PackedWeight::Extra more{extra.item_bias, extra.residual, extra.as};
+  if (records(x) || records(norm.weight) || records(norm.bias) || records(extra.residual))
+    return ops::packed_convolution_of_norm(packed, {norm.weight, norm.bias, norm.n_groups, norm.eps}, x,
+                                           shape.stride, shape.padding, more);
   return packed->convolution(
       ops::bordered_group_norm(x, norm.weight, norm.bias, norm.n_groups, norm.eps, true, shape.padding),
-      shape.stride, {extra.item_bias, extra.residual, extra.as});
+      shape.stride, more);
 }
 
 GroupNorm::GroupNorm(const Weights& w, int64_t n_channels, int64_t groups, double epsilon)

@@ -21,8 +21,7 @@ class PackedWeight;
 ///
 /// Frozen bfloat16 weights on a CPU that multiplies it can be packed (ops/packed_weight.h): calls then use
 /// our own kernels, whose pictures have their channels last. The plain weights are given back; gradients to
-/// inputs go through packed weights too, but for gated layers and convolutions with a stride, which unpack
-/// theirs.
+/// inputs go through packed weights too, but for gated layers, which unpack theirs.
 namespace t3d::diffusion {
 
 /// The type to compute in for weights of type `stored`: `stored` itself on CUDA; on the CPU single precision
@@ -54,7 +53,7 @@ class Packable {
   void pack(at::Tensor& weight, const at::Tensor& bias, bool is_gated = false);
   /// For this input, or null.
   std::shared_ptr<const ops::PackedWeight> for_call(const at::Tensor& x) const;
-  const ops::PackedWeight* get() const { return packed_.get(); }
+  const std::shared_ptr<const ops::PackedWeight>& held() const { return packed_; }
   /// `weight` as it was.
   at::Tensor plain(const at::Tensor& weight) const;
 
@@ -88,6 +87,7 @@ struct GroupNorm;
 struct Conv2d {
   struct Shape {
     int64_t kernel = 3, stride = 1, padding = 1;
+    int64_t more_behind = 0;  // padding below and on the right only
   };
   Conv2d(const Weights& w, int64_t n_in, int64_t n_out) : Conv2d(w, n_in, n_out, Shape{}) {}
   Conv2d(const Weights& w, int64_t n_in, int64_t n_out, Shape shape, bool has_bias = true,
@@ -101,7 +101,10 @@ struct Conv2d {
   /// [B,in,H,W] -> [B,out,H',W']
   at::Tensor operator()(const at::Tensor& x, const Extra& extra) const;
   at::Tensor operator()(const at::Tensor& x) const { return (*this)(x, Extra{}); }
-  /// Of norm.with_silu(x, arithmetic), in x's type.
+  /// Of x.to(arithmetic), in x's type. Unlike in two steps, packed weights hand back a gradient that is not
+  /// rounded to that.
+  at::Tensor of_rounded(const at::Tensor& x, at::ScalarType arithmetic, Extra extra) const;
+  /// Of norm.with_silu(x, arithmetic), in x's type, and the same about the gradient.
   at::Tensor after(const GroupNorm& norm, const at::Tensor& x, at::ScalarType arithmetic, Extra extra) const;
   void pack() { packable_.pack(weight, bias); }
 

@@ -18,10 +18,9 @@ ResnetBlock::ResnetBlock(const Weights& w, int64_t n_in, int64_t n_out, int64_t 
 
 at::Tensor ResnetBlock::operator()(const at::Tensor& x, const at::Tensor& time, at::ScalarType wanted) const {
   const at::ScalarType arithmetic = wanted == kSame ? x.scalar_type() : wanted;
-  const auto of_time = time_emb_proj ? (*time_emb_proj)(time) : at::Tensor();  // [B,out]
-  const auto h = conv1.after(norm1, x, arithmetic, {of_time, {}});             // [B,out,H,W]
-  const auto shortcut =
-      conv_shortcut ? (*conv_shortcut)(x.to(arithmetic), {{}, {}, x.scalar_type()}) : x;  // [B,out,H,W]
+  const auto of_time = time_emb_proj ? (*time_emb_proj)(time) : at::Tensor();              // [B,out]
+  const auto h = conv1.after(norm1, x, arithmetic, {of_time, {}});                         // [B,out,H,W]
+  const auto shortcut = conv_shortcut ? conv_shortcut->of_rounded(x, arithmetic, {}) : x;  // [B,out,H,W]
   return conv2.after(norm2, h, arithmetic, {{}, shortcut});
 }
 

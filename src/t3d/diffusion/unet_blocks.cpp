@@ -167,7 +167,7 @@ std::vector<at::Tensor> UNetBlock::run_down(const at::Tensor& x, const UNetCall&
     if (!transformers.empty()) h = transformers[i](h, call);
     outputs.push_back(h);
   }
-  if (sampler) outputs.push_back((*sampler)(h.to(call.arithmetic()), {{}, {}, h.scalar_type()}));
+  if (sampler) outputs.push_back(sampler->of_rounded(h, call.arithmetic(), {}));
   return outputs;
 }
 

@@ -49,31 +49,9 @@ struct Bf16GroupNorm : torch::autograd::Function<Bf16GroupNorm> {
                                                  torch::autograd::variable_list gradients) {
     const auto saved = ctx->get_saved_variables();
     const at::Tensor &x = saved[0], &weight = saved[1], &bias = saved[2], &statistics = saved[3];
-    const at::Tensor factor = weight.to(at::kFloat).contiguous(), offset = bias.to(at::kFloat).contiguous();
-    const at::Tensor dy = gradients[0].to(at::kBFloat16).contiguous(at::MemoryFormat::ChannelsLast);
-    at::Tensor dx = empty_picture(x.size(0), x.size(1), x.size(2), x.size(3), x.options());
-    at::Tensor sums = at::empty({x.size(0), 2, x.size(1)}, factor.options());
-    cpu::GroupNormAdjointCall call{};
-    call.n_items = x.size(0);
-    call.n_pixels = x.size(2) * x.size(3);
-    call.n_channels = x.size(1);
-    call.n_groups = statistics.size(1);
-    call.with_silu = ctx->saved_data["silu"].toBool();
-    call.x = numbers_of(x);
-    call.dy = bf16_numbers(dy);
-    call.weight = factor.data_ptr<float>();
-    call.bias = offset.data_ptr<float>();
-    call.statistics = statistics.data_ptr<float>();
-    call.dx = dx.data_ptr();
-    call.sums = sums.data_ptr<float>();
-    cpu::group_norm_adjoint(call);
-    const at::Tensor of_all = sums.sum(0);  // [2,C]
-    return {dx,
-            of_all.select(0, 1).to(weight.scalar_type()),
-            of_all.select(0, 0).to(bias.scalar_type()),
-            at::Tensor(),
-            at::Tensor(),
-            at::Tensor()};
+    const auto g =
+        bf16_group_norm_gradient(x, weight, bias, statistics, gradients[0], ctx->saved_data["silu"].toBool());
+    return {g.x, g.weight, g.bias, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -168,6 +146,33 @@ at::Tensor bf16_group_norm(const at::Tensor& x, const at::Tensor& weight, const 
   T3D_CHECK(bf16_group_norm_runs(x) && n_groups > 0 && x.size(1) % n_groups == 0, "x ", x.sizes(), " in ",
             n_groups, " groups");
   return Bf16GroupNorm::apply(x, weight, bias, n_groups, eps, with_silu);
+}
+
+GroupNormGradient bf16_group_norm_gradient(const at::Tensor& x, const at::Tensor& weight,
+                                           const at::Tensor& bias, const at::Tensor& statistics,
+                                           const at::Tensor& of_y, bool with_silu, bool in_place) {
+  const at::Tensor factor = weight.to(at::kFloat).contiguous(), offset = bias.to(at::kFloat).contiguous();
+  const at::Tensor dy = of_y.contiguous(at::MemoryFormat::ChannelsLast);
+  const at::Tensor dx = in_place && dy.scalar_type() == x.scalar_type()
+                            ? dy
+                            : empty_picture(x.size(0), x.size(1), x.size(2), x.size(3), x.options());
+  const at::Tensor sums = at::empty({x.size(0), 2, x.size(1)}, factor.options());
+  cpu::GroupNormAdjointCall call{};
+  call.n_items = x.size(0);
+  call.n_pixels = x.size(2) * x.size(3);
+  call.n_channels = x.size(1);
+  call.n_groups = statistics.size(1);
+  call.with_silu = with_silu;
+  call.x = numbers_of(x);
+  call.dy = numbers_of(dy);
+  call.weight = factor.data_ptr<float>();
+  call.bias = offset.data_ptr<float>();
+  call.statistics = statistics.data_ptr<float>();
+  call.dx = dx.data_ptr();
+  call.sums = sums.data_ptr<float>();
+  cpu::group_norm_adjoint(call);
+  const at::Tensor of_all = sums.sum(0);  // [2,C]
+  return {dx, of_all.select(0, 1).to(weight.scalar_type()), of_all.select(0, 0).to(bias.scalar_type())};
 }
 
 at::Tensor group_norm_reference(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,

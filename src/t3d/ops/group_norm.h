@@ -28,6 +28,17 @@ at::Tensor bf16_group_norm(const at::Tensor& x, const at::Tensor& weight, const 
 /// Whether it takes x.
 bool bf16_group_norm_runs(const at::Tensor& x);
 
+/// Gradients with respect to what bf16_group_norm was given, each of its own type.
+struct GroupNormGradient {
+  at::Tensor x, weight, bias;
+};
+///   statistics  [B,groups,2] float: mean and 1 / deviation, as the forward kernels leave them
+///   of_y        [B,C,H,W] bfloat16 or float: the gradient with respect to the result
+///   in_place    of_y may become the gradient with respect to x, where their types are the same
+GroupNormGradient bf16_group_norm_gradient(const at::Tensor& x, const at::Tensor& weight,
+                                           const at::Tensor& bias, const at::Tensor& statistics,
+                                           const at::Tensor& of_y, bool with_silu, bool in_place = false);
+
 /// The same from the definition, in the order of the formula: slow, for tests.
 at::Tensor group_norm_reference(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                                 int64_t n_groups, double eps, bool with_silu);

@@ -79,6 +79,14 @@ TEST(GroupNorm, BFloat16OnTheCpuFollowsTheDefinitionWithItsGradients) {
     EXPECT_LT(relative_error(y, truth[0]), 1e-2);
     y.backward(low[3]);
     EXPECT_LT(relative_error(x.grad(), truth[1]), 1e-2);
+    // The gradient with respect to the result in single precision too: nothing is rounded.
+    const auto groups = in[0].reshape({c.n, c.groups, -1});
+    const auto statistics = at::stack({groups.mean(2), (groups.var(2, false) + 1e-5).rsqrt()}, 2);
+    const auto g = bf16_group_norm_gradient(x.detach(), low[1], low[2], statistics.to(at::kFloat),
+                                            in[3].to(at::kFloat), c.with_silu);
+    EXPECT_LT(relative_error(g.x, truth[1]), 2e-4) << c.channels << " channels";
+    EXPECT_LT(relative_error(g.weight, truth[2]), 1e-2);
+    EXPECT_LT(relative_error(g.bias, truth[3]), 1e-2);
   }
 }
 

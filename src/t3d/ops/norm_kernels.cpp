@@ -33,33 +33,42 @@ void clear_edges(const Frame& f, uint16_t* item) {
 
 }  // namespace
 
-void add_border(const uint16_t* x, int64_t n_items, int64_t height, int64_t width, int64_t n_channels,
-                int64_t border, int64_t out_channels, uint16_t* out) {
-  const Frame frame{height, width, border, out_channels};
-#pragma omp parallel if (n_items * height * width * n_channels > (1 << 16))
-  {
-#pragma omp for schedule(static)
-    for (int64_t i = 0; i < n_items; ++i) clear_edges(frame, out + i * frame.item());
-#pragma omp for schedule(static)
-    for (int64_t i = 0; i < n_items * height; ++i) {
-      const uint16_t* from = x + i * width * n_channels;
-      uint16_t* to = out + i / height * frame.item() + frame.pixel(i % height, 0);
-      if (out_channels == n_channels) {
-        std::memcpy(to, from, width * n_channels * sizeof(uint16_t));
-        continue;
-      }
-      for (int64_t p = 0; p < width; ++p, from += n_channels, to += out_channels) {
-        std::memcpy(to, from, n_channels * sizeof(uint16_t));
-        std::memset(to + n_channels, 0, (out_channels - n_channels) * sizeof(uint16_t));
-      }
-    }
-  }
-}
-
 #ifdef T3D_HAS_MATRIX_BLOCK
 namespace {
 
 constexpr int64_t kMostChunks = 32;  // pieces of one picture that are summed apart
+
+void copy_numbers(const Bf16* from, int64_t n, Bf16* to) {
+  std::memcpy(to, from, n * sizeof(Bf16));
+}
+T3D_TARGET_BF16 void copy_numbers(const float* from, int64_t n, Bf16* to) {
+  for (int64_t i = 0; i < n; i += 16) {
+    const __mmask16 mask = first_of_16(n - i);
+    store_bf16(to + i, load_16(from + i, mask), mask);
+  }
+}
+
+template <class X>
+void add_border_to(const X* x, int64_t n_items, int64_t n_channels, const Frame& frame, Bf16* out) {
+#pragma omp parallel if (n_items * frame.height * frame.width * n_channels > (1 << 16))
+  {
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < n_items; ++i) clear_edges(frame, out + i * frame.item());
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < n_items * frame.height; ++i) {
+      const X* from = x + i * frame.width * n_channels;
+      Bf16* to = out + i / frame.height * frame.item() + frame.pixel(i % frame.height, 0);
+      if (frame.channels == n_channels) {
+        copy_numbers(from, frame.width * n_channels, to);
+        continue;
+      }
+      for (int64_t p = 0; p < frame.width; ++p, from += n_channels, to += frame.channels) {
+        copy_numbers(from, n_channels, to);
+        std::memset(to + n_channels, 0, (frame.channels - n_channels) * sizeof(Bf16));
+      }
+    }
+  }
+}
 
 /// sums[c], squares[c] over n_pixels of x - shift, for channels in runs of up to 64.
 template <class X>
@@ -219,13 +228,13 @@ struct ChannelConstants {
 struct Pixel {
   __m512 dz, x_hat;
 };
-template <class X>
-T3D_BF16_INLINE Pixel adjoint_pixel(const X* x, const Bf16* dy, int64_t c, __mmask16 mask, bool with_silu,
+template <class X, class Y>
+T3D_BF16_INLINE Pixel adjoint_pixel(const X* x, const Y* dy, int64_t c, __mmask16 mask, bool with_silu,
                                     const ChannelConstants& k) {
   Pixel p;
   p.x_hat = _mm512_fmadd_ps(load_16(x + c, mask), _mm512_maskz_loadu_ps(mask, k.scale + c),
                             _mm512_maskz_loadu_ps(mask, k.shift + c));
-  p.dz = load_bf16(dy + c, mask);
+  p.dz = load_16(dy + c, mask);
   if (!with_silu) return p;
   const __m512 z = _mm512_fmadd_ps(p.x_hat, _mm512_maskz_loadu_ps(mask, k.weight + c),
                                    _mm512_maskz_loadu_ps(mask, k.bias + c));
@@ -236,8 +245,8 @@ T3D_BF16_INLINE Pixel adjoint_pixel(const X* x, const Bf16* dy, int64_t c, __mma
 }
 
 /// sums[0][c] = dz, sums[1][c] = dz x_hat over some pixels.
-template <class X>
-T3D_TARGET_BF16 void add_up_adjoint(const X* x, const Bf16* dy, int64_t n_pixels, int64_t n_channels,
+template <class X, class Y>
+T3D_TARGET_BF16 void add_up_adjoint(const X* x, const Y* dy, int64_t n_pixels, int64_t n_channels,
                                     bool with_silu, const ChannelConstants& k, float* sums) {
   for (int64_t c = 0; c < n_channels; c += 16) {
     const __mmask16 mask = first_of_16(n_channels - c);
@@ -253,8 +262,8 @@ T3D_TARGET_BF16 void add_up_adjoint(const X* x, const Bf16* dy, int64_t n_pixels
 }
 
 /// dx = scale (weight dz - mean_1 - x_hat mean_2), the means by channel.
-template <class X>
-T3D_TARGET_BF16 void apply_adjoint(const X* x, const Bf16* dy, int64_t n_pixels, int64_t n_channels,
+template <class X, class Y>
+T3D_TARGET_BF16 void apply_adjoint(const X* x, const Y* dy, int64_t n_pixels, int64_t n_channels,
                                    bool with_silu, const ChannelConstants& k, const float* means, X* dx) {
   for (int64_t p = 0; p < n_pixels; ++p, x += n_channels, dy += n_channels, dx += n_channels)
     for (int64_t c = 0; c < n_channels; c += 16) {
@@ -267,9 +276,10 @@ T3D_TARGET_BF16 void apply_adjoint(const X* x, const Bf16* dy, int64_t n_pixels,
     }
 }
 
-template <class X>
+template <class X, class Y>
 void adjoint_of_pictures(const GroupNormAdjointCall& g) {
   const X* const x = static_cast<const X*>(g.x.first);
+  const Y* const dy = static_cast<const Y*>(g.dy.first);
   X* const dx = static_cast<X*>(g.dx);
   const int64_t pixels = g.n_pixels, channels = g.n_channels, in_group = channels / g.n_groups;
   const int64_t chunk = std::max<int64_t>(8, (pixels + kMostChunks - 1) / kMostChunks);
@@ -292,7 +302,7 @@ void adjoint_of_pictures(const GroupNormAdjointCall& g) {
     for (int64_t i = 0; i < g.n_items * n_chunks; ++i) {
       const int64_t item = i / n_chunks, first = i % n_chunks * chunk,
                     at = (item * pixels + first) * channels;
-      add_up_adjoint(x + at, g.dy + at, std::min(chunk, pixels - first), channels, g.with_silu, of_item(item),
+      add_up_adjoint(x + at, dy + at, std::min(chunk, pixels - first), channels, g.with_silu, of_item(item),
                      partial.data() + i * 2 * channels);
     }
 #pragma omp for schedule(static)
@@ -316,7 +326,7 @@ void adjoint_of_pictures(const GroupNormAdjointCall& g) {
     for (int64_t i = 0; i < g.n_items * n_chunks; ++i) {
       const int64_t item = i / n_chunks, first = i % n_chunks * chunk,
                     at = (item * pixels + first) * channels;
-      apply_adjoint(x + at, g.dy + at, std::min(chunk, pixels - first), channels, g.with_silu, of_item(item),
+      apply_adjoint(x + at, dy + at, std::min(chunk, pixels - first), channels, g.with_silu, of_item(item),
                     constants.data() + (item * 4 + 2) * channels, dx + at);
     }
   }
@@ -373,7 +383,20 @@ void group_norm(const GroupNormCall& call) {
 
 void group_norm_adjoint(const GroupNormAdjointCall& call) {
   T3D_CHECK(matrix_unit() != MatrixUnit::None, "no matrix unit");
-  call.x.is_single ? adjoint_of_pictures<float>(call) : adjoint_of_pictures<Bf16>(call);
+  if (call.dy.is_single)
+    call.x.is_single ? adjoint_of_pictures<float, float>(call) : adjoint_of_pictures<Bf16, float>(call);
+  else
+    call.x.is_single ? adjoint_of_pictures<float, Bf16>(call) : adjoint_of_pictures<Bf16, Bf16>(call);
+}
+
+void add_border(Numbers x, int64_t n_items, int64_t height, int64_t width, int64_t n_channels, int64_t border,
+                int64_t out_channels, uint16_t* out) {
+  T3D_CHECK(matrix_unit() != MatrixUnit::None, "no matrix unit");
+  const Frame frame{height, width, border, out_channels};
+  if (x.is_single)
+    add_border_to(static_cast<const float*>(x.first), n_items, n_channels, frame, out);
+  else
+    add_border_to(static_cast<const Bf16*>(x.first), n_items, n_channels, frame, out);
 }
 
 void layer_norm(Numbers x, int64_t n_rows, int64_t n_channels, const float* weight, const float* bias,
@@ -391,6 +414,9 @@ void group_norm(const GroupNormCall&) {
   T3D_CHECK(false, "no matrix unit");
 }
 void group_norm_adjoint(const GroupNormAdjointCall&) {
+  T3D_CHECK(false, "no matrix unit");
+}
+void add_border(Numbers, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, uint16_t*) {
   T3D_CHECK(false, "no matrix unit");
 }
 void layer_norm(Numbers, int64_t, int64_t, const float*, const float*, float, uint16_t*) {

@@ -30,10 +30,10 @@ struct GroupNormAdjointCall {
   int64_t n_items, n_pixels, n_channels, n_groups;
   bool with_silu;
   Numbers x;                   // [items][pixels][channels]
-  const uint16_t* dy;          // as x
+  Numbers dy;                  // as x
   const float *weight, *bias;  // [channels]
   const float* statistics;     // of the forward call
-  void* dx;                    // of x's type
+  void* dx;                    // of x's type; may be dy
   float* sums;                 // [items][2][channels]: what an item adds to the gradients of bias and weight
 };
 void group_norm_adjoint(const GroupNormAdjointCall& call);
@@ -42,8 +42,8 @@ void group_norm_adjoint(const GroupNormAdjointCall& call);
 void layer_norm(Numbers x, int64_t n_rows, int64_t n_channels, const float* weight, const float* bias,
                 float eps, uint16_t* out);
 
-/// The picture alone: zeros around it and behind its channels.
-void add_border(const uint16_t* x, int64_t n_items, int64_t height, int64_t width, int64_t n_channels,
-                int64_t border, int64_t out_channels, uint16_t* out);
+/// The picture alone, in bfloat16: zeros around it and behind its channels.
+void add_border(Numbers x, int64_t n_items, int64_t height, int64_t width, int64_t n_channels, int64_t border,
+                int64_t out_channels, uint16_t* out);
 
 }  // namespace t3d::ops::cpu

@@ -177,28 +177,86 @@ TEST_P(PackedWeights, LayerNormIsTheDefinitions) {
   }
 }
 
+std::vector<at::Tensor> gradients(const at::Tensor& y, const at::Tensor& dy,
+                                  const std::vector<at::Tensor>& of) {
+  return torch::autograd::grad({y}, of, {dy});
+}
+
+/// Convolution with `more` rows and columns of zeros behind, as the encoder's halving ones have.
+at::Tensor convolution_by_definition(const Convolution& c, int64_t more, const at::Tensor& x,
+                                     const at::Tensor& w, const at::Tensor& b) {
+  return at::conv2d(at::constant_pad_nd(x, {0, more, 0, more}), w, b, c.stride, c.padding);
+}
+
 TEST_P(PackedWeights, GradientsReachInputsAndResiduals) {
-  const auto gradients = [](const at::Tensor& y, const at::Tensor& dy, const std::vector<at::Tensor>& of) {
-    return torch::autograd::grad({y}, of, {dy});
-  };
-  for (const int64_t kernel : {1, 3}) {
-    const int64_t n_in = 24, n_out = 70, padding = kernel / 2;
-    const auto w = random({n_out, n_in, kernel, kernel}), b = random({n_out}), dy = random({2, n_out, 9, 20});
-    const auto x = random({2, n_in, 9, 20}).requires_grad_(),
-               more = random({2, n_out, 9, 20}).requires_grad_();
-    const auto packed = std::make_shared<const PackedWeight>(w, b);
-    const auto y = packed_convolution(packed, x, padding, {{}, more, at::kBFloat16});
+  for (const auto& [c, more] :
+       std::vector<std::pair<Convolution, int64_t>>{{{2, 24, 70, 9, 20, 1, 1, 0}, 0},
+                                                    {{2, 24, 70, 9, 20, 3, 1, 1}, 0},
+                                                    {{1, 24, 33, 20, 9, 3, 1, 0}, 1},
+                                                    {{2, 24, 70, 16, 16, 3, 2, 0}, 1},
+                                                    {{2, 40, 32, 9, 20, 3, 2, 0}, 1},
+                                                    {{3, 24, 70, 20, 33, 3, 2, 1}, 0},
+                                                    {{1, 24, 70, 40, 48, 3, 2, 1}, 0},
+                                                    {{1, 32, 32, 7, 6, 3, 2, 0}, 0},
+                                                    {{1, 32, 32, 1, 1, 3, 2, 1}, 0},
+                                                    {{1, 32, 32, 8, 9, 2, 2, 0}, 0},
+                                                    {{1, 32, 32, 9, 8, 4, 2, 1}, 0}}) {
+    const auto label = ::testing::Message()
+                       << c.in << " to " << c.out << ", " << c.height << " x " << c.width << ", kernel "
+                       << c.kernel << ", stride " << c.stride << ", padding " << c.padding << " + " << more;
+    const auto w = random({c.out, c.in, c.kernel, c.kernel}), b = random({c.out});
+    const auto x = random({c.items, c.in, c.height, c.width}).requires_grad_();
     const auto wide_x = wide(x.detach()).requires_grad_();
-    const auto truth = at::conv2d(wide_x, wide(w), wide(b), 1, padding);
-    EXPECT_LT(error(y.detach(), truth.detach() + wide(more.detach())), kRounding);
-    const auto found = gradients(y, dy, {x, more});
-    EXPECT_LT(error(found[0], gradients(truth, wide(dy), {wide_x})[0]), kRounding) << kernel;
-    EXPECT_TRUE(found[1].equal(dy));
+    const auto truth = convolution_by_definition(c, more, wide_x, wide(w), wide(b));
+    const auto dy = random(truth.sizes()), residual = random(truth.sizes()).requires_grad_();
+    const auto expected = gradients(truth, wide(dy), {wide_x})[0];
+    const auto packed = std::make_shared<const PackedWeight>(w, b);
+    const Padding padding(c.padding, c.padding + more);
+    const auto y = packed_convolution(packed, x, c.stride, padding, {{}, residual, at::kBFloat16});
+    EXPECT_LT(error(y.detach(), truth.detach() + wide(residual.detach())), kRounding) << label;
+    const auto found = gradients(y, dy, {x, residual});
+    EXPECT_LT(error(found[0], expected), kRounding) << label;
+    EXPECT_TRUE(found[1].equal(dy)) << label;
+    // Single precision goes in and out without a rounding where the numbers are bfloat16's anyway.
+    const auto single = x.detach().to(at::kFloat).requires_grad_();
+    const auto z = packed_convolution(packed, single, c.stride, padding, {{}, {}, at::kFloat});
+    EXPECT_LT(error(z.detach(), truth.detach()), 1e-5) << label;
+    EXPECT_LT(error(gradients(z, dy.to(at::kFloat), {single})[0], expected), 1e-5) << label;
   }
   const auto w = random({70, 24}), dy = random({5, 70}), x = random({5, 24}).requires_grad_();
   const auto y = packed_linear(std::make_shared<const PackedWeight>(w, at::Tensor()), x, {}, at::kFloat);
   EXPECT_EQ(y.scalar_type(), at::kFloat);
   EXPECT_LT(error(gradients(y, dy.to(at::kFloat), {x})[0], wide(dy).matmul(wide(w))), kRounding);
+}
+
+TEST_P(PackedWeights, TheGradientBetweenNormAndConvolutionIsNotRounded) {
+  for (const int64_t stride : {1, 2}) {
+    const Convolution c{2, 64, 40, 12, 17, 3, stride, 1};
+    const auto w = random({c.out, c.in, 3, 3}), b = random({c.out}), scale = random({c.in}),
+               shift = random({c.in});
+    const auto x = at::randn({c.items, c.in, c.height, c.width})
+                       .contiguous(at::MemoryFormat::ChannelsLast)
+                       .requires_grad_();
+    const auto norm_weight = scale.to(at::kFloat).requires_grad_(),
+               norm_bias = shift.clone().requires_grad_();
+    std::vector<at::Tensor> truth_of{wide(x.detach()), wide(scale), wide(shift)};
+    for (at::Tensor& t : truth_of) t.requires_grad_();
+    const auto normal = group_norm_reference(truth_of[0], truth_of[1], truth_of[2], 8, 1e-6, true);
+    const auto truth = at::conv2d(normal, wide(w), wide(b), stride, 1);
+    const auto dy = random(truth.sizes());
+    const auto y =
+        packed_convolution_of_norm(std::make_shared<const PackedWeight>(w, b),
+                                   {norm_weight, norm_bias, 8, 1e-6}, x, stride, 1, {{}, {}, at::kFloat});
+    EXPECT_LT(error(y.detach(), truth.detach()), kRounding);  // of the norm's result
+    const auto found = gradients(y, dy.to(at::kFloat), {x, norm_weight, norm_bias});
+    const auto expected = gradients(truth, wide(dy), truth_of);
+    // bfloat16 would be 1.7e-3 off.
+    EXPECT_LT(error(found[0], expected[0]), 3e-4) << "stride " << stride;
+    EXPECT_LT(error(found[1], expected[1]), 3e-4) << "stride " << stride;
+    EXPECT_LT(error(found[2], expected[2]), kRounding) << "stride " << stride;
+    EXPECT_EQ(found[0].scalar_type(), at::kFloat);
+    EXPECT_EQ(found[2].scalar_type(), at::kBFloat16);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Units, PackedWeights, ::testing::Values(MatrixUnit::Avx512, MatrixUnit::Amx),
