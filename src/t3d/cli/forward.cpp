@@ -73,6 +73,7 @@ Tensors run_unet(const ForwardOptions& o, Inputs& in) {
   const Weights weights = open_weights(folder, o);
   UNet unet(config, weights);
   weights.check();
+  unet.pack();
   unet.recompute = o.recompute;
   UNetExtra extra;
   extra.n_views = o.n_views;
@@ -93,6 +94,7 @@ Tensors run_autoencoder(const ForwardOptions& o, Inputs& in) {
   const Weights weights = open_weights(folder, o);
   Autoencoder vae(config, weights);
   weights.check();
+  vae.pack();
   vae.recompute = o.recompute;
   vae.tiling = o.tiling;
   if (o.module == "vae-decode") return {{"out", vae.decode(in.get("z"))}};
