@@ -214,7 +214,7 @@ int distill2d(Distill2dOptions o) {
   gd::GuidanceContext context;
   context.seed = o.seed;
   context.device = device_named(o.device);
-  const auto model = gd::open_model({o.model, true, false, true, context.device});
+  const auto model = gd::open_model({o.model, true, has_bfloat16(), true, context.device});
   complete(o, *model);
   context.open = [model](const gd::ModelRequest&) { return model; };
   gd::StableDiffusionPrompts::Config words;

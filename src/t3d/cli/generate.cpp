@@ -119,15 +119,6 @@ bool has_at(const config::Node& root, const std::string& dotted) {
   return at != nullptr;
 }
 
-/// Whether this processor multiplies bfloat16 in hardware; elsewhere it would be slower than float.
-bool has_bfloat16() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512bf16") != 0;
-#else
-  return false;
-#endif
-}
-
 /// The recipe with what the command line says: the later ones win.
 system::Experiment make_experiment(const GenerateOptions& o, const std::string& recipe,
                                    const std::string& model, const std::string& folder) {

@@ -117,6 +117,14 @@ c10::Device device_named(const std::string& name) {
   return has_cuda ? c10::Device(c10::kCUDA, 0) : c10::Device(c10::kCPU);
 }
 
+bool has_bfloat16() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512bf16") != 0;
+#else
+  return false;
+#endif
+}
+
 std::string find_recipe(const std::string& name) {
   if (fs::is_regular_file(name)) return name;
   std::vector<std::string> known;
