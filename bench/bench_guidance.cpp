@@ -7,13 +7,13 @@
 #include <functional>
 #include <string>
 
+#include "bench/random_model.h"
 #include "bench/tensor_rates.h"
 #include "t3d/core/clock.h"
 #include "t3d/core/memory_usage.h"
 #include "t3d/core/text.h"
 #include "t3d/diffusion/autoencoder.h"
 #include "t3d/diffusion/unet.h"
-#include "t3d/diffusion/unet_denoiser.h"
 #include "t3d/diffusion/view_cameras.h"
 #include "t3d/guidance/multiview_asd.h"
 #include "t3d/guidance/multiview_sds.h"
@@ -46,19 +46,7 @@ std::shared_ptr<const Model> toybox_shape(c10::Device device, at::ScalarType dty
   ds::NoiseScheduleConfig schedule;
   schedule.zero_terminal_snr = true;
 
-  auto model = std::make_shared<Model>();
-  model->name = "toybox shape";
-  const auto network = std::make_shared<ds::UNet>(unet, ds::Weights::random(1, dtype, device));
-  network->pack();
-  model->unet = network;
-  model->denoiser = std::make_shared<ds::UNetDenoiser>(model->unet, ds::Prediction::Velocity);
-  model->vae = std::make_shared<ds::Autoencoder>(vae, ds::Weights::random(2, dtype, device));
-  model->schedule = ds::NoiseSchedule(schedule).to(device);
-  model->latent_size = 32;
-  model->reduction = vae.reduction();
-  model->takes_cameras = true;
-  model->device = device;
-  return model;
+  return bench::random_model(unet, vae, schedule, ds::Prediction::Velocity, dtype, device);
 }
 
 void measure(const char* name, int repeats, c10::Device device, const std::function<void()>& body) {

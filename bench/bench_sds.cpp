@@ -7,9 +7,10 @@
 #include <thread>
 
 #include "bench/operation_count.h"
+#include "bench/random_model.h"
 #include "bench/tensor_rates.h"
 #include "t3d/core/memory_usage.h"
-#include "t3d/diffusion/unet_denoiser.h"
+#include "t3d/diffusion/unet.h"
 #include "t3d/diffusion/view_cameras.h"
 #include "t3d/guidance/stable_diffusion_sds.h"
 #include "t3d/ops/device_memory.h"
@@ -23,25 +24,6 @@ namespace {
 
 using namespace t3d;
 namespace ds = t3d::diffusion;
-
-std::shared_ptr<guidance::Model> random_model(const ds::UNetConfig& config, at::ScalarType type,
-                                              c10::Device device) {
-  auto model = std::make_shared<guidance::Model>();
-  model->name = "random weights";
-  const auto unet = std::make_shared<ds::UNet>(config, ds::Weights::random(1, type, device));
-  unet->pack();
-  const auto vae =
-      std::make_shared<ds::Autoencoder>(ds::AutoencoderConfig{}, ds::Weights::random(2, type, device));
-  vae->pack();
-  model->unet = unet;
-  model->denoiser = std::make_shared<ds::UNetDenoiser>(unet, ds::Prediction::Epsilon);
-  model->vae = vae;
-  model->schedule = ds::NoiseSchedule(ds::NoiseScheduleConfig{}).to(device);
-  model->latent_size = config.sample_size;
-  model->reduction = vae->config().reduction();
-  model->device = device;
-  return model;
-}
 
 void print_row(const char* name, double seconds, double operations, double matrix_rate) {
   std::printf("| %-36s | %9.1f ms | %7.2f TFLOP | %8.2f TFLOP/s | %5.1f %% |\n", name, seconds * 1e3,
@@ -69,7 +51,7 @@ int main(int argc, char** argv) {
   const at::ScalarType type = dtype == "fp16" ? at::kHalf : dtype == "bf16" ? at::kBFloat16 : at::kFloat;
   const auto options = at::TensorOptions().device(device);
   const auto config = shape == "sd15" ? ds::sd15_unet_config() : ds::sd21_unet_config();
-  const auto model = random_model(config, type, device);
+  const auto model = bench::random_model(config, {}, {}, ds::Prediction::Epsilon, type, device);
   const int64_t latent = model->latent_size, pixels = model->image_size();
 
   const auto text = at::randn({6, 77, config.text_channels}, options);
