@@ -277,7 +277,7 @@ at::Tensor PackedWeight::linear_adjoint(const at::Tensor& dy, at::ScalarType as)
 
 at::Tensor PackedWeight::convolution_adjoint(const at::Tensor& dy, int64_t stride, Padding padding,
                                              int64_t height, int64_t width, at::ScalarType as) const {
-  const int64_t k = kernel();
+  const int64_t k = kernel_height_;
   T3D_CHECK(shape_.size() == 4 && k == kernel_width_ && stride <= std::min<int64_t>(2, k), "stride ", stride,
             " of ", at::IntArrayRef(shape_));
   if (stride == 1)

@@ -50,7 +50,6 @@ class PackedWeight {
 
   /// What was given, to the bit. Cost: one pass over it.
   at::Tensor weight() const;
-  int64_t kernel() const { return kernel_height_; }
 
   /// x W^T + b + residual on the last dimension: [...,in], [...,out] -> [...,out].
   at::Tensor linear(const at::Tensor& x, const at::Tensor& residual = {},
