@@ -43,6 +43,8 @@ function(t3d_module NAME)
   endif()
   if(T3D_CUDA AND ARG_CUDA)
     target_sources(t3d_${NAME} PRIVATE ${ARG_CUDA})
+    # CMake 3.31 and newer unite .cu files too; each kernel file has constants and helpers of its own names.
+    set_source_files_properties(${ARG_CUDA} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   endif()
   if(T3D_BUILD_TESTS AND ARG_TESTS)
     if("t3d_torch" IN_LIST ARG_PUBLIC_LIBS OR "io" IN_LIST ARG_USES OR "ops" IN_LIST ARG_USES)
