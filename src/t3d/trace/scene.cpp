@@ -1,14 +1,14 @@
 #include "t3d/trace/scene.h"
 
-#ifdef T3D_HAS_EMBREE
-#include <embree3/rtcore.h>
-#endif
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "t3d/core/error.h"
+
+#ifdef T3D_HAS_EMBREE
+#include "t3d/trace/embree.h"
+#endif
 
 namespace t3d::trace {
 namespace {
@@ -166,8 +166,6 @@ bool Scene::shade(uint32_t face, float u, float v, const Vec3f& direction, Hit& 
 bool Scene::intersect(const Ray& ray, Hit& hit) const {
   float nearest = 0.0f;
   for (int layer = 0; layer < 64; ++layer) {
-    RTCIntersectContext context;
-    rtcInitIntersectContext(&context);
     RTCRayHit query;
     query.ray.org_x = ray.origin.x();
     query.ray.org_y = ray.origin.y();
@@ -183,7 +181,7 @@ bool Scene::intersect(const Ray& ray, Hit& hit) const {
     query.ray.flags = 0;
     query.hit.geomID = RTC_INVALID_GEOMETRY_ID;
     query.hit.instID[0] = RTC_INVALID_GEOMETRY_ID;
-    rtcIntersect1(accelerator_->scene, &context, &query);
+    embree_intersect(accelerator_->scene, query);
     if (query.hit.geomID == RTC_INVALID_GEOMETRY_ID) return false;
     hit.t = query.ray.tfar;
     if (shade(query.hit.primID, query.hit.u, query.hit.v, ray.direction, hit)) return true;
@@ -197,8 +195,6 @@ bool Scene::occluded(const Vec3f& origin, const Vec3f& direction, float distance
     Hit hit;
     return intersect({origin, direction}, hit) && hit.t < distance;
   }
-  RTCIntersectContext context;
-  rtcInitIntersectContext(&context);
   RTCRay query;
   query.org_x = origin.x();
   query.org_y = origin.y();
@@ -212,7 +208,7 @@ bool Scene::occluded(const Vec3f& origin, const Vec3f& direction, float distance
   query.mask = ~0u;
   query.id = 0;
   query.flags = 0;
-  rtcOccluded1(accelerator_->scene, &context, &query);
+  embree_occluded(accelerator_->scene, query);
   return query.tfar < 0.0f;
 }
 
