@@ -172,7 +172,7 @@ int test(const TestOptions& options) {
   if (programs.empty())
     throw UserError(cat(T3D_BINARY_DIR,
                         "/tests.txt lists no test programs; this build was configured without tests. "
-                        "Configure with -DT3D_BUILD_TESTS=ON."));
+                        "Install libgtest-dev and libgmock-dev, and configure with -DT3D_BUILD_TESTS=ON."));
   Totals totals;
   std::set<std::string> skips;
   for (const auto& program : programs) {
