@@ -9,6 +9,7 @@
 
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
+#include "t3d/io/exif.h"
 #include "t3d/io/image_stb.h"
 
 namespace t3d::io {
@@ -177,9 +178,17 @@ Image8 read_image(const std::string& path, int channels, const ImageLimits& limi
   return decode_image(as_bytes(bytes), bytes.size(), path, channels, limits);
 }
 
+Image8 read_upright(const std::string& path, int channels, const ImageLimits& limits) {
+  const std::string bytes = read_whole_file(path, kMaxFileBytes);
+  return upright(decode_image(as_bytes(bytes), bytes.size(), path, channels, limits),
+                 exif_orientation(as_bytes(bytes), bytes.size()));
+}
+
 ImageInfo read_image_info(const std::string& path, const ImageLimits& limits) {
   const std::string bytes = read_whole_file(path, kMaxFileBytes);
-  return check(as_bytes(bytes), bytes.size(), path, limits, true, 0);
+  ImageInfo info = check(as_bytes(bytes), bytes.size(), path, limits, true, 0);
+  info.orientation = exif_orientation(as_bytes(bytes), bytes.size());
+  return info;
 }
 
 std::vector<uint8_t> encode_png(const Image8& image) {

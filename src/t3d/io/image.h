@@ -39,7 +39,8 @@ struct ImageF {
 
 /// What a file's header says, before any pixel is decoded.
 struct ImageInfo {
-  int width = 0, height = 0, channels = 0;
+  int width = 0, height = 0, channels = 0;  // as stored
+  int orientation = 1;                      // of a photograph, by its EXIF data: io/exif.h
 };
 
 /// What a reader accepts: a larger image is refused by its header, before memory is taken for it.
@@ -50,8 +51,8 @@ struct ImageLimits {
 
 /// Reads a PNG or JPEG file. `channels` 0 keeps the file's own, 1 to 4 converts (a missing alpha becomes
 /// 255). PNG of 16 bits is reduced to 8. A PNG must have right checksums up to its end mark and a JPEG its
-/// end marker, so that a file cut short is told from a whole one. EXIF orientation is ignored: poses belong
-/// to the pixels as they are stored, and instant-ngp reads them so too. Throws SystemError when the file
+/// end marker, so that a file cut short is told from a whole one. Pixels come as they are stored: texture
+/// coordinates and most camera poses belong to those. io/exif.h turns photographs upright. Throws SystemError when the file
 /// cannot be read, UserError when it is no image, broken, or above the limits.
 Image8 read_image(const std::string& path, int channels = 0, const ImageLimits& limits = {});
 
