@@ -13,6 +13,14 @@ t3d_required(TORCH_LIBRARIES "LibTorch 1.13 or newer, T3D_TORCH names its prefix
 find_package(OpenMP QUIET)
 t3d_required(OpenMP_CXX_FOUND "OpenMP for the C++ compiler" g++)
 
+# The newest versions' headers are C++20; our sources are C++17 and compile as either.
+if(TARGET torch)
+  get_target_property(T3D_TORCH_STANDARD torch CXX_STANDARD)
+  if(T3D_TORCH_STANDARD AND T3D_TORCH_STANDARD GREATER CMAKE_CXX_STANDARD)
+    set(CMAKE_CXX_STANDARD ${T3D_TORCH_STANDARD})
+  endif()
+endif()
+
 if(TARGET torch_cuda)
   set(T3D_CUDA ON)
 else()
