@@ -7,6 +7,7 @@
 
 #include "t3d/core/remove_tree.h"
 #include "t3d/core/text.h"
+#include "tests/support/optional_libraries.h"
 #include "tests/support/run_program.h"
 
 namespace t3d {
@@ -23,8 +24,10 @@ using testing::write_text;
 struct EvaluateCommand : ::testing::Test {
   static testing::TemporaryFolder* folder;
 
+  void SetUp() override { T3D_NEED_EMBREE(); }
   static void SetUpTestSuite() {
     folder = new testing::TemporaryFolder;
+    if (!testing::kHasEmbree) return;
     const auto& f = *folder;
     run("toybox data -o " + f / "data" + " --objects 6 --res 32 --samples 1 --single-views 0 --jobs 1");
     const std::string data = " data=" + f / "data" + " batch=8 steps=2 warmup=0 ";

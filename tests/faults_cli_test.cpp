@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "t3d/core/text.h"
+#include "tests/support/optional_libraries.h"
 #include "tests/support/run_program.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tetrahedron.h"
@@ -37,6 +38,7 @@ std::vector<std::string> files_below(const std::string& folder) {
 }
 
 TEST(Faults, ALimitOnFileSizesIsLikeAFullDisk) {
+  T3D_NEED_EMBREE();
   const TemporaryFolder folder;
   write_text(folder / "a.obj", kTetrahedron);
   const auto result = run_t3d("render " + folder / "a.obj" + " -o " + folder / "out" +

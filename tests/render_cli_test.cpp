@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tests/support/optional_libraries.h"
 #include "tests/support/run_program.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tetrahedron.h"
@@ -21,6 +22,7 @@ using testing::write_text;
 constexpr const char* kSmall = " --res 16 --samples 2 --train-views 2 --val-views 1 --test-views 1 ";
 
 TEST(RenderCommand, WritesAllThreeSplitsInOneGo) {
+  T3D_NEED_EMBREE();
   const TemporaryFolder folder;
   write_text(folder / "a.obj", kTetrahedron);
   const auto result = run_t3d("render " + folder / "a.obj" + " -o " + folder / "out" + kSmall +
@@ -38,6 +40,7 @@ TEST(RenderCommand, WritesAllThreeSplitsInOneGo) {
 }
 
 TEST(RenderCommand, ASplitWithoutViewsIsNotWritten) {
+  T3D_NEED_EMBREE();
   const TemporaryFolder folder;
   write_text(folder / "a.obj", kTetrahedron);
   const auto result = run_t3d("render " + folder / "a.obj" + " -o " + folder / "out" +
@@ -49,6 +52,7 @@ TEST(RenderCommand, ASplitWithoutViewsIsNotWritten) {
 }
 
 TEST(RenderCommand, ResumingMakesAgainWhatIsMissingOrCutOff) {
+  T3D_NEED_EMBREE();
   const TemporaryFolder folder;
   write_text(folder / "a.obj", kTetrahedron);
   const std::string command =
@@ -66,6 +70,7 @@ TEST(RenderCommand, ResumingMakesAgainWhatIsMissingOrCutOff) {
 }
 
 TEST(RenderCommand, RefusesAnExistingFolderAndResumesToTheSamePictures) {
+  T3D_NEED_EMBREE();
   const TemporaryFolder folder;
   write_text(folder / "a.obj", kTetrahedron);
   const std::string command = "render " + folder / "a.obj" + " -o " + folder / "out" + kSmall;
@@ -89,6 +94,7 @@ TEST(RenderCommand, RefusesAnExistingFolderAndResumesToTheSamePictures) {
 }
 
 TEST(RenderCommand, DoesShapeNetTreesAndSkipsWhatIsThere) {
+  T3D_NEED_EMBREE();
   const TemporaryFolder folder;
   fs::create_directories(folder / "in/0295/aa");
   fs::create_directories(folder / "in/0295/bb/models");
@@ -115,6 +121,7 @@ TEST(RenderCommand, DoesShapeNetTreesAndSkipsWhatIsThere) {
 }
 
 TEST(RenderCommand, ABadMeshLeavesTheEarlierSetAlone) {
+  T3D_NEED_EMBREE();
   const TemporaryFolder folder;
   write_text(folder / "a.obj", kTetrahedron);
   const std::string command = "render " + folder / "a.obj" + " -o " + folder / "out" + kSmall + "--overwrite";

@@ -4,6 +4,7 @@
 #include "t3d/evaluate/colour_check.h"
 #include "t3d/evaluate/truth_views.h"
 #include "t3d/toybox/palette.h"
+#include "tests/support/optional_libraries.h"
 
 namespace t3d::evaluate {
 namespace {
@@ -30,6 +31,7 @@ ColourVerdict verdict(const std::string& caption, const std::string& shown, floa
 }
 
 TEST(ColourShares, LitAndShadedSurfacesKeepTheirColourWord) {
+  T3D_NEED_EMBREE();
   for (const auto& colour : toybox::palette())
     for (const float grey : {0.6f, 0.8f}) {
       const auto shares = shares_of(toybox::with_article(colour.name + " sphere"), 1, grey);
@@ -74,6 +76,7 @@ TEST(ColourShares, HeightsAreWhereTheColourLies) {
 }
 
 TEST(ColourCheck, TrueObjectsAreRight) {
+  T3D_NEED_EMBREE();
   for (const char* caption :
        {"a blue chair with brown legs", "a red mushroom with a white stem",
         "a yellow star on top of a black cube", "a striped orange cat with a white tail",
@@ -85,6 +88,7 @@ TEST(ColourCheck, TrueObjectsAreRight) {
 }
 
 TEST(ColourCheck, WrongMissingAndSwappedColoursAreFound) {
+  T3D_NEED_EMBREE();
   const std::string chair = "a blue chair with brown legs";
   EXPECT_EQ(verdict(chair, "a brown chair with blue legs", 0.7f).n_right(), 0);
   EXPECT_EQ(verdict(chair, "a blue chair with blue legs", 0.7f).n_right(), 1);

@@ -11,6 +11,7 @@
 #include "t3d/io/json_file.h"
 #include "t3d/io/write_mesh.h"
 #include "t3d/toybox/object.h"
+#include "tests/support/optional_libraries.h"
 #include "tests/support/random_judge.h"
 #include "tests/support/temporary_folder.h"
 
@@ -66,6 +67,7 @@ struct Objects : ::testing::Test {
 };
 
 TEST_F(Objects, ATrueObjectHasTheSilhouetteAndChromaOfItself) {
+  T3D_NEED_EMBREE();
   const auto report = evaluate_objects(small(), set_of({{kChair, true_mesh(kChair, kSecondTruth)}}), judge);
   const ShapeResult& shape = report.objects[0].shape.value();
   EXPECT_EQ(shape.best, 1);
@@ -76,6 +78,7 @@ TEST_F(Objects, ATrueObjectHasTheSilhouetteAndChromaOfItself) {
 }
 
 TEST_F(Objects, OnlyTheAlignedSilhouetteForgivesPlaceAndSize) {
+  T3D_NEED_EMBREE();
   io::Mesh moved = true_mesh(kChair, kSecondTruth);
   for (Vec3f& p : moved.positions) p = 0.5f * p + Vec3f(0.1f, 0.2f, 0.1f);
   const auto report = evaluate_objects(small(), set_of({{kChair, moved}}), judge);
@@ -84,6 +87,7 @@ TEST_F(Objects, OnlyTheAlignedSilhouetteForgivesPlaceAndSize) {
 }
 
 TEST_F(Objects, MeshFilesAreReadInTheWorldOfTheTruths) {
+  T3D_NEED_EMBREE();
   write_object("a", kChair, true_mesh(kChair, kSecondTruth));
   const auto set = objects_in_folder(folder / "objects");
   EXPECT_EQ(set.entries[0].seed, 4);
@@ -94,6 +98,7 @@ TEST_F(Objects, MeshFilesAreReadInTheWorldOfTheTruths) {
 }
 
 TEST_F(Objects, WhatCannotBeMeasuredIsNamedAndCounted) {
+  T3D_NEED_EMBREE();
   const io::Mesh mesh = true_mesh(kBall, 1);
   write_object("good", kBall, mesh);
   write_object("no_mesh", kBall, mesh);
@@ -144,6 +149,7 @@ TEST_F(Objects, FoldersWithNothingToMeasureAreExplained) {
 }
 
 TEST_F(Objects, DiversityIsOfTheObjectsOfACaptionAlone) {
+  T3D_NEED_EMBREE();
   const io::Mesh chair = true_mesh(kChair, 1), ball = true_mesh(kBall, 1);
   const auto diversity = [&](const std::vector<std::pair<std::string, io::Mesh>>& objects) {
     return evaluate_objects(small(), set_of(objects), judge).diversity;
@@ -169,6 +175,7 @@ TEST_F(Objects, DiversityIsOfTheObjectsOfACaptionAlone) {
 }
 
 TEST_F(Objects, TextOutsideOfTheWorldIsJudgedButHasNoShape) {
+  T3D_NEED_EMBREE();
   const auto report = evaluate_objects(
       small(), set_of({{"the quick brown fox", true_mesh(kBall, 1)}, {kBall, true_mesh(kBall, 1)}}), judge);
   EXPECT_FALSE(report.objects[0].shape);
@@ -179,6 +186,7 @@ TEST_F(Objects, TextOutsideOfTheWorldIsJudgedButHasNoShape) {
 }
 
 TEST_F(Objects, TruthsAreOtherObjectsThanThoseThatTheyAreComparedWith) {
+  T3D_NEED_EMBREE();
   const auto set = objects_of_truth({kChair, kBall}, 2, 0, "a test");
   ASSERT_EQ(set.entries.size(), 4u);
   EXPECT_EQ(set.entries[1].caption, kChair);

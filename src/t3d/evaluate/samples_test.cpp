@@ -13,6 +13,7 @@
 #include "t3d/data/captioned_views.h"
 #include "t3d/evaluate/captions.h"
 #include "t3d/prior/judge_trainer.h"
+#include "tests/support/optional_libraries.h"
 
 namespace t3d::evaluate {
 namespace {
@@ -27,8 +28,10 @@ struct Samples : ::testing::Test {
   static std::string folder() { return ::testing::TempDir() + "evaluate_samples"; }
   static std::string judge_folder() { return folder() + "/run/judge"; }
 
+  void SetUp() override { T3D_NEED_EMBREE(); }
   static void SetUpTestSuite() {
     remove_tree(folder());
+    if (!testing::kHasEmbree) return;
     fs::create_directories(folder() + "/data");
     data::CaptionedViews v;
     v.rgba = at::empty({8, 2, 32, 32, 4}, at::kByte);

@@ -4,6 +4,7 @@
 
 #include "t3d/evaluate/truth_views.h"
 #include "t3d/trace/path_tracer.h"
+#include "tests/support/optional_libraries.h"
 
 namespace t3d::evaluate {
 namespace {
@@ -39,6 +40,7 @@ TEST(MeanChroma, IsThatOfTheObjectsPixels) {
 }
 
 TEST(CameraForFitted, SeesTheObjectAsIfItHadBeenMovedAndScaled) {
+  T3D_NEED_EMBREE();
   io::Mesh mesh;
   mesh.positions = {{0, 0, 0}, {0.4f, 0, 0}, {0, 0.3f, 0}, {0, 0, 0.2f}};
   mesh.faces = {{0, 1, 2}, {0, 1, 3}, {0, 2, 3}, {1, 2, 3}};

@@ -9,6 +9,7 @@
 #include "t3d/toybox/palette.h"
 #include "t3d/toybox/pattern.h"
 #include "t3d/toybox/render_objects.h"
+#include "tests/support/optional_libraries.h"
 
 namespace t3d::toybox {
 namespace {
@@ -117,6 +118,7 @@ TEST(Object, PatternsKeepTheSurfaceAndItsArea) {
 }
 
 TEST(Render, ObjectsDoNotDependOnThreadsOrShards) {
+  T3D_NEED_EMBREE();
   RenderPlan plan;
   plan.resolution = 16;
   plan.samples = 2;
@@ -128,6 +130,7 @@ TEST(Render, ObjectsDoNotDependOnThreadsOrShards) {
 }
 
 TEST(Render, ObjectsStayInTheirPictures) {
+  T3D_NEED_EMBREE();
   RenderPlan plan;
   plan.resolution = 32;
   plan.samples = 4;

@@ -6,6 +6,7 @@
 
 #include "t3d/core/rng.h"
 #include "t3d/trace/bsdf.h"
+#include "tests/support/optional_libraries.h"
 
 namespace t3d::trace {
 namespace {
@@ -79,6 +80,7 @@ TEST(Bsdf, SamplingMatchesItsDensityAndReturnsNoMoreThanItGot) {
 }
 
 TEST(PathTracer, SilhouetteOfASphereHasTheAnalyticArea) {
+  T3D_NEED_EMBREE();
   const Scene scene(sphere(0.5f), constant_environment(1), no_light());
   const Camera camera{Lens::from_fov_x(64, 64, 0.8f), look_at({2, 0, 0}, {0, 0, 0})};
   RenderSettings settings;
@@ -92,6 +94,7 @@ TEST(PathTracer, SilhouetteOfASphereHasTheAnalyticArea) {
 }
 
 TEST(PathTracer, AWhiteSphereInAUniformEnvironmentReflectsNearlyAllOfIt) {
+  T3D_NEED_EMBREE();
   io::Mesh mesh = sphere(0.5f);
   io::Material white;
   white.base_colour = Vec3f::Ones();
@@ -105,6 +108,7 @@ TEST(PathTracer, AWhiteSphereInAUniformEnvironmentReflectsNearlyAllOfIt) {
 }
 
 TEST(PathTracer, AreaLightIrradianceMatchesTheClosedForm) {
+  T3D_NEED_EMBREE();
   io::Mesh mesh = ground(4);
   io::Material grey;
   grey.base_colour = Vec3f::Zero();
@@ -129,6 +133,7 @@ TEST(PathTracer, AreaLightIrradianceMatchesTheClosedForm) {
 }
 
 TEST(PathTracer, DepthNormalAndMaskOfAPlaneAreExact) {
+  T3D_NEED_EMBREE();
   const Scene scene(ground(10), constant_environment(1), no_light());
   const Camera camera{Lens::from_fov_x(9, 9, 0.5f), look_at({0, 0, 3}, {0, 0, 0})};
   RenderSettings settings;
@@ -143,6 +148,7 @@ TEST(PathTracer, DepthNormalAndMaskOfAPlaneAreExact) {
 }
 
 TEST(PathTracer, ThreadsDoNotChangeAPixel) {
+  T3D_NEED_EMBREE();
   const Scene scene(sphere(0.5f, 24), Environment{}, AreaLight{});
   const Camera camera{Lens::from_fov_x(40, 40, 0.8f), look_at({1.5f, 0.3f, 0.5f}, {0, 0, 0})};
   RenderSettings settings;
@@ -154,6 +160,7 @@ TEST(PathTracer, ThreadsDoNotChangeAPixel) {
 }
 
 TEST(PathTracer, UnlitSurfacesShowTheirOwnColourWhateverTheLight) {
+  T3D_NEED_EMBREE();
   io::Mesh mesh = sphere(0.5f, 24);
   mesh.colours.assign(mesh.positions.size(), Vec3f(0.2f, 0.4f, 0.8f));
   io::Material material;
@@ -173,6 +180,7 @@ TEST(PathTracer, UnlitSurfacesShowTheirOwnColourWhateverTheLight) {
 }
 
 TEST(Scene, CutOutTexturesLetRaysThrough) {
+  T3D_NEED_EMBREE();
   io::Mesh mesh = ground(1);
   mesh.uvs = {{0, 0}, {1, 0}, {1, 1}, {0, 1}};
   io::Image8 texture(2, 1, 4);
