@@ -6,17 +6,19 @@
 #include <limits>
 
 #include "t3d/ops/composite.h"
+#include "t3d/ops/level_cell.h"
 #include "t3d/ops/ray_lists.h"
 
 namespace t3d::ops {
 namespace {
 
-/// Walks one ray through the levels of an OccupancyGrid, cell by cell.
+/// The cells of an OccupancyGrid along one ray.
 class LevelWalk {
  public:
   struct Cell {
     bool is_occupied;
-    float exit;  ///< where the ray leaves the cell, or comes into a finer level
+    int64_t index;
+    float until;  ///< points from the one that was asked to this one lie in the same cell
   };
 
   LevelWalk(const OccupancyGrid& grid, const uint8_t* binary)
@@ -40,35 +42,39 @@ class LevelWalk {
   float enter() const { return enter_[n_levels_ - 1]; }
   float leave() const { return leave_[n_levels_ - 1]; }
 
-  /// The cell of the finest level that holds the ray's point at `s`.
-  Cell at(float s) const {
+  /// The cell of the finest level that holds the ray's point at `t`.
+  Cell at(float t) const {
     int level = n_levels_ - 1;
-    float exit = leave_[level];
+    float until = leave_[level];
     for (int finer = 0; finer < n_levels_; ++finer) {
-      if (s < enter_[finer]) exit = std::min(exit, enter_[finer]);
-      if (s >= enter_[finer] && s < leave_[finer]) {
+      if (t < enter_[finer]) until = std::min(until, enter_[finer]);
+      if (t >= enter_[finer] && t < leave_[finer]) {
         level = finer;
-        exit = std::min(exit, leave_[finer]);
+        until = std::min(until, leave_[finer]);
         break;
       }
     }
     int64_t index = level;
     for (int axis = 0; axis < 3; ++axis) {
-      const float width = size_[axis] * cascade_side(level) / static_cast<float>(side_);
-      const float low = centre_[axis] - 0.5f * size_[axis] * cascade_side(level);
-      const float share = (o_[axis] + s * d_[axis] - low) / width;
-      // A ray that goes down from a wall is in the cell below: in the one above it would have no way to go.
-      const float place = d_[axis] < 0.0f ? std::ceil(share) - 1.0f : share;
-      const int c = static_cast<int>(std::clamp(place, 0.0f, static_cast<float>(side_ - 1)));
+      const float size = size_[axis] * cascade_side(level), low = centre_[axis] - 0.5f * size;
+      const int c = level_coordinate(o_[axis] + t * d_[axis], low, size, side_);
       index = index * side_ + c;
-      if (d_[axis] == 0.0f) continue;
-      const float wall = low + static_cast<float>(d_[axis] > 0.0f ? c + 1 : c) * width;
-      exit = std::min(exit, (wall - o_[axis]) / d_[axis]);
+      if (d_[axis] != 0.0f) until = std::min(until, before_wall(axis, c, low, size));
     }
-    return {binary_[index] != 0, exit};
+    return {binary_[index] != 0, index, until};
   }
 
  private:
+  /// Where the ray comes so near to the far wall of cell `c` that rounding in at() may put its points on
+  /// either side; a ray that grazes the wall takes long from there to the wall itself.
+  float before_wall(int axis, int c, float low, float size) const {
+    const float slack = 4e-7f * (std::fabs(o_[axis]) + std::fabs(low) + 2.0f * size);
+    const bool is_up = d_[axis] > 0.0f;
+    const float wall = low + static_cast<float>(is_up ? c + 1 : c) / static_cast<float>(side_) * size;
+    const float t = ((is_up ? wall - slack : wall + slack) - o_[axis]) / d_[axis];
+    return t * (t > 0.0f ? 1.0f - 5e-7f : 1.0f + 5e-7f);
+  }
+
   const uint8_t* binary_;
   int side_, n_levels_;
   Vec3f centre_, size_, o_, d_;
@@ -81,25 +87,26 @@ void sample_ray(const LevelWalk& walk, const LatticeConfig& config, float near_p
                 std::vector<Interval>* samples) {
   const float enter = std::max(walk.enter(), near_plane), leave = std::min(walk.leave(), config.far_plane);
   const auto step_at = [&](float t) { return std::max(t * config.cone_angle, config.step); };
+  const auto can_go = [](float t, float dt) { return t + dt > t; };
   float t = near_plane;
-  const auto skip_to = [&](float exit) {
-    const float dt = step_at(t);
-    while (t + 0.5f * dt < exit && t + dt > t) t += dt;
-  };
-  skip_to(enter);
-  for (float s = enter; s < leave;) {
-    const LevelWalk::Cell cell = walk.at(s);
-    const float exit = std::min(cell.exit, leave);
+  for (const float dt = step_at(t); t + 0.5f * dt < enter && can_go(t, dt);) t += dt;
+  for (float dt = step_at(t); t + 0.5f * dt < leave && can_go(t, dt); dt = step_at(t)) {
+    const LevelWalk::Cell cell = walk.at(t + 0.5f * dt);
+    const float until = std::min(cell.until, leave);
     if (cell.is_occupied) {
-      for (float dt = step_at(t); t + 0.5f * dt < exit && t + dt > t; dt = step_at(t)) {
+      do {
         samples->emplace_back(t + 0.5f * dt, dt);
         t += dt;
-      }
-    } else {
-      skip_to(exit);
+        dt = step_at(t);
+      } while (t + 0.5f * dt < until && can_go(t, dt));
+      continue;
     }
-    // A little into the next cell; rounding may leave the point in this one, then the walk tries again.
-    s = std::max(s, exit) + 1e-6f * (1.0f + std::fabs(s));
+    const auto is_in_cell = [&](float middle) {
+      return middle < until ||
+             (config.cone_angle > 0.0f && middle < leave && walk.at(middle).index == cell.index);
+    };
+    do t += dt;
+    while (is_in_cell(t + 0.5f * dt) && can_go(t, dt));
   }
 }
 
@@ -110,8 +117,10 @@ struct DensePart {
 DensePart dense_part(const at::Tensor& o, const at::Tensor& d, const at::Tensor& shift,
                      const OccupancyGrid& grid, const at::Tensor& binary, const LatticeConfig& config) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  const auto low = at::tensor({grid.box.min.x(), grid.box.min.y(), grid.box.min.z()}).to(o.device());
-  const auto high = at::tensor({grid.box.max.x(), grid.box.max.y(), grid.box.max.z()}).to(o.device());
+  const Vec3f box_size = grid.box.size(), corner = grid.box.center() - 0.5f * box_size;
+  const auto low = at::tensor({corner.x(), corner.y(), corner.z()}).to(o.device());
+  const auto size = at::tensor({box_size.x(), box_size.y(), box_size.z()}).to(o.device());
+  const auto high = low + size;
   const auto a = (low - o) / d, b = (high - o) / d;  // [R,3]
   // An axis that the ray does not move along gives infinities, or NaN on the slab itself: no bound then.
   const auto enters = at::minimum(a, b), leaves = at::maximum(a, b);
@@ -121,11 +130,11 @@ DensePart dense_part(const at::Tensor& o, const at::Tensor& d, const at::Tensor&
   const auto first_t = config.near_plane + shift.unsqueeze(1) * config.step;  // [R,1]
   const auto first = ((enter.clamp_min(config.near_plane) - first_t) / config.step - 0.5).ceil().clamp_min(0);
   const auto n_points = static_cast<int64_t>(std::ceil(grid.box.size().norm() / config.step)) + 1;
-  const auto k = at::arange(n_points, o.options());                               // [K]
-  const auto t = first_t + (first + k + 0.5) * config.step;                       // [R,K]
-  const auto inside = is_hit.logical_and(t < leave.clamp_max(config.far_plane));  // [R,K]
-  const auto cells = (high - low) / static_cast<double>(grid.resolution);
-  const auto place = (o.unsqueeze(1) + t.unsqueeze(2) * d.unsqueeze(1) - low) / cells;  // [R,K,3]
+  const auto k = at::arange(n_points, o.options());                                 // [K]
+  const auto t = first_t + (first + k + 0.5) * config.step;                         // [R,K]
+  const auto inside = is_hit.logical_and(t < leave.clamp_max(config.far_plane));    // [R,K]
+  const auto points = o.unsqueeze(1) + t.unsqueeze(2) * d.unsqueeze(1);             // [R,K,3]
+  const auto place = (points - low) / size * static_cast<double>(grid.resolution);  // level_coordinate's
   const auto index = at::nan_to_num(place, 0, 0, 0).clamp(0, grid.resolution - 1).to(at::kLong);
   const auto flat = (index.select(2, 0) * grid.resolution + index.select(2, 1)) * grid.resolution +
                     index.select(2, 2);                                  // [R,K]

@@ -97,12 +97,11 @@ struct RayMarcher {
                         static_cast<uint32_t>(cell.c[2]));
         if ((bits[number >> 3] & (1u << (number & 7u))) == 0) {
           const uint64_t block = *reinterpret_cast<const uint64_t*>(bits + ((number >> 6) << 3));
-          skip(exit_of(cell, block == 0 ? 4 : 1), dt);
+          skip(exit_of(cell, block == 0 ? 4 : 1), dt, longest_step(cell.cascade));
           continue;
         }
         known_until = exit_of(cell, 1);
-        // A longer step may belong to the next cascade, which has to be asked.
-        known_step = cell.cascade == n_cascades - 1 ? 1e30f : cascade_side(cell.cascade) / kGridSide;
+        known_step = longest_step(cell.cascade);
       }
       *t_sample = t;
       *dt_sample = dt;
@@ -115,6 +114,7 @@ struct RayMarcher {
  private:
   struct Cell {
     int cascade, c[3];
+    bool is_on_edge;  ///< the point lies on the very edge of a finer cascade, which the ray may be entering
   };
 
   float known_until = -1.0f, known_step = 0.0f;  ///< candidates before it, not longer, are occupied too
@@ -123,44 +123,57 @@ struct RayMarcher {
     const float p[3] = {o[0] + t * d[0], o[1] + t * d[1], o[2] + t * d[2]};
     Cell cell;
     cell.cascade = 0;
+    cell.is_on_edge = false;
     if (n_cascades > 1) {
-      const int by_position =
-          cascade_of_position(larger(fabsf(p[0]), larger(fabsf(p[1]), fabsf(p[2]))), n_cascades);
+      const float largest = larger(fabsf(p[0]), larger(fabsf(p[1]), fabsf(p[2])));
+      const int by_position = cascade_of_position(largest, n_cascades);
       const int by_step = cascade_of_step(dt, n_cascades);
       cell.cascade = by_position > by_step ? by_position : by_step;
+      cell.is_on_edge = by_position > 0 && largest == 0.5f * cascade_side(by_position - 1);
     }
     const float inverse_side = inverse_cascade_side(cell.cascade);
     for (int i = 0; i < 3; ++i) cell.c[i] = grid_coordinate(p[i], inverse_side);
     return cell;
   }
 
-  /// Where the ray leaves the cell, or the aligned block of 4^3 cells around it; a little before.
+  /// Where the ray leaves the cell, or the aligned block of 4^3 cells around it; a little before. What rounds
+  /// in find_cell moves a point by up to `slack` along an axis, which a grazing ray takes long to cover: so
+  /// much before the wall the march looks again, or it would pass over samples that the next cell owns.
   T3D_HOST_DEVICE float exit_of(const Cell& cell, int size) const {
+    if (cell.is_on_edge) return t;
     const float side = cascade_side(cell.cascade), width = side * (1.0f / kGridSide);
     float exit = 1e30f;
     for (int i = 0; i < 3; ++i) {
       const int corner = cell.c[i] & ~(size - 1);
-      const float wall = static_cast<float>(d[i] < 0.0f ? corner : corner + size) * width - 0.5f * side;
+      const float slack = 2e-7f * (fabsf(o[i]) + 2.0f * side);
+      const float wall = d[i] < 0.0f ? static_cast<float>(corner) * width - 0.5f * side + slack
+                                     : static_cast<float>(corner + size) * width - 0.5f * side - slack;
       exit = smaller((wall - o[i]) * inverse_d[i], exit);
     }
-    // Rounding must not carry the march past a sample that the next cell owns: stop short, then look again.
-    return exit - 2e-6f * (1.0f + fabsf(exit));
+    return exit - 5e-7f * fabsf(exit);
   }
 
-  /// To the first candidate at or past `exit`, at least one further.
-  T3D_HOST_DEVICE void skip(float exit, float dt) {
+  /// The longest step that asks this cascade; a longer one may belong to the next, which has to be asked.
+  T3D_HOST_DEVICE float longest_step(int cascade) const {
+    return cascade == n_cascades - 1 ? 1e30f : cascade_side(cascade) / kGridSide;
+  }
+
+  /// To the first candidate at or past `exit`, or longer than `longest`; at least one further.
+  T3D_HOST_DEVICE void skip(float exit, float dt, float longest) {
     if (config.cone_angle == 0.0f) {
-      const float steps = (smaller(exit, t_end) - first) * (1.0f / kMinStep);
-      const int whole = static_cast<int>(steps), next_n = whole + (static_cast<float>(whole) < steps ? 1 : 0);
-      n = next_n > n + 1 ? next_n : n + 1;
+      // A candidate too early, and on from there: rounded, the quotient may lie past the whole number it
+      // stands for.
+      const int near = static_cast<int>((smaller(exit, t_end) - first) * (1.0f / kMinStep)) - 1;
+      n = near > n + 1 ? near : n + 1;
       t = first + static_cast<float>(n) * kMinStep;
+      while (t < exit && t < t_end) advance(dt);
       return;
     }
     do {
       t += dt;
       ++n;
       dt = config.step_at(t);
-    } while (t < exit);
+    } while (t < exit && dt <= longest);
   }
 };
 
