@@ -115,12 +115,12 @@ std::u32string clean_prompt(std::string_view text, PromptCleaning cleaning) {
   out.reserve(points.size());
   for (const char32_t c : points) {
     if (char_class(c) != CharClass::Space)
-      append_lower(out, c);
+      out.push_back(c);
     else if (!out.empty() && out.back() != U' ')
       out.push_back(U' ');
   }
   if (!out.empty() && out.back() == U' ') out.pop_back();
-  return out;
+  return lower_case(out);
 }
 
 std::vector<std::u32string> split_prompt(std::u32string_view text, const std::vector<std::u32string>& whole) {

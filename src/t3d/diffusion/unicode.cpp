@@ -69,12 +69,83 @@ std::u32string without_accents(std::u32string_view text) {
   return out;
 }
 
-void append_lower(std::u32string& out, char32_t c) {
-  if (c == 0x130) {  // the one code point whose lower case has two
-    out += U"i\u0307";
-    return;
+namespace {
+
+/// The property Case_Ignorable: what may stand within a word without being a letter of it.
+bool is_case_ignorable(char32_t c) {
+  switch (c) {  // Word_Break=MidLetter, MidNumLet, Single_Quote
+    case 0x27:
+    case 0x2e:
+    case 0x3a:
+    case 0xb7:
+    case 0x387:
+    case 0x55f:
+    case 0x5f4:
+    case 0x2018:
+    case 0x2019:
+    case 0x2024:
+    case 0x2027:
+    case 0xfe13:
+    case 0xfe52:
+    case 0xfe55:
+    case 0xff07:
+    case 0xff0e:
+    case 0xff1a:
+      return true;
+    default:
+      break;
   }
-  out.push_back(static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_SK:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// The property Cased, of characters that are not case-ignorable.
+bool is_cased(char32_t c) {
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+      return true;
+    default:  // Other_Lowercase and Other_Uppercase: ordinals, Roman numerals, letters in circles and squares
+      return c == 0xaa || c == 0xba || (c >= 0x2160 && c <= 0x217f) || (c >= 0x24b6 && c <= 0x24e9) ||
+             (c >= 0x1f130 && c <= 0x1f149) || (c >= 0x1f150 && c <= 0x1f169) ||
+             (c >= 0x1f170 && c <= 0x1f189);
+  }
+}
+
+/// Unicode's condition Final_Sigma for the capital sigma at `i`: a cased letter before it and none after it,
+/// case-ignorable characters between them left out.
+bool is_final_sigma(std::u32string_view text, size_t i) {
+  size_t before = i, after = i + 1;
+  while (before > 0 && is_case_ignorable(text[before - 1])) --before;
+  if (before == 0 || !is_cased(text[before - 1])) return false;
+  while (after < text.size() && is_case_ignorable(text[after])) ++after;
+  return after == text.size() || !is_cased(text[after]);
+}
+
+}  // namespace
+
+std::u32string lower_case(std::u32string_view text) {
+  std::u32string out;
+  out.reserve(text.size());
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char32_t c = text[i];
+    if (c == 0x130)  // the one code point whose lower case has two
+      out += U"i\u0307";
+    else if (c == 0x3a3)
+      out.push_back(is_final_sigma(text, i) ? 0x3c2 : 0x3c3);
+    else
+      out.push_back(static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
+  }
+  return out;
 }
 
 CharClass char_class(char32_t c) {

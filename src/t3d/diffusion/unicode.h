@@ -19,8 +19,9 @@ std::u32string nfkc(std::u32string_view text);
 /// The text decomposed, without its nonspacing marks: e for \u00e9.
 std::u32string without_accents(std::u32string_view text);
 
-/// Full lower case without context: one code point may become two, and a sigma at a word's end stays sigma.
-void append_lower(std::u32string& out, char32_t c);
+/// Full lower case in context, as Python's str.lower: U+0130 becomes two code points, and a capital sigma at
+/// a word's end the final one (Unicode's condition Final_Sigma, which skips what may stand within a word).
+std::u32string lower_case(std::u32string_view text);
 
 enum class CharClass { Space, Letter, Number, Other };
 /// The property White_Space, the general categories L* and N*, and all else.

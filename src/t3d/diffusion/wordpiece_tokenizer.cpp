@@ -74,12 +74,11 @@ std::vector<std::u32string> WordPieceTokenizer::words_of(std::string_view text) 
       clean.push_back(' ');
     } else if (c == 0 || c == kReplacement || is_control(c)) {
       continue;
-    } else if (lower_case) {
-      append_lower(clean, c);
     } else {
       clean.push_back(c);
     }
   }
+  if (lower_case) clean = diffusion::lower_case(clean);
   if (strip_accents) clean = without_accents(clean);
   std::vector<std::u32string> words;
   bool goes_on = false;

@@ -38,6 +38,11 @@ TEST(WordPieceTokenizer, LowersAndLosesAccentsUnlessToldOtherwise) {
   EXPECT_THAT(tokenizer.encode("hello Hello caf\xC3\xA9"), ElementsAre(12, 0, 0));
 }
 
+TEST(WordPieceTokenizer, ASigmaAtAWordsEndIsTheFinalOne) {
+  const WordPieceTokenizer tokenizer(std::string(kWords) + "\u03bf\u03c2\n\u03c3\u03bf\n", "vocab");
+  EXPECT_THAT(tokenizer.encode("\u039f\u03a3 \u03a3\u039f, \u039f\u03a3"), ElementsAre(15, 16, 9, 15));
+}
+
 TEST(WordPieceTokenizer, ReadsAFolderAndItsOptions) {
   const testing::TemporaryFolder folder;
   write_file_atomically(folder / "vocab.txt", kWords);
