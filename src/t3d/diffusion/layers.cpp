@@ -12,6 +12,7 @@
 #include "t3d/ops/matrix_unit.h"
 #include "t3d/ops/packed_gradient.h"
 #include "t3d/ops/packed_weight.h"
+#include "t3d/ops/simd.h"
 
 namespace t3d::diffusion {
 namespace {
@@ -43,6 +44,14 @@ bool is_for_packed(const at::Tensor& x, at::ScalarType as) {
 bool is_plain_bfloat16(const at::Tensor& x, at::ScalarType as, const at::Tensor& weight,
                        const at::Tensor& bias) {
   return is_for_packed(x, as) && !records(x) && !records(weight) && !records(bias);
+}
+
+/// What a product that is not packed is given. Without a fast unit for them, bfloat16 numbers are multiplied
+/// in single precision: LibTorch's own operators round each result before anything is added to it, and are
+/// slower.
+at::Tensor factor_of(const at::Tensor& x) {
+  const bool is_emulated = x.is_cpu() && x.scalar_type() == at::kBFloat16 && !ops::has_fast_matrix_unit();
+  return is_emulated ? x.to(at::kFloat) : x;
 }
 
 at::ScalarType or_same(at::ScalarType as, const at::Tensor& x) {
@@ -79,14 +88,8 @@ at::Tensor Packable::plain(const at::Tensor& weight) const {
 at::ScalarType arithmetic_type(at::ScalarType stored, c10::Device device) {
   if (!device.is_cpu()) return stored;
   if (stored == at::kHalf) return at::kFloat;
-#if defined(__x86_64__)
-  static const bool multiplies_bfloat16 = __builtin_cpu_supports("avx512bw") != 0 &&
-                                          __builtin_cpu_supports("avx512vl") != 0 &&
-                                          __builtin_cpu_supports("avx512dq") != 0;
-#else
-  static const bool multiplies_bfloat16 = false;
-#endif
-  return stored == at::kBFloat16 && !multiplies_bfloat16 ? at::kFloat : stored;
+  // LibTorch's bfloat16 operators are slower than single precision where they have no AVX-512.
+  return stored == at::kBFloat16 && ops::simd() != ops::Simd::Avx512 ? at::kFloat : stored;
 }
 
 at::ScalarType sum_type(at::ScalarType arithmetic) {
@@ -117,15 +120,17 @@ at::Tensor Linear::operator()(const at::Tensor& x, const at::Tensor& residual, a
   if (const auto packed = packable_.for_call(x))
     return records(x) || records(residual) ? ops::packed_linear(packed, x, residual, or_same(as, x))
                                            : packed->linear(x, residual, or_same(as, x));
-  const at::Tensor w = packable_.plain(weight);
-  return sum(at::linear(x, as_type_of(w.dim() == 2 ? w : w.flatten(1), x), as_type_of(bias, x)), residual,
+  const at::Tensor w = packable_.plain(weight), in = factor_of(x);
+  return sum(at::linear(in, as_type_of(w.dim() == 2 ? w : w.flatten(1), in), as_type_of(bias, in)), residual,
              or_same(as, x));
 }
 
 at::Tensor Linear::gated(const at::Tensor& x) const {
   if (const auto packed = packable_.for_call(x); packed != nullptr && !records(x)) return packed->gated(x);
-  const auto halves = at::linear(x, as_type_of(packable_.plain(weight), x), as_type_of(bias, x)).chunk(2, -1);
-  return halves[0] * at::gelu(halves[1]);
+  const at::Tensor in = factor_of(x);
+  const auto halves =
+      at::linear(in, as_type_of(packable_.plain(weight), in), as_type_of(bias, in)).chunk(2, -1);
+  return (halves[0] * at::gelu(halves[1])).to(x.scalar_type());
 }
 
 Conv2d::Conv2d(const Weights& w, int64_t n_in, int64_t n_out, Shape the_shape, bool has_bias, Init init)
@@ -149,7 +154,7 @@ at::Tensor Conv2d::of_rounded(const at::Tensor& x, at::ScalarType arithmetic, Ex
                ? ops::packed_convolution(packed, x, shape.stride, padding, more)
                : packed->convolution(x, shape.stride, padding, more);
   }
-  at::Tensor in = x.to(arithmetic);
+  at::Tensor in = factor_of(x.to(arithmetic));
   if (shape.more_behind > 0) in = at::constant_pad_nd(in, {0, shape.more_behind, 0, shape.more_behind});
   at::Tensor y = at::conv2d(in, as_type_of(packable_.plain(weight), in), as_type_of(bias, in),
                             {shape.stride, shape.stride}, {shape.padding, shape.padding});
