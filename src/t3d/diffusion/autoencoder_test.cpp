@@ -13,6 +13,7 @@
 #include "t3d/core/error.h"
 #include "t3d/ops/matrix_unit.h"
 #include "tests/support/golden_cases.h"
+#include "tests/support/golden_options.h"
 
 namespace t3d::diffusion {
 namespace {
@@ -24,7 +25,8 @@ using testing::max_relative_error;
 using testing::record_golden;
 
 Autoencoder read(const std::string& model, at::ScalarType type = at::kFloat) {
-  const std::string folder = golden_path(model + "/vae/");
+  const testing::GoldenOptions options(model + "/cases_vae.safetensors");
+  const std::string folder = golden_path(options.text("pretrained_model_name_or_path") + "/");
   const auto weights =
       Weights::from(safetensors_source(folder + "diffusion_pytorch_model.safetensors"), type);
   Autoencoder vae(read_autoencoder_config(folder + "config.json"), weights);
@@ -42,7 +44,7 @@ class GoldenAutoencoder : public ::testing::TestWithParam<std::tuple<const char*
 
 TEST_P(GoldenAutoencoder, EncodesDecodesAndDifferentiates) {
   const std::string model = std::get<0>(GetParam());
-  T3D_NEED_FILE(golden_path(model + "/cases_vae.safetensors"));
+  T3D_NEED_CASES(model + "/cases_vae.safetensors");
   const GoldenCases cases(model + "/cases_vae.safetensors");
   Autoencoder vae = read(model);
   vae.recompute = vae.slicing = std::get<1>(GetParam());
@@ -80,7 +82,7 @@ INSTANTIATE_TEST_SUITE_P(Models, GoldenAutoencoder,
                                             ::testing::Values(false, true)));
 
 TEST(GoldenAutoencoderTypes, LowPrecisionStaysNear) {
-  T3D_NEED_FILE(golden_path("sd1-tiny/cases_vae.safetensors"));
+  T3D_NEED_CASES("sd1-tiny/cases_vae.safetensors");
   for (const std::string model : {"sd1-tiny", "sd2-tiny"}) {
     const GoldenCases cases(model + "/cases_vae.safetensors");
     for (const auto type : {at::kHalf, at::kBFloat16}) {

@@ -11,14 +11,17 @@
 #include <filesystem>
 
 #include "t3d/core/error.h"
+#include "t3d/diffusion/scheduler.h"
 #include "t3d/diffusion/unet.h"
 #include "tests/support/golden_cases.h"
+#include "tests/support/golden_options.h"
 
 namespace t3d::diffusion {
 namespace {
 
 using testing::golden_path;
 using testing::GoldenCases;
+using testing::GoldenOptions;
 using ::testing::HasSubstr;
 using testing::max_relative_error;
 using testing::record_golden;
@@ -83,21 +86,24 @@ TEST(Lora, WhatDoesNotFitIsListed) {
   EXPECT_THAT(message_of({}), HasSubstr("has no LoRA weights"));
 }
 
+const char* const kLora = "sd1-tiny/cases_lora.safetensors";
+
 class GoldenLora : public ::testing::TestWithParam<bool> {
  protected:
-  static UNet read() {
+  static UNet read(const std::string& folder) {
     const auto weights =
-        Weights::from(safetensors_source(golden_path("sd1-tiny/unet/diffusion_pytorch_model.safetensors")));
-    UNet unet(read_unet_config(golden_path("sd1-tiny/unet/config.json")), weights);
+        Weights::from(safetensors_source(golden_path(folder + "/diffusion_pytorch_model.safetensors")));
+    UNet unet(read_unet_config(golden_path(folder + "/config.json")), weights);
     weights.check();
     return unet;
   }
 };
 
 TEST_P(GoldenLora, OutputsGradientsAndOneStepInEveryNaming) {
-  T3D_NEED_FILE(golden_path("sd1-tiny/cases_lora.safetensors"));
-  const GoldenCases cases("sd1-tiny/cases_lora.safetensors");
-  UNet unet = read();
+  T3D_NEED_CASES(kLora);
+  const GoldenCases cases(kLora);
+  const GoldenOptions options(kLora);
+  UNet unet = read(options.text("pretrained_model_name_or_path"));
   unet.recompute = GetParam();
   const auto sites = attention_sites(unet.parameters());
   const auto run = [&](const Lora& lora, double scale) {
@@ -107,15 +113,15 @@ TEST_P(GoldenLora, OutputsGradientsAndOneStepInEveryNaming) {
     return unet(cases.tensor("sample"), cases.tensor("timestep_batch"), cases.tensor("encoder_hidden_states"),
                 extra);
   };
-  for (const std::string file : {"lora_attn_procs", "lora_peft", "pytorch_lora_weights"}) {
-    Lora lora = Lora::load(*safetensors_source(golden_path("sd1-tiny/lora/" + file + ".safetensors")), sites);
+  const GoldenOptions sgd = options.block("sgd");
+  for (const auto& file : options.at("lora_files")) {
+    Lora lora = Lora::load(*safetensors_source(golden_path(file.get<std::string>())), sites);
     EXPECT_EQ(lora.n_sites(), sites.size());
     const std::string name = "sd1-tiny/lora.";
-    expect_close(name + "out.scale0", run(lora, 0), cases.tensor("out.scale0"));
-    expect_close(name + "out.scale0.4", run(lora, 0.4), cases.tensor("out.scale0.4"));
+    for (const std::string& of : options.runs())
+      expect_close(name + of, run(lora, options.run(of).number("scale")), cases.tensor(of));
     lora.require_grad(true);
-    const auto out = run(lora, 1);
-    expect_close(name + "out.scale1", out, cases.tensor("out.scale1"));
+    const auto out = run(lora, options.number("grad_scale"));
 
     std::vector<std::string> names;
     std::vector<at::Tensor> parameters;
@@ -127,56 +133,71 @@ TEST_P(GoldenLora, OutputsGradientsAndOneStepInEveryNaming) {
     for (size_t i = 0; i < names.size(); ++i)
       expect_close(name + "grad_sum", grads[i], cases.tensor("grad_sum." + names[i]));
 
-    const auto mse = (out - cases.tensor("target")).square().mean();
+    const double scale = sgd.number("scale");
+    const auto mse_of = [&] { return (run(lora, scale) - cases.tensor("target")).square().mean(); };
+    const auto mse = mse_of();
     EXPECT_NEAR(mse.item<double>(), cases.number("mse"), 1e-5 * cases.number("mse"));
-    const auto step = torch::autograd::grad({mse}, parameters);
-    double square = 0;
-    const c10::NoGradGuard no_grad;
-    for (size_t i = 0; i < parameters.size(); ++i) {
-      square += step[i].to(at::kDouble).square().sum().item<double>();
-      parameters[i].sub_(step[i], 0.05);
+    for (int64_t step = 0; step < sgd.whole("steps"); ++step) {
+      const auto move = torch::autograd::grad({mse_of()}, parameters);
+      double square = 0;
+      const c10::NoGradGuard no_grad;
+      for (size_t i = 0; i < parameters.size(); ++i) {
+        square += move[i].to(at::kDouble).square().sum().item<double>();
+        parameters[i].sub_(move[i], sgd.number("lr"));
+      }
+      if (step > 0) continue;
+      EXPECT_NEAR(std::sqrt(square), cases.number("mse_grad_norm"), 1e-4 * cases.number("mse_grad_norm"));
     }
-    EXPECT_NEAR(std::sqrt(square), cases.number("mse_grad_norm"), 1e-4 * cases.number("mse_grad_norm"));
-    const auto after = run(lora, 1);
+    const c10::NoGradGuard no_grad;
+    const auto after = run(lora, scale);
     expect_close(name + "sgd.out", after, cases.tensor("sgd.out"));
     EXPECT_NEAR((after - cases.tensor("target")).square().mean().item<double>(), cases.number("sgd.mse"),
-                1e-4);
+                1e-4 * std::max(1.0, cases.number("sgd.mse")));
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(KeptAndRecomputed, GoldenLora, ::testing::Values(false, true));
 
+const char* const kVsd = "sd2-tiny/cases_vsd.safetensors";
+
 TEST(GoldenLoraVsd, CameraAndLoraTogether) {
-  T3D_NEED_FILE(golden_path("sd2-tiny/cases_vsd.safetensors"));
-  const GoldenCases cases("sd2-tiny/cases_vsd.safetensors");
+  T3D_NEED_CASES(kVsd);
+  const GoldenCases cases(kVsd);
+  const GoldenOptions options(kVsd);
   // The base model's tensors, and the camera MLP in the place of a class embedding.
-  const auto camera =
-      renamed_source(safetensors_source(golden_path("sd2-tiny/vsd/camera_embedding.safetensors")),
-                     [](const std::string& name) { return "class_embedding." + name; });
-  const auto base = safetensors_source(golden_path("sd2-tiny/unet/diffusion_pytorch_model.safetensors"));
+  const auto camera = renamed_source(safetensors_source(golden_path(options.text("camera_embedding"))),
+                                     [](const std::string& name) { return "class_embedding." + name; });
+  const std::string folder = golden_path(options.text("pretrained_model_name_or_path_lora") + "/unet");
+  const auto base = safetensors_source(folder + "/diffusion_pytorch_model.safetensors");
   // In double, so that every processor finds the same: the gradients of this small random model are so badly
   // conditioned that those of the reference, in single precision, are up to 5e-4 away from the exact ones.
   const auto weights = Weights::from(joined_source("vsd", {base, camera}), at::kDouble);
-  UNetConfig config = read_unet_config(golden_path("sd2-tiny/unet/config.json"));
+  UNetConfig config = read_unet_config(folder + "/config.json");
   config.class_embedding = ClassEmbedding::Projection;
-  config.class_inputs = 16;
+  config.class_inputs = options.whole("camera_inputs");
   const UNet unet(config, weights);
   weights.check();
-  Lora lora = Lora::load(*safetensors_source(golden_path("sd2-tiny/vsd/lora_attn_procs.safetensors")),
+  Lora lora = Lora::load(*safetensors_source(golden_path(options.text("lora_weights"))),
                          attention_sites(unet.parameters()));
   for (const auto& entry : lora.parameters()) {
     at::Tensor shared = entry.second;
     shared.set_data(shared.to(at::kDouble));
   }
   const auto x = cases.tensor("latents_noisy"), t = cases.tensor("t");
-  const auto all = cases.tensor("text_embeddings_vd"), text = cases.tensor("text_embeddings").narrow(0, 0, 2);
-  expect_close("sd2-tiny/vsd.pretrain", unet(x, t, all.narrow(0, 0, 2)), cases.tensor("pretrain.text"));
-  expect_close("sd2-tiny/vsd.pretrain", unet(x, t, all.narrow(0, 2, 2)), cases.tensor("pretrain.uncond"));
+  const int64_t n = x.size(0);
+  const bool by_view = options.truth("view_dependent_prompting");
+  const auto all = cases.tensor(by_view ? "text_embeddings_vd" : "text_embeddings");
+  const auto text = cases.tensor("text_embeddings").narrow(0, 0, n);
+  expect_close("sd2-tiny/vsd.pretrain", unet(x, t, all.narrow(0, 0, n)), cases.tensor("pretrain.text"));
+  expect_close("sd2-tiny/vsd.pretrain", unet(x, t, all.narrow(0, n, n)), cases.tensor("pretrain.uncond"));
+  const auto told =
+      cases.tensor(options.text("camera_condition_type") == "mvp" ? "mvp" : "c2w").reshape({n, 16});
   UNetExtra extra;
   extra.lora = &lora;
-  extra.class_labels = cases.tensor("c2w").reshape({2, 16});
+  extra.lora_scale = options.number("lora_scale");
+  extra.class_labels = told;
   expect_close("sd2-tiny/vsd.lora", unet(x, t, text, extra), cases.tensor("lora.camera"));
-  extra.class_labels = at::zeros({2, 16});
+  extra.class_labels = at::zeros_like(told);
   expect_close("sd2-tiny/vsd.lora", unet(x, t, text, extra), cases.tensor("lora.uncond"));
 
   lora.require_grad(true);
@@ -191,24 +212,29 @@ TEST(GoldenLoraVsd, CameraAndLoraTogether) {
       at::Tensor shared = tensor;
       parameters.push_back(shared.set_requires_grad(true));
     }
-  const auto betas = at::linspace(std::sqrt(0.00085), std::sqrt(0.012), 1000, at::kDouble).square();
-  const auto a = (1 - betas).cumprod(0).index_select(0, cases.tensor("train.t")).view({2, 1, 1, 1});
-  const auto latents = cases.tensor("latents"), noise = cases.tensor("train.noise");
+  const NoiseSchedule schedule(SchedulerConfig::from_json(options.json(), "options.json", "ddim").schedule);
+  const auto train_t = cases.tensor("train.t");
+  const auto a = schedule.alphas_cumprod().to(at::kDouble).index_select(0, train_t).view({-1, 1, 1, 1});
+  const int64_t per_row = train_t.size(0) / n;  // training samples for each of the rows
+  const auto latents = cases.tensor("latents").repeat({per_row, 1, 1, 1}),
+             noise = cases.tensor("train.noise");
   const auto noisy = (a.sqrt() * latents + (1 - a).sqrt() * noise).to(at::kFloat);
-  const auto velocity = (a.sqrt() * noise - (1 - a).sqrt() * latents).to(at::kFloat);
-  for (const bool with_camera : {true, false}) {
-    const std::string name = with_camera ? "train." : "train_nocam.";
-    extra.class_labels = with_camera ? cases.tensor("c2w").reshape({2, 16}) : at::zeros({2, 16});
-    const auto out = unet(noisy, cases.tensor("train.t"), text, extra);
-    const auto loss = (out - velocity).square().mean();
+  const bool is_velocity = options.text("prediction_type_lora") == "v_prediction";
+  const auto target = is_velocity ? (a.sqrt() * noise - (1 - a).sqrt() * latents).to(at::kFloat) : noise;
+  for (const std::string& name : options.runs()) {
+    if (name.rfind("train", 0) != 0) continue;
+    const bool with_camera = !options.run(name).truth("drops_camera");
+    extra.class_labels = (with_camera ? told : at::zeros_like(told)).repeat({per_row, 1});
+    const auto out = unet(noisy, train_t, text.repeat({per_row, 1, 1}), extra);
+    const auto loss = (out - target).square().mean();
     expect_close("sd2-tiny/vsd.train.loss", loss, cases.tensor(name + "loss"));
     const auto grads = torch::autograd::grad({loss}, parameters);
     double square = 0;
     for (const auto& g : grads) square += g.to(at::kDouble).square().sum().item<double>();
     EXPECT_NEAR(std::sqrt(square), cases.number(name + "grad_norm"), 1e-3 * cases.number(name + "grad_norm"));
-    for (size_t i = 0; with_camera && i < names.size(); ++i)
-      if (cases.contains("train.grad." + names[i]))
-        expect_close("sd2-tiny/vsd.train.grad", grads[i], cases.tensor("train.grad." + names[i]), 1e-3);
+    for (size_t i = 0; i < names.size(); ++i)
+      if (cases.contains(name + "grad." + names[i]))
+        expect_close("sd2-tiny/vsd.train.grad", grads[i], cases.tensor(name + "grad." + names[i]), 1e-3);
   }
 }
 

@@ -45,7 +45,8 @@ TEST(GoldenModelShapes, EqualTheTinyModels) {
   T3D_NEED_FILE(sd2 + "/model_index.json");
   expect_same(unet_tensors(unet_config_from_json(part_config(sd2, "unet"), sd2)), *open_part(sd2, "unet"));
   const auto text = part_config(sd2, "text_encoder");
-  expect_same(text_tensors({text["hidden_size"], text["intermediate_size"], text["num_hidden_layers"]}),
+  expect_same(text_tensors({text["hidden_size"], text["intermediate_size"], text["num_hidden_layers"],
+                            text["vocab_size"], text["max_position_embeddings"]}),
               *open_part(sd2, "text_encoder"));
 }
 

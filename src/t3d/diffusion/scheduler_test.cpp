@@ -11,7 +11,7 @@
 #include "t3d/core/error.h"
 #include "t3d/io/json_file.h"
 #include "t3d/io/safetensors.h"
-#include "tests/support/golden_report.h"
+#include "tests/support/golden_options.h"
 
 namespace t3d::diffusion {
 namespace {
@@ -36,9 +36,10 @@ at::Tensor numbers(const std::vector<double>& values) {
 }
 
 TEST(GoldenScheduler, NoiseScheduleAndConversions) {
-  T3D_NEED_FILE(golden("cases.safetensors"));
+  T3D_NEED_CASES("schedulers/cases.safetensors");
   const io::SafetensorsFile cases(golden("cases.safetensors"));
-  const NoiseSchedule schedule;
+  const t3d::testing::GoldenOptions options("schedulers/cases.safetensors");
+  const NoiseSchedule schedule(SchedulerConfig::from_json(options.json(), "options.json", "ddim").schedule);
   const auto x0 = cases.tensor("x0"), noise = cases.tensor("noise"), t = cases.tensor("t");
   expect_same("betas", schedule.betas(), cases.tensor("betas"), 1e-6);
   expect_same("alphas_cumprod", schedule.alphas_cumprod(), cases.tensor("alphas_cumprod"), 1e-6);
@@ -49,29 +50,35 @@ TEST(GoldenScheduler, NoiseScheduleAndConversions) {
               cases.tensor("eps_from_v"));
   expect_same("x0_from_v", schedule.clean_of(velocity, noisy, t, Prediction::Velocity),
               cases.tensor("x0_from_v"));
-  for (const auto p : {Prediction::Epsilon, Prediction::Velocity})
-    expect_same(std::string("pred_x0.") + name_of(p), schedule.clean_of(cases.tensor("eps_hat"), noisy, t, p),
-                cases.tensor(std::string("pred_x0.") + name_of(p)));
+  for (const auto& type : options.at("pred_x0_prediction_types")) {
+    const auto name = type.get<std::string>();
+    expect_same("pred_x0." + name,
+                schedule.clean_of(cases.tensor("eps_hat"), noisy, t, prediction_of(name, "options.json")),
+                cases.tensor("pred_x0." + name));
+  }
 }
 
 TEST(GoldenScheduler, EveryTrajectoryIsTheReferences) {
-  T3D_NEED_FILE(golden("cases.safetensors"));
+  T3D_NEED_CASES("schedulers/cases.safetensors");
   const io::SafetensorsFile cases(golden("cases.safetensors"));
-  const auto configs = io::read_json_file(golden("configs.json"));
-  const auto model = [](const at::Tensor& x, double t) {
-    return 0.5 * x + 0.25 * at::sin(2.0 * x + t / 100.0);
-  };
+  const t3d::testing::GoldenOptions options("schedulers/cases.safetensors");
+  const auto configs = io::read_json_file(t3d::testing::golden_folder() + "/" + options.text("configs"));
+  const auto of = options.block("model");
+  const double a = of.number("a"), b = of.number("b"), c = of.number("c"), d = of.number("d");
+  const auto model = [&](const at::Tensor& x, double t) { return a * x + b * at::sin(c * x + t / d); };
   for (const auto& [name, entry] : configs.items()) {
     SCOPED_TRACE(name);
+    const auto run = options.run(name);
     auto config = SchedulerConfig::from_json(entry.at("init"), name, entry.at("class").get<std::string>());
-    if (name.rfind("ddim_eta0.7", 0) == 0) config.eta = 0.7;
+    config.eta = run.number("eta");
     const auto scheduler = make_scheduler(config);
     scheduler->start(entry.at("steps").get<int64_t>());
     expect_same(name + ".timesteps", numbers(scheduler->timesteps()), cases.tensor(name + ".timesteps"),
                 1e-6);
     if (cases.contains(name + ".sigmas"))
       expect_same(name + ".sigmas", numbers(scheduler->sigmas()), cases.tensor(name + ".sigmas"));
-    const auto variance_noise = cases.tensor("ddim_noise");
+    const auto variance_noise =
+        run.has("variance_noise") ? cases.tensor(run.text("variance_noise")) : at::Tensor();
     auto x = cases.tensor("x_init") * scheduler->init_noise_sigma();
     std::vector<at::Tensor> walk{x};
     while (!scheduler->done()) {
@@ -82,7 +89,7 @@ TEST(GoldenScheduler, EveryTrajectoryIsTheReferences) {
     }
     expect_same(name + ".trajectory", at::stack(walk), cases.tensor(name + ".trajectory"));
   }
-  EXPECT_GE(configs.size(), 11u);
+  EXPECT_EQ(configs.size(), options.runs().size());
 }
 
 TEST(NoiseSchedule, RescalingLeavesNoSignalAtTheEnd) {

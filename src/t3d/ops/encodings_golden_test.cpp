@@ -6,6 +6,7 @@
 #include "t3d/ops/hash_grid.h"
 #include "t3d/ops/spherical_harmonics.h"
 #include "tests/support/golden_cases.h"
+#include "tests/support/golden_options.h"
 
 namespace t3d::ops {
 namespace {
@@ -17,13 +18,8 @@ using testing::record_golden;
 const char* const kGrids = "grid-encoding/cases_hashgrid.safetensors";
 const char* const kDirections = "grid-encoding/cases_directions.safetensors";
 
-/// Every case in the file: its name is what comes before ".config".
-std::vector<std::string> grid_cases(const GoldenCases& cases) {
-  std::vector<std::string> out;
-  for (const std::string& name : cases.names())
-    if (name.size() > 7 && name.compare(name.size() - 7, 7, ".config") == 0)
-      out.push_back(name.substr(0, name.size() - 7));
-  return out;
+std::vector<std::string> grid_cases() {
+  return testing::GoldenOptions(kGrids).runs();
 }
 
 HashGridLayout layout_of(const GoldenCases& cases, const std::string& name) {
@@ -41,9 +37,9 @@ HashGridLayout layout_of(const GoldenCases& cases, const std::string& name) {
 }
 
 TEST(GoldenGridEncoding, LevelsHaveTheRecordedSizes) {
-  T3D_NEED_FILE(testing::golden_path(kGrids));
+  T3D_NEED_CASES(kGrids);
   const GoldenCases cases(kGrids);
-  for (const std::string& name : grid_cases(cases)) {
+  for (const std::string& name : grid_cases()) {
     const HashGridLayout layout = layout_of(cases, name);
     const at::Tensor levels = cases.tensor(name + ".levels").to(at::kDouble);
     ASSERT_EQ(levels.size(0), static_cast<int64_t>(layout.levels.size()));
@@ -74,9 +70,9 @@ void expect_level_parity(const std::string& name, const at::Tensor& y, const at:
 }
 
 TEST(GoldenGridEncoding, OutputsAndGradientsMatch) {
-  T3D_NEED_FILE(testing::golden_path(kGrids));
+  T3D_NEED_CASES(kGrids);
   const GoldenCases cases(kGrids);
-  for (const std::string& name : grid_cases(cases)) {
+  for (const std::string& name : grid_cases()) {
     const HashGridLayout layout = layout_of(cases, name);
     for (at::ScalarType type : {at::kFloat, at::kDouble}) {
       const std::string suffix = type == at::kFloat ? ".float" : ".double";
@@ -108,13 +104,12 @@ TEST(GoldenGridEncoding, OutputsAndGradientsMatch) {
 }
 
 TEST(GoldenGridEncoding, SphericalHarmonicsMatch) {
-  T3D_NEED_FILE(testing::golden_path(kDirections));
+  T3D_NEED_CASES(kDirections);
   const GoldenCases cases(kDirections);
-  for (int degree = 1; degree <= kMaxShDegree; ++degree) {
+  for (const int64_t degree : testing::GoldenOptions(kDirections).block("sh").wholes("degrees")) {
     const std::string name = "sh.degree" + std::to_string(degree);
-    if (!cases.contains(name + ".y")) continue;
     at::Tensor x = cases.as_float("x").clone().set_requires_grad(true);
-    const at::Tensor y = spherical_harmonics(x * 2 - 1, degree);
+    const at::Tensor y = spherical_harmonics(x * 2 - 1, static_cast<int>(degree));
     const double error = max_relative_error(y, cases.tensor(name + ".y"));
     EXPECT_LT(error, 1e-5) << name;
     record_golden("grid-encoding/" + name + ".y", error);
@@ -127,11 +122,12 @@ TEST(GoldenGridEncoding, SphericalHarmonicsMatch) {
 }
 
 TEST(GoldenGridEncoding, FrequenciesMatch) {
-  T3D_NEED_FILE(testing::golden_path(kDirections));
+  T3D_NEED_CASES(kDirections);
   const GoldenCases cases(kDirections);
   at::Tensor x = cases.as_float("freq.x").clone().set_requires_grad(true);
   const at::Tensor dy = cases.as_float("freq.dy");
-  const at::Tensor y = frequency_encode(x, static_cast<int>(dy.size(1) / (2 * x.size(1))));
+  const int64_t n_frequencies = testing::GoldenOptions(kDirections).block("freq").whole("n_frequencies");
+  const at::Tensor y = frequency_encode(x, static_cast<int>(n_frequencies));
   const at::Tensor dx = torch::autograd::grad({(y * dy).sum()}, {x})[0];
   const double error = max_relative_error(y, cases.tensor("freq.y"));
   const double dx_error = max_relative_error(dx, cases.tensor("freq.dx"));

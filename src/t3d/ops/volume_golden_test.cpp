@@ -6,13 +6,14 @@
 #include "t3d/ops/importance.h"
 #include "t3d/ops/ray_march.h"
 #include "tests/support/golden_cases.h"
+#include "tests/support/golden_options.h"
 
 // Against nerfacc 0.5.3's recorded results: golden/volume-rendering.
 namespace t3d::ops {
 namespace {
 
-using testing::golden_path;
 using testing::GoldenCases;
+using testing::GoldenOptions;
 using testing::max_relative_error;
 using testing::record_golden;
 
@@ -26,19 +27,22 @@ void expect_close(const std::string& name, const at::Tensor& actual, const at::T
   EXPECT_LE(error, tolerance) << name;
 }
 
-Box3f unit_box() {
+Box3f box_of(const GoldenOptions& options) {
+  const auto corners = options.at("roi_aabb").get<std::vector<float>>();
   Box3f box;
-  box.min.setConstant(-1.0f);
-  box.max.setConstant(1.0f);
+  box.min = Vec3f(corners[0], corners[1], corners[2]);
+  box.max = Vec3f(corners[3], corners[4], corners[5]);
   return box;
 }
 
 TEST(GoldenVolume, RayBoxMatches) {
-  T3D_NEED_FILE(golden_path(kGrid));
+  T3D_NEED_CASES(kGrid);
   const GoldenCases cases(kGrid);
-  const RayBoxHits hits = intersect_box(cases.tensor("rays_o"), cases.tensor("rays_d"), unit_box());
+  const RayBoxHits hits =
+      intersect_box(cases.tensor("rays_o"), cases.tensor("rays_d"), box_of(GoldenOptions(kGrid)),
+                    GoldenOptions(kGrid).block("aabb").number("miss_value"));
   EXPECT_TRUE(at::equal(hits.hit.to(at::kByte), cases.tensor("aabb.hit")));
-  // A miss is 1e10; it must not widen the tolerance of the hits.
+  // A miss is a large number; it must not widen the tolerance of the hits.
   const at::Tensor hit = hits.hit;
   EXPECT_TRUE(at::equal(hits.t_min.masked_select(hit.logical_not()),
                         cases.tensor("aabb.t_min").masked_select(hit.logical_not())));
@@ -55,55 +59,67 @@ void expect_same_samples(const std::string& name, const GoldenCases& cases, cons
 }
 
 TEST(GoldenVolume, LatticeSamplingMatches) {
-  T3D_NEED_FILE(golden_path(kGrid));
+  T3D_NEED_CASES(kGrid);
   const GoldenCases cases(kGrid);
+  const GoldenOptions options(kGrid);
   const at::Tensor o = cases.tensor("rays_o"), d = cases.tensor("rays_d");
-  const at::Tensor binaries = cases.tensor("binaries");
-  OccupancyGrid grid = OccupancyGrid::create(unit_box(), static_cast<int>(binaries.size(0)));
-  grid.binary = binaries.to(at::kBool).unsqueeze(0);
-  LatticeConfig config;
-  config.step = static_cast<float>(cases.number("step"));
-
-  const RaySamples plain = sample_lattice(o, d, grid, config);
-  expect_same_samples("plain", cases, plain);
-  expect_same_samples("stratified", cases, sample_lattice(o, d, grid, config, cases.tensor("stratified.u")));
-  LatticeConfig cone = config;
-  cone.cone_angle = 0.02f;
-  expect_same_samples("cone", cases, sample_lattice(o, d, grid, cone));
-  LatticeConfig planes = config;
-  planes.near_plane = 1.7f;
-  planes.far_plane = 2.9f;
-  expect_same_samples("planes", cases, sample_lattice(o, d, grid, planes));
-
-  const at::Tensor points = o.index_select(0, plain.ray_indices) +
-                            plain.t.unsqueeze(1) * d.index_select(0, plain.ray_indices);  // [S,3]
-  const at::Tensor sigma = 40 * at::exp(-4 * points.square().sum(1));                     // [S]
-  const at::Tensor keep = visible_samples(sigma, plain.dt, plain.ray_start, 0.01, 0.01);  // [S]
-  expect_same_samples("pruned", cases, select_samples(plain, keep));
+  const auto n_levels = static_cast<int>(options.whole("levels"));
+  const auto side = static_cast<int>(options.whole("resolution"));
+  OccupancyGrid grid = OccupancyGrid::create(box_of(options), side, n_levels);
+  grid.binary = cases.tensor("binaries").to(at::kBool).reshape({n_levels, side, side, side});
+  for (const std::string& name : options.runs()) {
+    const GoldenOptions run = options.run(name);
+    LatticeConfig config;
+    config.step = static_cast<float>(cases.number("step"));
+    config.near_plane = static_cast<float>(run.number("near_plane"));
+    config.far_plane = static_cast<float>(run.number("far_plane"));
+    config.cone_angle = static_cast<float>(run.number("cone_angle"));
+    const at::Tensor jitter = run.truth("stratified") ? cases.tensor(name + ".u") : at::Tensor();
+    RaySamples samples = sample_lattice(o, d, grid, config, jitter);
+    if (run.has("sigma")) {
+      const at::Tensor points = o.index_select(0, samples.ray_indices) +
+                                samples.t.unsqueeze(1) * d.index_select(0, samples.ray_indices);  // [S,3]
+      const GoldenOptions density = run.block("sigma");
+      const at::Tensor sigma =
+          density.number("amplitude") * at::exp(-density.number("falloff") * points.square().sum(1));  // [S]
+      samples = select_samples(
+          samples, visible_samples(sigma, samples.dt, samples.ray_start, run.number("early_stop_eps"),
+                                   run.number("effective_alpha_thre")));
+    }
+    expect_same_samples(name, cases, samples);
+  }
 }
 
 TEST(GoldenVolume, OccupancyUpdateMatches) {
-  T3D_NEED_FILE(golden_path(kGrid));
+  T3D_NEED_CASES(kGrid);
   const GoldenCases cases(kGrid);
-  const int side = static_cast<int>(cases.tensor("update.binaries0").size(0));
-  OccupancyGrid grid = OccupancyGrid::create(unit_box(), side);
+  const GoldenOptions options = GoldenOptions(kGrid).block("update");
+  const auto side = static_cast<int>(options.whole("resolution"));
+  const Box3f box = box_of(options);
+  OccupancyGrid grid = OccupancyGrid::create(box, side);
   const at::Tensor cells = at::arange(int64_t{side} * side * side, at::kLong);  // [M]
   const at::Tensor corners = at::stack(
       {cells.div(side * side, "floor"), cells.div(side, "floor").remainder(side), cells.remainder(side)},
       1);  // [M,3]
-  for (int round = 0; round < 2; ++round) {
-    const std::string suffix = std::to_string(round);
-    const at::Tensor points = (corners + cases.tensor("update.jitter" + suffix)) / side * 2 - 1;  // [M,3]
-    const double factor = round == 0 ? 3 : 2, centre = round == 0 ? 0.2 : -0.3;
-    const at::Tensor value = 0.05 * factor * at::exp(-6 * (points - centre).square().sum(1));  // [M]
-    grid.apply(cells, value);
+  const Vec3f size = box.size();
+  const at::Tensor low = at::tensor({box.min.x(), box.min.y(), box.min.z()});
+  const at::Tensor extent = at::tensor({size.x(), size.y(), size.z()});
+  for (const auto& run : options.at("runs")) {
+    const std::string suffix = std::to_string(run.at("step").get<int>());
+    const at::Tensor points =
+        (corners + cases.tensor("update.jitter" + suffix)) / side * extent + low;  // [M,3]
+    const auto of = [&](const char* key) { return run.at(key).get<double>(); };
+    const at::Tensor value = of("scale") * of("amplitude") *
+                             at::exp(-of("falloff") * (points - of("centre")).square().sum(1));  // [M]
+    grid.apply(cells, value, static_cast<float>(options.number("ema_decay")),
+               static_cast<float>(options.number("occ_thre")));
     expect_close("update.occs" + suffix, grid.occupancy, cases.tensor("update.occs" + suffix));
     EXPECT_TRUE(at::equal(grid.binary[0].to(at::kByte), cases.tensor("update.binaries" + suffix)));
   }
 }
 
 TEST(GoldenVolume, ImportanceResamplingMatches) {
-  T3D_NEED_FILE(golden_path(kGrid));
+  T3D_NEED_CASES(kGrid);
   const GoldenCases cases(kGrid);
   const int64_t n_samples = cases.tensor("importance.samples").size(1);
   const Resampled out =
@@ -113,7 +129,7 @@ TEST(GoldenVolume, ImportanceResamplingMatches) {
 }
 
 TEST(GoldenVolume, CompositingAndItsGradientMatch) {
-  T3D_NEED_FILE(golden_path(kRender));
+  T3D_NEED_CASES(kRender);
   const GoldenCases cases(kRender);
   const int64_t n_rays = cases.tensor("n_rays").item<int64_t>();
   const at::Tensor start = ray_start_from_indices(cases.tensor("ray_indices"), n_rays);  // [R+1]
@@ -146,7 +162,7 @@ TEST(GoldenVolume, CompositingAndItsGradientMatch) {
 }
 
 TEST(GoldenVolume, FusedForwardMatches) {
-  T3D_NEED_FILE(golden_path(kRender));
+  T3D_NEED_CASES(kRender);
   const GoldenCases cases(kRender);
   const int64_t n_rays = cases.tensor("n_rays").item<int64_t>();
   const at::Tensor start = ray_start_from_indices(cases.tensor("ray_indices"), n_rays);  // [R+1]
@@ -170,24 +186,22 @@ TEST(GoldenVolume, FusedForwardMatches) {
 }
 
 TEST(GoldenVolume, VisibilityMatches) {
-  T3D_NEED_FILE(golden_path(kRender));
+  T3D_NEED_CASES(kRender);
   const GoldenCases cases(kRender);
   const at::Tensor start =
       ray_start_from_indices(cases.tensor("ray_indices"), cases.tensor("n_rays").item<int64_t>());
   const at::Tensor dt = cases.tensor("t_ends") - cases.tensor("t_starts");
-  int n_seen = 0;
-  for (const std::string& name : cases.names()) {
-    double eps, threshold;
-    if (std::sscanf(name.c_str(), "visible.eps%lf_thre%lf", &eps, &threshold) != 2) continue;
-    const at::Tensor visible = visible_samples(cases.tensor("sigmas"), dt, start, eps, threshold);
+  const GoldenOptions options(kRender);
+  for (const std::string& name : options.runs()) {
+    const GoldenOptions run = options.run(name);
+    const at::Tensor visible = visible_samples(cases.tensor("sigmas"), dt, start,
+                                               run.number("early_stop_eps"), run.number("alpha_thre"));
     EXPECT_TRUE(at::equal(visible.to(at::kByte), cases.tensor(name))) << name;
-    ++n_seen;
   }
-  EXPECT_GT(n_seen, 0);
 }
 
 TEST(GoldenVolume, AlphaFormMatches) {
-  T3D_NEED_FILE(golden_path(kRender));
+  T3D_NEED_CASES(kRender);
   const GoldenCases cases(kRender);
   const at::Tensor start =
       ray_start_from_indices(cases.tensor("ray_indices"), cases.tensor("n_rays").item<int64_t>());
@@ -200,10 +214,12 @@ TEST(GoldenVolume, AlphaFormMatches) {
 }
 
 TEST(GoldenVolume, BatchedFormMatches) {
-  T3D_NEED_FILE(golden_path(kRender));
+  T3D_NEED_CASES(kRender);
   const GoldenCases cases(kRender);
-  const at::Tensor sigma = cases.tensor("batched.sigmas");             // [R,N]
-  const at::Tensor edges = at::linspace(0.5, 2.5, sigma.size(1) + 1);  // [N+1]
+  const GoldenOptions options = GoldenOptions(kRender).block("batched");
+  const at::Tensor sigma = cases.tensor("batched.sigmas");  // [R,N]
+  const at::Tensor edges =
+      at::linspace(options.number("near_plane"), options.number("far_plane"), sigma.size(1) + 1);  // [N+1]
   const at::Tensor dt = (edges.slice(0, 1) - edges.slice(0, 0, -1)).expand_as(sigma);
   const RayWeights w = weights_from_density_batched(sigma, dt);
   expect_close("batched.weights", w.weights, cases.tensor("batched.weights"));
