@@ -30,7 +30,7 @@ io::Mesh with_texture(const io::Mesh& mesh, const ColourOf& colour_of, const Tex
   material.name = "surface";
   material.base_colour = Vec3f::Ones();
   material.roughness = 1;
-  material.texture = 0;
+  material.base_texture.texture = 0;
   out.materials = {material};
   return out;
 }

@@ -51,7 +51,9 @@ void keep_vertices(io::Mesh& mesh, const std::function<bool(uint32_t)>& is_kept)
   compact(mesh.positions);
   compact(mesh.normals);
   compact(mesh.uvs);
+  for (auto& set : mesh.more_uvs) compact(set);
   compact(mesh.colours);
+  compact(mesh.alphas);
 }
 
 }  // namespace

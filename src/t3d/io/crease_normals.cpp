@@ -5,6 +5,8 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "t3d/core/error.h"
+
 namespace t3d::io {
 namespace {
 
@@ -41,7 +43,9 @@ void keep_vertices(Mesh& mesh, const std::vector<uint32_t>& from) {
   gather(mesh.positions, from);
   gather(mesh.normals, from);
   gather(mesh.uvs, from);
+  for (auto& set : mesh.more_uvs) gather(set, from);
   gather(mesh.colours, from);
+  gather(mesh.alphas, from);
 }
 
 /// Gives every corner of every face a vertex of its own.
@@ -111,23 +115,42 @@ void make_missing_normals(Mesh& mesh, float angle_deg) {
   join_equal_vertices(mesh);
 }
 
-void join_equal_vertices(Mesh& mesh) {
-  std::unordered_map<FloatKey<11>, uint32_t, FloatKeyHash<11>> known;
+namespace {
+
+/// `N`: at least as many floats as a vertex has.
+template <int N>
+void join_vertices(Mesh& mesh) {
+  std::unordered_map<FloatKey<N>, uint32_t, FloatKeyHash<N>> known;
   std::vector<uint32_t> from;
   for (auto& face : mesh.faces)
     for (uint32_t& corner : face) {
-      FloatKey<11> key;
+      FloatKey<N> key;
       for (int axis = 0; axis < 3; ++axis) {
         key.add(mesh.positions[corner][axis]);
         if (!mesh.normals.empty()) key.add(mesh.normals[corner][axis]);
         if (!mesh.colours.empty()) key.add(mesh.colours[corner][axis]);
         if (!mesh.uvs.empty() && axis < 2) key.add(mesh.uvs[corner][axis]);
       }
+      if constexpr (N > 11) {
+        if (!mesh.alphas.empty()) key.add(mesh.alphas[corner]);
+        for (const auto& set : mesh.more_uvs)
+          for (int axis = 0; axis < 2 && !set.empty(); ++axis) key.add(set[corner][axis]);
+      }
       const auto found = known.emplace(key, static_cast<uint32_t>(from.size()));
       if (found.second) from.push_back(corner);
       corner = found.first->second;
     }
   keep_vertices(mesh, from);
+}
+
+}  // namespace
+
+void join_equal_vertices(Mesh& mesh) {
+  T3D_CHECK(mesh.more_uvs.size() < kMaxUvSets, mesh.more_uvs.size());
+  if (mesh.alphas.empty() && mesh.more_uvs.empty())
+    join_vertices<11>(mesh);
+  else
+    join_vertices<12 + 2 * (kMaxUvSets - 1)>(mesh);
 }
 
 }  // namespace t3d::io

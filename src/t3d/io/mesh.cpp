@@ -14,9 +14,16 @@ Box3f Mesh::bounds() const {
   return box;
 }
 
+const std::vector<Vec2f>& Mesh::uv_set(int set) const {
+  static const std::vector<Vec2f> kNone;
+  if (set == 0) return uvs;
+  const auto index = static_cast<size_t>(set - 1);
+  return set > 0 && index < more_uvs.size() ? more_uvs[index] : kNone;
+}
+
 const Image8* only_texture(const Mesh& mesh) {
   if (mesh.uvs.empty() || mesh.materials.size() != 1) return nullptr;
-  const int index = mesh.materials[0].texture;
+  const int index = mesh.materials[0].base_texture.texture;
   if (index < 0 || static_cast<size_t>(index) >= mesh.textures.size()) return nullptr;
   return &mesh.textures[static_cast<size_t>(index)];
 }

@@ -151,7 +151,8 @@ class SceneReader {
     const bool found = source.GetTexture(aiTextureType_BASE_COLOR, 0, &file) == AI_SUCCESS ||
                        source.GetTexture(aiTextureType_DIFFUSE, 0, &file) == AI_SUCCESS;
     if (found && options_.load_textures) {
-      m.texture = texture(file.C_Str());
+      m.base_texture.texture = texture(file.C_Str());
+      m.uses_vertex_colours = false;
       // Exporters write a black or grey Kd beside map_Kd; what counts is the picture.
       if (lower_extension(path_) == ".obj") m.base_colour = Vec3f::Ones();
     }
@@ -246,8 +247,9 @@ class SceneReader {
     }
     mesh_.textures.push_back(read_texture(file));
     for (auto& m : mesh_.materials) {
-      if (m.texture >= 0) continue;
-      m.texture = static_cast<int>(mesh_.textures.size()) - 1;
+      if (m.base_texture.is_set()) continue;
+      m.base_texture.texture = static_cast<int>(mesh_.textures.size()) - 1;
+      m.uses_vertex_colours = false;
       m.base_colour = Vec3f::Ones();
     }
   }

@@ -95,7 +95,7 @@ TEST(ReadMesh, ReadsMaterialsAndTheirTextures) {
   const Mesh mesh = read_mesh(folder / "a.obj");
   ASSERT_EQ(mesh.textures.size(), 1u);
   EXPECT_EQ(mesh.textures[0].at(0, 1)[0], 200);
-  EXPECT_EQ(mesh.materials[mesh.face_material[0]].texture, 0);
+  EXPECT_EQ(mesh.materials[mesh.face_material[0]].base_texture.texture, 0);
   EXPECT_EQ(mesh.materials[mesh.face_material[0]].base_colour, Vec3f::Ones());
   // (u,v) = (0,0) is at the first vertex, the texture's lower left.
   const auto first = std::find(mesh.positions.begin(), mesh.positions.end(), Vec3f(0, 0, 0));

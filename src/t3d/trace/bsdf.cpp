@@ -7,7 +7,7 @@ namespace t3d::trace {
 namespace {
 
 constexpr float kPi = 3.14159265358979f;
-constexpr float kDielectricF0 = 0.04f, kMinAlpha = 0.01f;
+constexpr float kMinAlpha = 0.01f;
 
 float ggx_d(float cos_h, float alpha) {
   const float a2 = alpha * alpha, d = cos_h * cos_h * (a2 - 1.0f) + 1.0f;
@@ -20,9 +20,9 @@ float g1(float cosine, float alpha) {
   return 2.0f * cosine / (cosine + std::sqrt(a2 + (1.0f - a2) * cosine * cosine));
 }
 
-Vec3f schlick(const Vec3f& f0, float cosine) {
+Vec3f schlick(const Vec3f& f0, float f90, float cosine) {
   const float m = std::clamp(1.0f - cosine, 0.0f, 1.0f), m2 = m * m;
-  return f0 + (Vec3f::Ones() - f0) * (m2 * m2 * m);
+  return f0 + (Vec3f::Constant(f90) - f0) * (m2 * m2 * m);
 }
 
 Vec3f visible_normal(const Vec3f& out, float alpha, const Vec2f& u) {
@@ -37,8 +37,9 @@ Vec3f visible_normal(const Vec3f& out, float alpha, const Vec2f& u) {
   return Vec3f(alpha * n.x(), alpha * n.y(), std::max(1e-6f, n.z())).normalized();
 }
 
-/// What part of the light a single-bounce GGX lobe returns into all directions, for F0 x: a x + b, by the
-/// cosine of the viewing direction and by width. a + b is below 1 by what bounces between microfacets.
+/// What part of the light a single-bounce GGX lobe returns into all directions, for F0 x and F90 y: a x + b
+/// y, by the cosine of the viewing direction and by width. a + b is below 1 by what bounces between
+/// microfacets.
 class LobeAlbedo {
  public:
   static constexpr int kCosines = 32, kWidths = 16;
@@ -49,14 +50,16 @@ class LobeAlbedo {
   LobeAlbedo() {
     for (int w = 0; w < kWidths; ++w) {
       const float alpha = kMinAlpha + (1.0f - kMinAlpha) * static_cast<float>(w) / (kWidths - 1);
-      float mean = 0, total = 0;
+      Entry sum;
+      float total = 0;
       for (int c = 0; c < kCosines; ++c) {
         const float cosine = std::max(1e-3f, static_cast<float>(c) / (kCosines - 1));
         const Entry entry = table_[w][c] = integrate(cosine, alpha);
-        mean += cosine * (kDielectricF0 * entry.a + entry.b);
+        sum.a += cosine * entry.a;
+        sum.b += cosine * entry.b;
         total += cosine;
       }
-      mean_[w] = mean / total;
+      mean_[w] = {sum.a / total, sum.b / total};
     }
   }
 
@@ -71,10 +74,10 @@ class LobeAlbedo {
     return {mix(&Entry::a), mix(&Entry::b)};
   }
 
-  /// Mean over cosine-distributed directions, for a dielectric.
-  float mean(float alpha) const {
+  /// Mean over cosine-distributed directions.
+  Entry mean(float alpha) const {
     const auto [w, fw] = position((alpha - kMinAlpha) / (1.0f - kMinAlpha), kWidths);
-    return mean_[w] * (1 - fw) + mean_[w + 1] * fw;
+    return {mean_[w].a * (1 - fw) + mean_[w + 1].a * fw, mean_[w].b * (1 - fw) + mean_[w + 1].b * fw};
   }
 
  private:
@@ -94,7 +97,7 @@ class LobeAlbedo {
       const Vec3f half = visible_normal(out, alpha, u);
       const Vec3f in = 2.0f * out.dot(half) * half - out;
       if (in.z() <= 0) continue;
-      const float fresnel = schlick(Vec3f::Zero(), out.dot(half)).x();
+      const float fresnel = schlick(Vec3f::Zero(), 1.0f, out.dot(half)).x();
       sum.a += (1.0f - fresnel) * g1(in.z(), alpha);
       sum.b += fresnel * g1(in.z(), alpha);
     }
@@ -102,7 +105,7 @@ class LobeAlbedo {
   }
 
   Entry table_[kWidths][kCosines];
-  float mean_[kWidths];
+  Entry mean_[kWidths];
 };
 
 const LobeAlbedo& lobe_albedo() {
@@ -110,31 +113,37 @@ const LobeAlbedo& lobe_albedo() {
   return table;
 }
 
-/// Share of the light that a dielectric's coat returns by itself, light between microfacets included.
-float coat_albedo(float cosine, float alpha) {
+/// Fraction of the light that a dielectric's coat returns by itself, light between microfacets included.
+float coat_albedo(float f0, float f90, float cosine, float alpha) {
   const auto [a, b] = lobe_albedo().at(cosine, alpha);
-  return std::min(0.999f, (kDielectricF0 * a + b) * (1.0f + kDielectricF0 * (1.0f / (a + b) - 1.0f)));
+  return std::min(0.999f, (f0 * a + f90 * b) * (1.0f + f0 * (1.0f / (a + b) - 1.0f)));
 }
 
 }  // namespace
 
-Bsdf::Bsdf(const Vec3f& base, float metallic, float roughness)
+Bsdf::Bsdf(const Vec3f& base, float metallic, float roughness, const Vec3f& specular)
     : base(base),
       metallic(metallic),
       roughness(roughness),
-      f0_((1.0f - metallic) * Vec3f::Constant(kDielectricF0) + metallic * base),
+      f0_((1.0f - metallic) * specular + metallic * base),
+      coat_f0_(specular.maxCoeff()),
+      // Below a fiftieth no matter reflects straight on: such a coat is meant to be weak along the surface
+      // too.
+      coat_f90_(std::min(1.0f, 50.0f * coat_f0_)),
       // Narrower lobes would need their own connection to the light to stay free of bright specks.
       alpha_(std::max(0.1f, roughness) * std::max(0.1f, roughness)) {
-  const float specular = f0_.mean(), diffuse = (1.0f - metallic) * base.mean();
-  specular_chance_ = std::clamp(specular / std::max(1e-6f, specular + diffuse), 0.1f, 1.0f);
+  f90_ = (1.0f - metallic) * coat_f90_ + metallic;
+  const float mirrored = f0_.mean(), diffuse = (1.0f - metallic) * base.mean();
+  specular_chance_ = std::clamp(mirrored / std::max(1e-6f, mirrored + diffuse), 0.1f, 1.0f);
   if (metallic >= 1.0f) specular_chance_ = 1.0f;
-  base_scale_ = (1.0f - metallic) / (kPi * (1.0f - lobe_albedo().mean(alpha_)));
+  const auto [a, b] = lobe_albedo().mean(alpha_);
+  base_scale_ = (1.0f - metallic) / (kPi * std::max(0.001f, 1.0f - (coat_f0_ * a + coat_f90_ * b)));
 }
 
 Vec3f Bsdf::evaluate(const Vec3f& out, const Vec3f& in) const {
   if (out.z() <= 0 || in.z() <= 0) return Vec3f::Zero();
   const Vec3f half = (out + in).normalized();
-  const Vec3f fresnel = schlick(f0_, out.dot(half));
+  const Vec3f fresnel = schlick(f0_, f90_, out.dot(half));
   const float specular =
       ggx_d(half.z(), alpha_) * g1(out.z(), alpha_) * g1(in.z(), alpha_) / (4.0f * out.z() * in.z());
   // Light that a single bounce loses between microfacets comes back tinted once more (Turquin 2019).
@@ -143,7 +152,8 @@ Vec3f Bsdf::evaluate(const Vec3f& out, const Vec3f& in) const {
   const Vec3f lobe = fresnel.cwiseProduct(between) * specular;
   if (base_scale_ <= 0) return lobe;
   // The base returns what the coat does not: a white one returns exactly what it got (Kulla, Conty 2017).
-  const float through = (1.0f - coat_albedo(out.z(), alpha_)) * (1.0f - coat_albedo(in.z(), alpha_));
+  const float through = (1.0f - coat_albedo(coat_f0_, coat_f90_, out.z(), alpha_)) *
+                        (1.0f - coat_albedo(coat_f0_, coat_f90_, in.z(), alpha_));
   return lobe + base * (base_scale_ * through);
 }
 

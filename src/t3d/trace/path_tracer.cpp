@@ -69,8 +69,9 @@ Vec3f trace_path(const Scene& scene, const LightFrame& light, const Ray& first_r
   Vec3f radiance = Vec3f::Zero(), throughput = Vec3f::Ones();
   Vec3f direction = first_ray.direction;
   for (int bounce = 0;; ++bounce) {
+    if (hit.is_unlit) return radiance + throughput.cwiseProduct(hit.base_colour);
     const Frame frame(hit.shading_normal);
-    const Bsdf bsdf(hit.base_colour, hit.metallic, hit.roughness);
+    const Bsdf bsdf(hit.base_colour, hit.metallic, hit.roughness, hit.specular);
     const Vec3f out = frame.to_local(-direction);
     radiance += throughput.cwiseProduct(hit.emission);
     radiance += throughput.cwiseProduct(direct_light(scene, light, hit, frame, bsdf, out, sampler.next_2d()));
@@ -78,7 +79,7 @@ Vec3f trace_path(const Scene& scene, const LightFrame& light, const Ray& first_r
     const Bsdf::Sample next = bsdf.sample(out, sampler.next_1d(), u);
     const Vec3f world = frame.to_world(next.in);
     if (next.weight.isZero(0.0f) || world.dot(hit.geometric_normal) <= 0) return radiance;
-    throughput = throughput.cwiseProduct(next.weight);
+    throughput = throughput.cwiseProduct(next.weight) * hit.occlusion;
     const Vec3f origin = off_surface(hit);
     if (bounce == max_bounces) {  // the last reflection sees the environment or nothing
       if (!scene.occluded(origin, world, 1e30f))
@@ -148,7 +149,9 @@ class ViewRenderer {
       const Vec2f jitter = sampler.next_2d();
       const Ray ray = camera_.ray(static_cast<float>(x) + jitter.x(), static_cast<float>(y) + jitter.y());
       Hit hit;
-      if (!scene_.intersect(ray, hit)) continue;
+      const bool is_hit =
+          scene_.has_blending() ? scene_.intersect(ray, hit, sampler.next_1d()) : scene_.intersect(ray, hit);
+      if (!is_hit) continue;
       ++n_hits;
       const Vec3f radiance = settings_.unlit
                                  ? hit.base_colour
@@ -166,7 +169,7 @@ class ViewRenderer {
   void render_auxiliary(int x, int y) {
     Hit hit;
     const bool is_hit =
-        scene_.intersect(camera_.ray(static_cast<float>(x) + 0.5f, static_cast<float>(y) + 0.5f), hit);
+        scene_.intersect(camera_.ray(static_cast<float>(x) + 0.5f, static_cast<float>(y) + 0.5f), hit, 0.5f);
     *view_.depth.at(x, y) = is_hit ? hit.t : 0.0f;
     *view_.mask.at(x, y) = is_hit ? 255 : 0;
     for (int c = 0; c < 3; ++c)

@@ -187,7 +187,7 @@ TEST(Scene, CutOutTexturesLetRaysThrough) {
   texture.pixels = {255, 255, 255, 255, 255, 255, 255, 0};
   mesh.textures = {texture};
   io::Material material;
-  material.texture = 0;
+  material.base_texture.texture = 0;
   mesh.materials = {material};
   const Scene scene(std::move(mesh), Environment{}, AreaLight{});
   Hit hit;

@@ -4,6 +4,7 @@
 
 #include "t3d/io/mesh.h"
 #include "t3d/math/camera.h"
+#include "t3d/trace/surface.h"
 
 namespace t3d::trace {
 
@@ -21,14 +22,6 @@ struct AreaLight {
   Vec3f radiance = Vec3f::Constant(9.0f);
 };
 
-/// What a ray met.
-struct Hit {
-  float t;
-  Vec3f point, geometric_normal, shading_normal;  // both normals face the ray's origin
-  Vec3f base_colour, emission;                    // linear
-  float metallic, roughness;
-};
-
 /// A mesh in a bounding-volume hierarchy (Embree), ready for rays from any thread.
 class Scene {
  public:
@@ -38,23 +31,28 @@ class Scene {
   Scene(const Scene&) = delete;
   Scene& operator=(const Scene&) = delete;
 
-  /// The first surface along the ray; surfaces that are cut out (texture alpha or opacity below 0.5) let it
-  /// pass.
+  /// The first surface along the ray that stops it. `coin` in [0,1) decides for surfaces that stop a fraction
+  /// of the light only (io::AlphaMode::Blend): the first at which all so far have stopped more than `coin` of
+  /// it. Without one it is drawn from the ray itself.
+  bool intersect(const Ray& ray, Hit& hit, float coin) const;
   bool intersect(const Ray& ray, Hit& hit) const;
   /// Whether anything lies on the ray before `distance`.
   bool occluded(const Vec3f& origin, const Vec3f& direction, float distance) const;
+
+  /// Whether a surface stops a fraction of the light only.
+  bool has_blending() const { return has_blending_; }
 
   const Environment& environment() const { return environment_; }
   const AreaLight& light() const { return light_; }
 
  private:
   struct Accelerator;
-  bool shade(uint32_t face, float u, float v, const Vec3f& direction, Hit& hit) const;
+  bool first_stop(const Ray& ray, float coin, SurfacePoint& at, float& t) const;
 
   io::Mesh mesh_;
   Environment environment_;
   AreaLight light_;
-  bool has_cutouts_ = false;
+  bool has_cutouts_ = false, has_blending_ = false;
   std::unique_ptr<Accelerator> accelerator_;
 };
 
