@@ -2,7 +2,6 @@
 
 #ifdef T3D_HAS_ASSIMP
 #include <assimp/DefaultIOSystem.h>
-#include <assimp/GltfMaterial.h>
 #include <assimp/MemoryIOWrapper.h>
 #include <assimp/postprocess.h>
 #include <assimp/scene.h>
@@ -21,9 +20,14 @@
 #include "t3d/core/log.h"
 #include "t3d/core/sentence.h"
 #include "t3d/io/crease_normals.h"
+#include "t3d/io/dropped_faces.h"
+#include "t3d/io/gltf/read_gltf.h"
 
 namespace t3d::io {
 namespace fs = std::filesystem;
+
+Mesh read_with_assimp(const std::string& path, const ReadMeshOptions& options);
+
 namespace {
 
 std::string lower_extension(const std::string& path) {
@@ -42,10 +46,34 @@ bool is_mesh_file(const std::string& path) {
   return false;
 }
 
+namespace {
+
+void check_readable(const std::string& path) {
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) throw SystemError(cat(path, ": no such file. Check the path."));
+  if (fs::is_directory(path, ignored))
+    throw SystemError(cat(path, ": is a folder, where a mesh file is expected. Name a file in it."));
+  if (!std::ifstream(path, std::ios::binary))
+    throw SystemError(cat(path, ": cannot be opened", errno_text(), ". Check its permissions."));
+}
+
+}  // namespace
+
+Mesh read_mesh(const std::string& path, const ReadMeshOptions& options) {
+  check_readable(path);
+  if (!is_mesh_file(path))
+    throw UserError(
+        cat(path, ": not a mesh file that can be read; expected .obj, .glb, .gltf, .ply, .stl or .off."));
+  const std::string extension = lower_extension(path);
+  return extension == ".glb" || extension == ".gltf" ? gltf::read_gltf(path, options)
+                                                     : read_with_assimp(path, options);
+}
+
 #ifndef T3D_HAS_ASSIMP
 
-Mesh read_mesh(const std::string& path, const ReadMeshOptions&) {
-  throw SystemError(cat(path, ": this build cannot read meshes. Install libassimp-dev and build again."));
+Mesh read_with_assimp(const std::string& path, const ReadMeshOptions&) {
+  throw SystemError(
+      cat(path, ": this build reads GLB and glTF alone. Install libassimp-dev and build again."));
 }
 
 #else
@@ -80,11 +108,6 @@ Vec3f colour(const aiColor3D& c) {
   return {c.r, c.g, c.b};
 }
 
-/// glTF's vertex colours are linear.
-float srgb(float linear) {
-  return linear <= 0.0031308f ? 12.92f * linear : 1.055f * std::pow(linear, 1.0f / 2.4f) - 0.055f;
-}
-
 /// Joins the parts of an assimp scene into one mesh.
 class SceneReader {
  public:
@@ -92,7 +115,6 @@ class SceneReader {
       : scene_(scene), path_(path), options_(options) {
     const std::string extension = lower_extension(path);
     is_stl_ = extension == ".stl";
-    is_gltf_ = extension == ".glb" || extension == ".gltf";
   }
 
   Mesh read() {
@@ -105,9 +127,9 @@ class SceneReader {
     }
     for (unsigned i = 0; i < scene_.mNumMeshes; ++i) append(*scene_.mMeshes[i]);
     if (mesh_.faces.empty())
-      throw UserError(cat(path_, ": no face with an area is left", dropped_text().empty() ? "" : ": ",
-                          dropped_text(), ". Export the mesh again, with faces."));
-    if (!dropped_text().empty()) log::warning(cat(path_, ": left out ", dropped_text()));
+      throw UserError(cat(path_, ": no face with an area is left", dropped_.text().empty() ? "" : ": ",
+                          dropped_.text(), ". Export the mesh again, with faces."));
+    if (!dropped_.text().empty()) log::warning(cat(path_, ": left out ", dropped_.text()));
     if (has_uvs_ && options_.load_textures) add_default_texture();
     make_missing_normals(mesh_);
     join_equal_vertices(mesh_);
@@ -115,17 +137,6 @@ class SceneReader {
   }
 
  private:
-  /// "2 faces with a vertex that is not finite, 1 face without area"; empty when all faces are good.
-  std::string dropped_text() const {
-    std::string text;
-    const auto add = [&](int64_t n, const char* what) {
-      if (n > 0) text += cat(text.empty() ? "" : ", ", n, n == 1 ? " face " : " faces ", what);
-    };
-    add(n_not_finite_, "with a vertex that is not finite");
-    add(n_without_area_, "without area");
-    return text;
-  }
-
   Material material(const aiMaterial& source) {
     Material m;
     aiString name;
@@ -213,7 +224,7 @@ class SceneReader {
       }
       if (has_colours_) {
         const aiColor4D c = part.HasVertexColors(0) ? part.mColors[0][i] : aiColor4D(1, 1, 1, 1);
-        mesh_.colours.push_back(is_gltf_ ? Vec3f(srgb(c.r), srgb(c.g), srgb(c.b)) : Vec3f(c.r, c.g, c.b));
+        mesh_.colours.emplace_back(c.r, c.g, c.b);
       }
     }
     for (unsigned i = 0; i < part.mNumFaces; ++i) {
@@ -221,16 +232,8 @@ class SceneReader {
       const std::array<uint32_t, 3> face = {first + part.mFaces[i].mIndices[0],
                                             first + part.mFaces[i].mIndices[1],
                                             first + part.mFaces[i].mIndices[2]};
-      const Vec3f &a = mesh_.positions[face[0]], &b = mesh_.positions[face[1]], &c = mesh_.positions[face[2]];
-      if (!a.allFinite() || !b.allFinite() || !c.allFinite()) {
-        ++n_not_finite_;
+      if (dropped_.drops(mesh_.positions[face[0]], mesh_.positions[face[1]], mesh_.positions[face[2]]))
         continue;
-      }
-      const Vec3f normal = (b - a).cross(c - a);
-      if (!(normal.squaredNorm() > 0)) {
-        ++n_without_area_;
-        continue;
-      }
       mesh_.faces.push_back(face);
       mesh_.face_material.push_back(static_cast<uint16_t>(std::min(part.mMaterialIndex, 65535u)));
     }
@@ -275,18 +278,9 @@ class SceneReader {
   const ReadMeshOptions& options_;
   Mesh mesh_;
   std::map<std::string, int> texture_index_;
-  bool has_uvs_ = false, has_colours_ = false, is_stl_ = false, is_gltf_ = false;
-  int64_t n_not_finite_ = 0, n_without_area_ = 0;
+  bool has_uvs_ = false, has_colours_ = false, is_stl_ = false;
+  DroppedFaces dropped_;
 };
-
-void check_readable(const std::string& path) {
-  std::error_code ignored;
-  if (!fs::exists(path, ignored)) throw SystemError(cat(path, ": no such file. Check the path."));
-  if (fs::is_directory(path, ignored))
-    throw SystemError(cat(path, ": is a folder, where a mesh file is expected. Name a file in it."));
-  if (!std::ifstream(path, std::ios::binary))
-    throw SystemError(cat(path, ": cannot be opened", errno_text(), ". Check its permissions."));
-}
 
 /// What assimp says, which for a file without a face is in terms of its own structures.
 std::string failure_text(const Assimp::Importer& importer) {
@@ -300,11 +294,7 @@ std::string failure_text(const Assimp::Importer& importer) {
 
 }  // namespace
 
-Mesh read_mesh(const std::string& path, const ReadMeshOptions& options) {
-  check_readable(path);
-  if (!is_mesh_file(path))
-    throw UserError(
-        cat(path, ": not a mesh file that can be read; expected .obj, .glb, .gltf, .ply, .stl or .off."));
+Mesh read_with_assimp(const std::string& path, const ReadMeshOptions& options) {
   Assimp::Importer importer;
   CheckedFileSystem* files = nullptr;
   if (lower_extension(path) == ".obj") {

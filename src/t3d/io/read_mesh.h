@@ -17,9 +17,9 @@ struct ReadMeshOptions {
   std::string texture;  // image for every part that has texture coordinates and no texture of its own
 };
 
-/// Reads OBJ/MTL, GLB/glTF, PLY, STL or OFF through assimp: polygons triangulated, all parts joined with
-/// their transforms applied, missing normals made (io/crease_normals.h, 60 degrees). Faces of zero area, and
-/// faces with a vertex that is not finite, are dropped and counted in a warning.
+/// Reads GLB/glTF (io/gltf/read_gltf.h), and OBJ/MTL, PLY, STL or OFF through assimp: polygons triangulated,
+/// all parts joined with their transforms applied, missing normals made (io/crease_normals.h, 60 degrees).
+/// Faces of zero area, and faces with a vertex that is not finite, are dropped and counted in a warning.
 ///
 /// An OBJ without materials gets the one image beside it that is named as a texture of it
 /// (spot_triangulated.obj: spot_texture.png), which is said in the log.
