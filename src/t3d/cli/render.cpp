@@ -152,6 +152,31 @@ bool is_whole_image(const fs::path& path) {
   }
 }
 
+/// Whether an image shows anything: grey and RGB images do.
+bool shows_something(const io::Image8& image) {
+  if (image.channels != 4) return true;
+  for (size_t i = 3; i < image.pixels.size(); i += 4)
+    if (image.pixels[i] != 0) return true;
+  return false;
+}
+
+/// Why nothing of a mesh is seen: its materials, with what makes them transparent.
+std::string transparency_text(const io::Mesh& mesh) {
+  std::string text;
+  size_t n_more = 0;
+  for (const io::Material& m : mesh.materials) {
+    if (!trace::may_let_through(mesh, m)) continue;
+    if (text.size() > 200) {
+      ++n_more;
+      continue;
+    }
+    text += cat(text.empty() ? "" : ", ", '"', m.name.empty() ? "unnamed" : m.name, "\" (opacity ", m.opacity,
+                m.base_texture.is_set() && m.uses_texture_alpha ? " times its texture's alpha" : "",
+                m.opacity_texture.is_set() ? " times its opacity texture" : "", ")");
+  }
+  return n_more == 0 ? text : cat(text, " and ", n_more, " more");
+}
+
 /// Turns the mesh about the vertical so that what looked along the file's `front` looks along +x.
 void turn_front(io::Mesh& mesh, const std::string& front) {
   if (front == "z") return;
@@ -181,12 +206,14 @@ class SetRenderer {
       *colour *= options_.environment;
     trace::AreaLight light;
     light.radiance *= options_.light;
+    const std::string transparent = transparency_text(mesh);
     const trace::Scene scene(std::move(mesh), environment, light);
 
     if (options_.overwrite) remove_old();
     make_folders(job_.folder);
     io::write_json_file((folder() / "render.partial.json").string(), settings_json(options_, job_.mesh));
     for (int split = 0; split < 3; ++split) render_split(scene, split, box);
+    if (n_views_ > 0 && !shows_something_) refuse_empty(transparent);
     io::write_json_file((folder() / kDone).string(), settings_json(options_, job_.mesh));
     fs::remove(folder() / "render.partial.json");
     verify();
@@ -194,6 +221,18 @@ class SetRenderer {
 
  private:
   fs::path folder() const { return job_.folder; }
+
+  [[noreturn]] void refuse_empty(const std::string& transparent) const {
+    const std::string all = n_views_ == 1 ? "the one image is" : cat("all ", n_views_, " images are");
+    if (transparent.empty())
+      throw UserError(cat(job_.mesh, ": ", all,
+                          " empty: no camera sees the object. Leave out --no-center, or choose "
+                          "another --distance."));
+    throw UserError(
+        cat(job_.mesh, ": ", all, " empty: the object is transparent by its material ", transparent,
+            ". Make it opaque in the file (glTF: alphaMode OPAQUE; MTL: d 1), or pass --no-textures where "
+            "only the texture's alpha says so."));
+  }
 
   /// Only what this command makes: a folder that holds other files keeps them.
   void remove_old() {
@@ -247,10 +286,13 @@ class SetRenderer {
     if (options_.depth) frame["depth_path"] = name + "_depth.png", frame["depth_scale"] = far / 255.0f;
     if (options_.normal) frame["normal_path"] = name + "_normal.png";
     if (options_.mask) frame["mask_path"] = name + "_mask.png";
+    ++n_views_;
     if (options_.resume && is_whole_image(file("")) && (!options_.depth || is_whole_image(file("_depth"))) &&
         (!options_.normal || is_whole_image(file("_normal"))) &&
-        (!options_.mask || is_whole_image(file("_mask"))))
+        (!options_.mask || is_whole_image(file("_mask")))) {
+      shows_something_ = shows_something_ || shows_something(io::read_image(file("")));
       return frame;
+    }
     trace::RenderSettings settings;
     settings.samples = options_.samples;
     settings.max_bounces = options_.bounces;
@@ -258,6 +300,7 @@ class SetRenderer {
     settings.n_threads = n_threads_;
     settings.auxiliary = options_.depth || options_.normal || options_.mask;
     const trace::RenderedView view = trace::render_view(scene, camera, settings);
+    shows_something_ = shows_something_ || shows_something(view.rgba);
     if (options_.depth) io::write_png(file("_depth"), depth_image(view.depth, far), io::ReadBack::Yes);
     if (options_.normal) io::write_png(file("_normal"), view.normal, io::ReadBack::Yes);
     if (options_.mask) io::write_png(file("_mask"), view.mask, io::ReadBack::Yes);
@@ -278,6 +321,8 @@ class SetRenderer {
   const Job& job_;
   int n_threads_;
   std::function<void()> on_view_;
+  int n_views_ = 0;
+  bool shows_something_ = false;
 };
 
 int render(const RenderOptions& options) {
