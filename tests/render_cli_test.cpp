@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tests/support/gltf_builder.h"
 #include "tests/support/optional_libraries.h"
 #include "tests/support/run_program.h"
 #include "tests/support/temporary_folder.h"
@@ -49,6 +50,27 @@ TEST(RenderCommand, ASplitWithoutViewsIsNotWritten) {
   EXPECT_TRUE(fs::exists(folder / "out/transforms_train.json"));
   EXPECT_FALSE(fs::exists(folder / "out/transforms_val.json"));
   EXPECT_FALSE(fs::exists(folder / "out/test"));
+}
+
+TEST(RenderCommand, ASetOfEmptyImagesIsAnErrorThatNamesTheMaterial) {
+  T3D_NEED_EMBREE();
+  const TemporaryFolder folder;
+  testing::GltfBuilder file;
+  file.material() = nlohmann::json::parse(
+      R"({"name": "window", "alphaMode": "BLEND", "pbrMetallicRoughness": {"baseColorFactor": [1, 1, 1, 0]}})");
+  write_text(folder / "a.glb", file.glb());
+  const std::string command = "render " + folder / "a.glb" + " -o " + folder / "out" + kSmall;
+  const auto result = run_t3d(command);
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.output, HasSubstr("all 4 images are empty"));
+  EXPECT_THAT(result.output, HasSubstr("window"));
+  EXPECT_FALSE(fs::exists(folder / "out/render.json"));
+  EXPECT_EQ(run_t3d(command + "--resume").exit_code, 2);  // what is there is looked at, too
+
+  file.material()["alphaMode"] = "OPAQUE";
+  write_text(folder / "a.glb", file.glb());
+  const auto opaque = run_t3d(command + "--overwrite");
+  EXPECT_EQ(opaque.exit_code, 0) << opaque.output;
 }
 
 TEST(RenderCommand, ResumingMakesAgainWhatIsMissingOrCutOff) {

@@ -172,7 +172,8 @@ std::string transparency_text(const io::Mesh& mesh) {
     }
     text += cat(text.empty() ? "" : ", ", '"', m.name.empty() ? "unnamed" : m.name, "\" (opacity ", m.opacity,
                 m.base_texture.is_set() && m.uses_texture_alpha ? " times its texture's alpha" : "",
-                m.opacity_texture.is_set() ? " times its opacity texture" : "", ")");
+                m.opacity_texture.is_set() ? " times its opacity texture" : "",
+                m.alpha_mode == io::AlphaMode::Mask ? cat(", cutoff ", m.alpha_cutoff) : "", ")");
   }
   return n_more == 0 ? text : cat(text, " and ", n_more, " more");
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <string>
 
 #include "t3d/math/vec.h"
@@ -51,6 +52,11 @@ struct Material {
   TextureSlot base_texture, emission_texture, specular_texture;
   TextureSlot metallic_texture, roughness_texture, opacity_texture, occlusion_texture;  // one channel each
   TextureSlot normal_texture;  // tangent space, x along growing u, y along growing v, as 0.5 n + 0.5
+
+  std::array<const TextureSlot*, 8> slots() const {
+    return {&base_texture,      &emission_texture, &specular_texture,  &metallic_texture,
+            &roughness_texture, &opacity_texture,  &occlusion_texture, &normal_texture};
+  }
 };
 
 }  // namespace t3d::io

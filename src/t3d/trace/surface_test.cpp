@@ -7,6 +7,7 @@
 #include "t3d/trace/bsdf.h"
 #include "t3d/trace/path_tracer.h"
 #include "t3d/trace/texture.h"
+#include "tests/support/optional_libraries.h"
 
 namespace t3d::trace {
 namespace {
@@ -193,6 +194,7 @@ io::Mesh two_sheets(float front_alpha, float back_alpha) {
 }
 
 TEST(PathTracer, BlendedSheetsStopTheirFractionsOfTheLight) {
+  T3D_NEED_EMBREE();
   const Scene scene(two_sheets(0.25f, 0.5f), Environment{}, AreaLight{});
   ASSERT_TRUE(scene.has_blending());
   const Camera camera{Lens::from_fov_x(4, 4, 0.1f), look_at({0, 0, 2}, {0, 0, 0})};

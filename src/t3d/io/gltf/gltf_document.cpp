@@ -85,8 +85,7 @@ NamedBytes read_uri(const Document& document, const Value& uri) {
   PathResolver paths({folder_of(document.path)});
   ResolvedPath file = paths.find(percent_decoded(text));
   if (!file) file = paths.find(text);  // a name may hold percent signs of its own
-  if (!file)
-    throw SystemError(cat(uri.place(), " names a file that is not there: ", file.tried, ". Put it there."));
+  if (!file) throw SystemError(cat(uri.place(), ": ", file.tried, ". Put it there."));
   paths.log_notes(document.path);
   return {read_whole_file(file.path, document.limits.max_file), file.path};
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "t3d/io/gltf/gltf_value.h"
+#include "t3d/io/image.h"
 
 namespace t3d::io::gltf {
 
@@ -14,6 +15,7 @@ struct Limits {
   uint64_t max_nodes = uint64_t{1} << 24;    // instances included
   uint64_t max_decoded = uint64_t{4} << 30;  // bytes that compressed buffer views become
   uint64_t max_file = uint64_t{16} << 30;    // bytes of one file
+  ImageLimits images;
 };
 
 /// A glTF 2.0 file: its JSON, and the binary chunk of a GLB.

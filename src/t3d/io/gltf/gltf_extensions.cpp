@@ -49,7 +49,10 @@ constexpr const char* kLook[] = {"KHR_materials_transmission",
                                  "MSFT_packing_occlusionRoughnessMetallic",
                                  "MSFT_packing_normalRoughnessMetallic",
                                  "VRMC_materials_mtoon",
-                                 "FB_materials_modmap"};
+                                 "FB_materials_modmap",
+                                 "KHR_techniques_webgl",
+                                 "KHR_materials_common",
+                                 "KHR_materials_cmnBlinnPhong"};
 
 template <size_t N>
 bool is_in(const char* const (&names)[N], const std::string& name) {

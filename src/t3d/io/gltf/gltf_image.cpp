@@ -44,7 +44,7 @@ Image8 read_gltf_image(Buffers& buffers, const Value& image) {
     throw UserError(
         cat(held.name, ": is a ", kind,
             " image, which is not read. Export it with PNG or JPEG textures, or pass --no-textures."));
-  return decode_image(bytes.data, bytes.size, held.name, 4);
+  return decode_image(bytes.data, bytes.size, held.name, 4, buffers.document().limits.images);
 }
 
 }  // namespace t3d::io::gltf

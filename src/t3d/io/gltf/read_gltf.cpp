@@ -1,6 +1,8 @@
 #include "t3d/io/gltf/read_gltf.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
@@ -17,8 +19,7 @@ namespace {
 /// A primitive where the scene shows it.
 struct Part {
   const Placed* placed;
-  size_t primitive;  // index into `primitives` of the joiner
-  uint16_t material;
+  size_t primitive;  // index into SceneJoiner::primitives_
 };
 
 /// Joins what a scene shows into one mesh.
@@ -37,40 +38,60 @@ class SceneJoiner {
   }
 
  private:
-  Value primitives_of(const Placed& placed) const { return placed.mesh["primitives"]; }
-
   /// Materials come first: they decide which texture coordinates are read.
   void use_materials() {
+    std::set<std::string> seen;
     for (const Placed& placed : scene_.placed) {
-      const Value primitives = primitives_of(placed);
+      if (!seen.insert(placed.mesh.place()).second) continue;
+      const Value primitives = placed.mesh["primitives"];
       for (size_t i = 0; i < primitives.size(); ++i)
         if (primitives[i]["mode"].whole_or(4) >= 4) materials_.use(primitives[i]["material"]);
     }
     uv_sets_ = materials_.uv_sets();
   }
 
+  /// The primitives of a mesh with these morph weights, each made once. Returns their indices.
+  const std::vector<size_t>& primitives_of(const Placed& placed) {
+    const auto [entry, is_new] =
+        known_.try_emplace(cat(placed.mesh.place(), " ", placed.morph_weights.place()));
+    if (!is_new) return entry->second;
+    const Value sources = placed.mesh["primitives"];
+    for (size_t i = 0; i < sources.size(); ++i) {
+      Primitive primitive(buffers_, sources[i], uv_sets_, placed.morph_weights);
+      n_left_over_ += primitive.n_left_over();
+      if (primitive.n_corners() == 0) continue;
+      const uint16_t material = materials_.use(sources[i]["material"]);
+      for (size_t set = 0; set < uv_sets_.size(); ++set) has_uvs_[set] |= primitive.has_uvs(set);
+      has_colours_ |= primitive.has_colours();
+      has_alphas_ |= primitive.has_alphas();
+      for (const TextureSlot* slot : mesh_.materials[material].slots())
+        if (slot->is_set() && !primitive.has_uvs(static_cast<size_t>(slot->uv_set))) {
+          ++n_without_uvs_;
+          break;
+        }
+      entry->second.push_back(primitives_.size());
+      materials_of_.push_back(material);
+      primitives_.push_back(std::move(primitive));
+    }
+    return entry->second;
+  }
+
   void read_parts() {
-    uint64_t n_corners = 0, n_left_over = 0;
-    for (const Placed& placed : scene_.placed) {
-      const Value sources = primitives_of(placed);
-      for (size_t i = 0; i < sources.size(); ++i) {
-        Primitive primitive(buffers_, sources[i], uv_sets_, placed.morph_weights);
-        n_corners += primitive.n_corners();
+    uint64_t n_corners = 0;
+    for (const Placed& placed : scene_.placed)
+      for (const size_t i : primitives_of(placed)) {
+        n_corners += primitives_[i].n_corners();
         if (n_corners > document_.limits.max_corners)
           throw UserError(cat(document_.path, ": has more than ", document_.limits.max_corners / 3,
                               " triangles with all instances counted. Use a smaller scene."));
-        n_left_over += primitive.n_left_over();
-        if (primitive.n_corners() == 0) continue;
-        for (size_t set = 0; set < uv_sets_.size(); ++set) has_uvs_[set] |= primitive.has_uvs(set);
-        has_colours_ |= primitive.has_colours();
-        has_alphas_ |= primitive.has_alphas();
-        parts_.push_back({&placed, primitives_.size(), materials_.use(sources[i]["material"])});
-        primitives_.push_back(std::move(primitive));
+        parts_.push_back({&placed, i});
       }
-    }
-    if (n_left_over > 0)
-      log::warning(cat(document_.path, ": left out ", n_left_over, " indices that make no whole triangle"));
-    // A texture that is in use is put on with coordinates (0, 0) where a part has none, as viewers do.
+    if (n_left_over_ > 0)
+      log::warning(cat(document_.path, ": left out ", n_left_over_, " indices that make no whole triangle"));
+    if (n_without_uvs_ > 0)
+      log::warning(cat(document_.path, ": ", n_without_uvs_,
+                       n_without_uvs_ == 1 ? " part has" : " parts have",
+                       " a texture and no coordinates for it, and take the colour of its upper left corner"));
     for (size_t set = 0; set < uv_sets_.size(); ++set) has_uvs_[set] |= !mesh_.textures.empty();
     mesh_.more_uvs.resize(uv_sets_.size() - 1);
   }
@@ -119,7 +140,7 @@ class SceneJoiner {
       if (dropped_.drops(mesh_.positions[face[0]], mesh_.positions[face[1]], mesh_.positions[face[2]]))
         continue;
       mesh_.faces.push_back(face);
-      mesh_.face_material.push_back(part.material);
+      mesh_.face_material.push_back(materials_of_[part.primitive]);
     }
   }
 
@@ -170,12 +191,15 @@ class SceneJoiner {
   Materials materials_;
   Scene scene_;
   std::vector<Primitive> primitives_;
+  std::vector<uint16_t> materials_of_;                // of the primitives
+  std::map<std::string, std::vector<size_t>> known_;  // primitives by mesh and morph weights
   std::vector<Part> parts_;
   std::vector<int> uv_sets_;
   std::array<bool, kMaxUvSets> has_uvs_ = {};
   bool has_colours_ = false, has_alphas_ = false;
   DroppedFaces dropped_;
   int64_t n_bad_ = 0;
+  uint64_t n_left_over_ = 0, n_without_uvs_ = 0;
 };
 
 }  // namespace
