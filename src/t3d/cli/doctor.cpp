@@ -97,6 +97,16 @@ int doctor() {
 #else
   feature(false, "FFmpeg", "MP4 and GIF", "libavcodec-dev libavformat-dev libavutil-dev libswscale-dev");
 #endif
+#ifdef T3D_HAS_WEBP
+  feature(true, "libwebp", "WebP images", "libwebp-dev");
+#else
+  feature(false, "libwebp", "WebP images", "libwebp-dev");
+#endif
+#ifdef T3D_HAS_TIFF
+  feature(true, "libtiff", "TIFF images", "libtiff-dev");
+#else
+  feature(false, "libtiff", "TIFF images", "libtiff-dev");
+#endif
 #ifdef T3D_HAS_MESHOPTIMIZER
   feature(true, "meshoptimizer", "fewer faces in exported meshes", "libmeshoptimizer-dev");
 #else

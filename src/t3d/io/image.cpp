@@ -1,139 +1,139 @@
 #include "t3d/io/image.h"
 
-#include <zlib.h>
-
 #include <algorithm>
+#include <atomic>
 #include <cmath>
-#include <cstring>
-#include <optional>
 
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
+#include "t3d/core/log.h"
 #include "t3d/io/exif.h"
+#include "t3d/io/image_check.h"
+#include "t3d/io/image_libraries.h"
 #include "t3d/io/image_stb.h"
 
 namespace t3d::io {
 namespace {
 
-constexpr uint8_t kPngSignature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
 constexpr uint64_t kMaxFileBytes = uint64_t{1} << 30;
 
-uint32_t big_endian_32(const uint8_t* p) {
-  return uint32_t{p[0]} << 24 | uint32_t{p[1]} << 16 | uint32_t{p[2]} << 8 | uint32_t{p[3]};
-}
-uint32_t big_endian_16(const uint8_t* p) {
-  return uint32_t{p[0]} << 8 | uint32_t{p[1]};
-}
-
-bool is_png(const uint8_t* bytes, size_t n) {
-  return n >= 8 && std::memcmp(bytes, kPngSignature, 8) == 0;
-}
-bool is_jpeg(const uint8_t* bytes, size_t n) {
-  return n >= 3 && bytes[0] == 0xff && bytes[1] == 0xd8;
-}
-
-std::string cut_short(const std::string& name) {
-  return cat(name, ": the file ends before the image does; it was cut short. Copy or render it again.");
-}
-
-struct Size {
-  uint64_t width = 0, height = 0;
-};
-
-/// The size a PNG's header gives. Also walks the chunks and compares their checksums: stb does not look at
-/// them.
-Size check_png(const uint8_t* bytes, size_t n, const std::string& name, bool header_only) {
-  if (n < 33) throw UserError(cut_short(name));
-  if (std::memcmp(bytes + 12, "IHDR", 4) != 0)
-    throw UserError(cat(name, ": this PNG does not begin with its header chunk; it is damaged."));
-  const Size size = {big_endian_32(bytes + 16), big_endian_32(bytes + 20)};
-  size_t at = 8;
-  while (!header_only) {
-    if (n - at < 12) throw UserError(cut_short(name));
-    const size_t length = big_endian_32(bytes + at);
-    if (length > n - at - 12) throw UserError(cut_short(name));
-    const uLong sum = crc32(crc32(0, nullptr, 0), bytes + at + 4, static_cast<uInt>(length + 4));
-    const std::string type(reinterpret_cast<const char*>(bytes + at + 4), 4);
-    if (sum != big_endian_32(bytes + at + 8 + length))
-      throw UserError(cat(name, ": the checksum of the PNG chunk at byte ", at,
-                          " does not fit its content; the file is damaged. Copy or render it again."));
-    if (type == "IEND") break;
-    at += 12 + length;
-  }
-  return size;
-}
-
-/// A Huffman table has at most 256 symbols; stb 2.28 trusts the file and writes past its array.
-void check_huffman_tables(const uint8_t* segment, size_t n, const std::string& name) {
-  size_t at = 0;
-  while (at < n) {
-    size_t n_symbols = 0;
-    for (size_t i = 1; i <= 16 && at + i < n; ++i) n_symbols += segment[at + i];
-    if (n - at < 17 + n_symbols || n_symbols > 256)
-      throw UserError(cat(name, ": this JPEG's Huffman tables are damaged. Copy it again."));
-    at += 17 + n_symbols;
-  }
-}
-
-/// The size in a JPEG's frame header. Walks the segments up to the end marker.
-Size check_jpeg(const uint8_t* bytes, size_t n, const std::string& name, bool header_only) {
-  std::optional<Size> size;
-  bool has_scan = false;
-  size_t at = 2;
-  while (true) {
-    // The next marker. In a scan's data 0xff is followed by 0 (a stuffed byte) or a restart marker.
-    while (at < n && bytes[at] != 0xff) ++at;
-    while (at < n && bytes[at] == 0xff) ++at;
-    if (at >= n) throw UserError(cut_short(name));
-    const uint8_t marker = bytes[at++];
-    if (marker <= 0x01 || (marker >= 0xd0 && marker <= 0xd8)) continue;  // no length
-    if (marker == 0xd9) break;
-    const size_t length = n - at < 2 ? 0 : big_endian_16(bytes + at);
-    if (length < 2 || length > n - at) throw UserError(cut_short(name));
-    const bool is_frame =
-        marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
-    if (is_frame && length >= 7 && !size) {
-      size = Size{big_endian_16(bytes + at + 5), big_endian_16(bytes + at + 3)};
-      if (header_only) return *size;
-    }
-    if (marker == 0xc4) check_huffman_tables(bytes + at + 2, length - 2, name);
-    has_scan = has_scan || marker == 0xda;
-    at += length;
-  }
-  if (!size || !has_scan) throw UserError(cut_short(name));
-  return *size;
-}
-
-ImageInfo check(const uint8_t* bytes, size_t n, const std::string& name, const ImageLimits& limits,
-                bool header_only, int channels) {
-  if (n == 0) throw UserError(cat(name, ": the file is empty; a PNG or JPEG image was expected."));
-  if (n > kMaxFileBytes)
-    throw UserError(cat(name, ": the file has more than ", human_bytes(double(kMaxFileBytes)), "."));
-  Size size;
-  if (is_png(bytes, n)) {
-    size = check_png(bytes, n, name, header_only);
-  } else if (is_jpeg(bytes, n)) {
-    size = check_jpeg(bytes, n, name, header_only);
-  } else {
-    throw UserError(cat(name, ": this is neither a PNG nor a JPEG image. Convert it to PNG."));
-  }
-  if (size.width == 0 || size.height == 0)
-    throw UserError(cat(name, ": the image is ", size.width, "x", size.height, " pixels; it is damaged."));
+void check_size(const std::string& name, uint64_t width, uint64_t height, const ImageLimits& limits) {
+  if (width == 0 || height == 0)
+    throw UserError(cat(name, ": the image is ", width, "x", height, " pixels; it is damaged."));
   const auto max_side = static_cast<uint64_t>(limits.max_side);
-  if (size.width > max_side || size.height > max_side)
-    throw UserError(cat(name, ": the image is ", size.width, "x", size.height, " pixels and at most ",
-                        max_side, " a side are read. Reduce it first."));
-  ImageInfo info;
-  std::string reason;
-  if (!stb::info(bytes, n, &info.width, &info.height, &info.channels, &reason))
-    throw UserError(cat(name, ": the image cannot be decoded (", reason, "). Save it again as PNG."));
-  const uint64_t n_decoded =
-      size.width * size.height * static_cast<uint64_t>(channels != 0 ? channels : info.channels);
+  if (width > max_side || height > max_side)
+    throw UserError(cat(name, ": the image is ", width, "x", height, " pixels and at most ", max_side,
+                        " a side are read. Reduce it first."));
+}
+
+void check_memory(const std::string& name, const ImageInfo& info, int channels, const ImageLimits& limits) {
+  const uint64_t n_decoded = uint64_t(info.width) * uint64_t(info.height) *
+                             static_cast<uint64_t>(channels != 0 ? channels : info.channels);
   if (n_decoded > limits.max_bytes)
-    throw UserError(cat(name, ": the image is ", size.width, "x", size.height, " pixels, ",
+    throw UserError(cat(name, ": the image is ", info.width, "x", info.height, " pixels, ",
                         human_bytes(double(n_decoded)), " decoded, and at most ",
                         human_bytes(double(limits.max_bytes)), " are read. Reduce it first."));
+}
+
+/// Once for each kind of file, so that a folder of them does not fill the log.
+void say_that_the_first_is_used(ImageFormat format, const std::string& name) {
+  static std::atomic<bool> said_pages{false}, said_frames{false};
+  std::atomic<bool>& said = format == ImageFormat::Tiff ? said_pages : said_frames;
+  if (!said.exchange(true))
+    log::info(cat(name, format == ImageFormat::Tiff ? ": has several pages" : ": is an animation",
+                  "; the first one is used"));
+}
+
+[[noreturn]] void throw_unknown(const EncodedImage& file) {
+  const std::string content = known_content(file);
+  const std::string formats = readable_image_formats();
+  if (content.empty())
+    throw UserError(
+        cat(file.name, ": this is no image that is read; readable are ", formats, ". Convert it to PNG."));
+  throw UserError(cat(file.name, ": this is ", content, "; readable are ", formats, ". Convert it to PNG."));
+}
+
+ImageInfo check(const EncodedImage& file, const ImageLimits& limits, bool header_only, int channels) {
+  if (file.n == 0) throw UserError(cat(file.name, ": the file is empty; an image was expected."));
+  if (file.n > kMaxFileBytes)
+    throw UserError(cat(file.name, ": the file has more than ", human_bytes(double(kMaxFileBytes)), "."));
+  const ImageFormat format = image_format(file);
+  ImageInfo info;
+  bool has_more = false;
+  if (format == ImageFormat::WebP || format == ImageFormat::Tiff) {
+    const LibraryImageInfo found = format == ImageFormat::WebP ? webp_info(file) : tiff_info(file);
+    info = found.info;
+    has_more = found.has_more;
+    check_size(file.name, uint64_t(info.width), uint64_t(info.height), limits);
+  } else {
+    CheckedImage size;
+    switch (format) {
+      case ImageFormat::Png:
+        size = check_png(file, header_only);
+        break;
+      case ImageFormat::Jpeg:
+        size = check_jpeg(file, header_only);
+        break;
+      case ImageFormat::Bmp:
+        size = check_bmp(file);
+        break;
+      case ImageFormat::Gif:
+        size = check_gif(file);
+        break;
+      case ImageFormat::Tga:
+        size = check_tga(file);
+        break;
+      default:
+        throw_unknown(file);
+    }
+    has_more = size.n_images > 1;
+    check_size(file.name, size.width, size.height, limits);
+    std::string reason;
+    if (!stb::info(file.bytes, file.n, &info.width, &info.height, &info.channels, &reason))
+      throw UserError(cat(file.name, ": the image cannot be decoded (", reason, "). Save it again as PNG."));
+  }
+  check_memory(file.name, info, channels, limits);
+  if (has_more && !header_only) say_that_the_first_is_used(format, file.name);
   return info;
+}
+
+Image8 decode_with_stb(const EncodedImage& file, int channels) {
+  Image8 image;
+  std::string reason;
+  image.pixels =
+      stb::decode(file.bytes, file.n, channels, &image.width, &image.height, &image.channels, &reason);
+  if (image.pixels.empty())
+    throw UserError(cat(file.name, ": the image cannot be decoded (", reason, "). Copy or render it again."));
+  if (channels != 0) image.channels = channels;
+  return image;
+}
+
+/// Writers of BMP and TGA leave the fourth byte 0 where they mean no alpha; no image is meant to be unseen.
+void fill_empty_alpha(Image8& image) {
+  if (image.channels != 4) return;
+  for (size_t i = 3; i < image.pixels.size(); i += 4)
+    if (image.pixels[i] != 0) return;
+  for (size_t i = 3; i < image.pixels.size(); i += 4) image.pixels[i] = 255;
+}
+
+/// Grey is 0.299 R + 0.587 G + 0.114 B, in the whole numbers that stb takes.
+Image8 with_channels(const Image8& image, int channels) {
+  if (channels == 0 || channels == image.channels) return image;
+  Image8 out(image.width, image.height, channels);
+  const bool is_grey = image.channels < 3, has_alpha = image.channels % 2 == 0;
+  const auto n = static_cast<size_t>(image.channels), m = static_cast<size_t>(channels);
+  for (size_t i = 0; i < image.pixels.size() / n; ++i) {
+    const uint8_t* p = &image.pixels[i * n];
+    uint8_t* q = &out.pixels[i * m];
+    const uint8_t r = p[0], g = is_grey ? p[0] : p[1], b = is_grey ? p[0] : p[2];
+    if (m < 3) {
+      q[0] = is_grey ? r : static_cast<uint8_t>((r * 77 + g * 150 + b * 29) >> 8);
+    } else {
+      q[0] = r, q[1] = g, q[2] = b;
+    }
+    if (m % 2 == 0) q[m - 1] = has_alpha ? p[n - 1] : 255;
+  }
+  return out;
 }
 
 const uint8_t* as_bytes(const std::string& s) {
@@ -162,15 +162,22 @@ ImageF::ImageF(int w, int h, int c)
 Image8 decode_image(const uint8_t* bytes, size_t n_bytes, const std::string& name, int channels,
                     const ImageLimits& limits) {
   T3D_CHECK(channels >= 0 && channels <= 4, "channels is ", channels);
-  check(bytes, n_bytes, name, limits, false, channels);
-  Image8 image;
-  int file_channels = 0;
-  std::string reason;
-  image.pixels = stb::decode(bytes, n_bytes, channels, &image.width, &image.height, &file_channels, &reason);
-  if (image.pixels.empty())
-    throw UserError(cat(name, ": the image cannot be decoded (", reason, "). Copy or render it again."));
-  image.channels = channels != 0 ? channels : file_channels;
-  return image;
+  const EncodedImage file{bytes, n_bytes, name};
+  check(file, limits, false, channels);
+  switch (image_format(file)) {
+    case ImageFormat::WebP:
+      return with_channels(decode_webp(file), channels);
+    case ImageFormat::Tiff:
+      return with_channels(decode_tiff(file), channels);
+    case ImageFormat::Bmp:
+    case ImageFormat::Tga: {
+      Image8 image = decode_with_stb(file, 0);
+      fill_empty_alpha(image);
+      return with_channels(image, channels);
+    }
+    default:
+      return decode_with_stb(file, channels);
+  }
 }
 
 Image8 read_image(const std::string& path, int channels, const ImageLimits& limits) {
@@ -186,7 +193,7 @@ Image8 read_upright(const std::string& path, int channels, const ImageLimits& li
 
 ImageInfo read_image_info(const std::string& path, const ImageLimits& limits) {
   const std::string bytes = read_whole_file(path, kMaxFileBytes);
-  ImageInfo info = check(as_bytes(bytes), bytes.size(), path, limits, true, 0);
+  ImageInfo info = check({as_bytes(bytes), bytes.size(), path}, limits, true, 0);
   info.orientation = exif_orientation(as_bytes(bytes), bytes.size());
   return info;
 }

@@ -49,11 +49,13 @@ struct ImageLimits {
   size_t max_bytes = size_t{1} << 30;  // decoded
 };
 
-/// Reads a PNG or JPEG file. `channels` 0 keeps the file's own, 1 to 4 converts (a missing alpha becomes
-/// 255). PNG of 16 bits is reduced to 8. A PNG must have right checksums up to its end mark and a JPEG its
-/// end marker, so that a file cut short is told from a whole one. Pixels come as they are stored: texture
-/// coordinates and most camera poses belong to those. io/exif.h turns photographs upright. Throws SystemError when the file
-/// cannot be read, UserError when it is no image, broken, or above the limits.
+/// Reads a PNG, JPEG, WebP, TIFF, TGA, BMP or GIF file; its content says which, not its name. `channels` 0
+/// keeps the file's own, 1 to 4 converts (a missing alpha becomes 255). 16 bits are reduced to 8. Of an
+/// animation or several pages the first is read, which is said in the log. A PNG must have right checksums up
+/// to its end mark and a JPEG its end marker, so that a file cut short is told from a whole one. Pixels come
+/// as they are stored: texture coordinates and most camera poses belong to those. io/exif.h turns photographs
+/// upright. Throws SystemError when the file cannot be read, UserError when it is no image (naming what it is
+/// instead, where that is known), broken, or above the limits.
 Image8 read_image(const std::string& path, int channels = 0, const ImageLimits& limits = {});
 
 /// Width, height and channels, from the header alone. Throws as read_image does.

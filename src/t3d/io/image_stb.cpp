@@ -10,6 +10,9 @@
 #pragma GCC diagnostic ignored "-Wunused-but-set-variable"
 #define STBI_ONLY_PNG
 #define STBI_ONLY_JPEG
+#define STBI_ONLY_BMP
+#define STBI_ONLY_GIF
+#define STBI_ONLY_TGA
 #define STBI_NO_STDIO
 #define STBI_MAX_DIMENSIONS 32768
 #define STB_IMAGE_STATIC
@@ -57,7 +60,10 @@ void append(void* context, void* data, int size) {
 }  // namespace
 
 bool info(const uint8_t* bytes, size_t n_bytes, int* width, int* height, int* channels, std::string* reason) {
-  if (stbi_info_from_memory(bytes, static_cast<int>(n_bytes), width, height, channels) == 1) return true;
+  if (stbi_info_from_memory(bytes, static_cast<int>(n_bytes), width, height, channels) == 1) {
+    *height = std::abs(*height);  // a BMP's is negative where its first row is the top
+    return true;
+  }
   *reason = last_reason();
   return false;
 }

@@ -118,9 +118,9 @@ TEST(Image, DecodedBytesAreLimited) {
 }
 
 TEST(Image, OtherFormatsAndMissingFilesAreExplained) {
-  const uint8_t gif[] = "GIF89a--------";
-  EXPECT_THAT(message_of([&] { decode_image(gif, sizeof gif, "a.gif"); }),
-              HasSubstr("neither a PNG nor a JPEG"));
+  const uint8_t heif[] = "----ftypheic----";
+  EXPECT_THAT(message_of([&] { decode_image(heif, sizeof heif, "a.heic"); }),
+              HasSubstr("readable are PNG, JPEG"));
   EXPECT_THROW(read_image(scratch("absent.png")), SystemError);
 }
 
