@@ -51,12 +51,6 @@ if(embree_FOUND)
   target_link_libraries(t3d_embree INTERFACE embree)
 endif()
 
-find_package(assimp QUIET)
-t3d_optional(assimp assimp_FOUND "reading meshes other than glTF needs it: libassimp-dev")
-if(assimp_FOUND)
-  target_link_libraries(t3d_assimp INTERFACE assimp::assimp)
-endif()
-
 find_package(meshoptimizer QUIET)
 t3d_optional(meshoptimizer meshoptimizer_FOUND "fewer faces in exported meshes and compressed glTF need it: libmeshoptimizer-dev")
 if(meshoptimizer_FOUND)

@@ -3,21 +3,29 @@
 #include <string>
 
 #include "t3d/core/error.h"
-#include "t3d/io/read_mesh.h"
+#include "t3d/io/obj/parse_obj.h"
+#include "t3d/io/text_lines.h"
 
-/// Texts that pass need no skipping, and what skipping leaves passes; OFF texts pass or explain.
+/// Texts that pass need no skipping, what is read points at what is there, and becomes a mesh or an
+/// explanation.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const std::string text(reinterpret_cast<const char*>(data), size);
-  const auto skipped = t3d::io::check_obj(text, "fuzz.obj", true);
+  const std::string text = t3d::io::as_utf8(std::string(reinterpret_cast<const char*>(data), size));
   try {
-    t3d::io::check_obj(text, "fuzz.obj", false);
-    if (skipped.n_skipped != 0) std::abort();
-  } catch (const t3d::UserError&) {
-    if (skipped.n_skipped == 0) std::abort();
-  }
-  if (t3d::io::check_obj(skipped.text, "again.obj", true).n_skipped != 0) std::abort();
-  try {
-    t3d::io::check_off(text, "fuzz.off");
+    auto file = t3d::io::obj::parse_obj(text, "fuzz.obj", true);
+    auto& mesh = file.mesh;
+    for (const auto& corner : mesh.corners) {
+      if (corner.position >= mesh.positions.size()) std::abort();
+      if (corner.uv >= 0 && static_cast<size_t>(corner.uv) >= mesh.uvs.size()) std::abort();
+      if (corner.normal >= 0 && static_cast<size_t>(corner.normal) >= mesh.normals.size()) std::abort();
+    }
+    bool has_passed = true;
+    try {
+      t3d::io::obj::parse_obj(text, "fuzz.obj", false);
+    } catch (const t3d::UserError&) {
+      has_passed = false;
+    }
+    if (has_passed != (file.n_skipped == 0)) std::abort();
+    if (mesh.corners.size() < 20000) t3d::io::build_mesh(std::move(mesh), "fuzz.obj", {});
   } catch (const t3d::UserError&) {
   }
   return 0;

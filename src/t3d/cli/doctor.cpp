@@ -87,11 +87,6 @@ int doctor() {
 #else
   feature(false, "Embree", "t3d render", "libembree-dev");
 #endif
-#ifdef T3D_HAS_ASSIMP
-  feature(true, "assimp", "reading meshes other than glTF", "libassimp-dev");
-#else
-  feature(false, "assimp", "reading meshes other than glTF", "libassimp-dev");
-#endif
 #ifdef T3D_HAS_FFMPEG
   feature(true, "FFmpeg", "MP4 and GIF", "libavcodec-dev libavformat-dev libavutil-dev libswscale-dev");
 #else

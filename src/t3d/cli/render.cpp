@@ -34,7 +34,7 @@ struct RenderOptions {
   uint64_t seed = 0;
   int jobs = 1;
   bool no_center = false, depth = false, normal = false, mask = false;
-  bool resume = false, overwrite = false, skip_bad_faces = false, no_textures = false;
+  bool resume = false, overwrite = false, skip_bad_faces = false, no_textures = false, strict = false;
 };
 
 constexpr const char* kSplits[3] = {"train", "val", "test"};
@@ -197,6 +197,7 @@ class SetRenderer {
     read.up = options_.up == "z" ? io::UpAxis::Z : io::UpAxis::Y;
     read.skip_bad_faces = options_.skip_bad_faces;
     read.load_textures = !options_.no_textures;
+    read.strict = options_.strict;
     read.texture = options_.texture;
     io::Mesh mesh = io::read_mesh(job_.mesh, read);
     turn_front(mesh, options_.front);
@@ -413,6 +414,7 @@ void add_render_command(CLI::App& app, Run& run) {
       ->check(CLI::IsMember({"z", "-z", "x", "-x"}));
   c->add_option("--texture", o->texture, "Picture for parts that have texture coordinates but no texture");
   c->add_flag("--no-textures", o->no_textures, "Use plain colours");
+  c->add_flag("--strict", o->strict, "Refuse a mesh whose textures or material libraries are missing");
   c->add_option("--environment", o->environment, "Brightness of the light from all around")
       ->check(CLI::Range(0.0f, 100.0f));
   c->add_option("--light", o->light, "Brightness of the area light")->check(CLI::Range(0.0f, 100.0f));
@@ -422,7 +424,7 @@ void add_render_command(CLI::App& app, Run& run) {
   c->add_option("--jobs", o->jobs, "Meshes rendered at once")->check(CLI::Range(1, 256));
   c->add_flag("--resume", o->resume, "Go on where an earlier run stopped");
   c->add_flag("--overwrite", o->overwrite, "Replace an earlier set");
-  c->add_flag("--skip-bad-faces", o->skip_bad_faces, "Leave out OBJ faces that point past the vertices");
+  c->add_flag("--skip-bad-faces", o->skip_bad_faces, "Leave out faces that point past the vertices");
   c->callback([o, &run] {
     if (o->distance <= 0) o->distance = o->cameras == "shapenet" ? 1.2f : 1.5f;
     run = [o] { return render(*o); };

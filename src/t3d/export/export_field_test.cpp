@@ -182,7 +182,6 @@ TEST(ExportField, WritesFilesThatReadBackWithTheirTexture) {
   remove_tree(folder);
   const auto paths = write_textured(made.textured, folder, "a ball", options.texture);
   for (const std::string& path : paths) EXPECT_TRUE(std::filesystem::exists(path)) << path;
-#ifdef T3D_HAS_ASSIMP
   for (const char* ending : {".glb", ".obj"}) {
     io::ReadMeshOptions read;
     read.up = std::string(ending) == ".glb" ? io::UpAxis::Y : io::UpAxis::Z;
@@ -200,7 +199,6 @@ TEST(ExportField, WritesFilesThatReadBackWithTheirTexture) {
     }
     EXPECT_LT(worst, 0.03) << ending;
   }
-#endif
   remove_tree(folder);
 }
 

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
+#include <filesystem>
+
 #include "t3d/core/error.h"
 #include "tests/awkward_meshes.h"
 #include "tests/support/temporary_folder.h"
@@ -120,7 +122,12 @@ TEST(ReadMesh, ExplainsTexturesThatAreMissingCutOrEnormous) {
   const TemporaryFolder folder;
   write_text(folder / "m.mtl", "newmtl m\nmap_Kd t.png\n");
   write_text(folder / "a.obj", cat("mtllib m.mtl\n", kSquare));
-  EXPECT_THAT(message_of(folder / "a.obj"), HasSubstr("t.png does not exist"));
+  ReadMeshOptions strict;
+  strict.strict = true;
+  EXPECT_THAT(message_of(folder / "a.obj", strict), HasSubstr("there is no 't.png'"));
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(message_of(folder / "a.obj"), "no error");
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("there is no 't.png'"));
 
   write_png(folder / "t.png", Image8(64, 64, 3));
   const std::string whole = testing::read_text(folder / "t.png");
@@ -167,6 +174,31 @@ TEST(ReadMesh, ExplainsFilesThatAreNotThere) {
   EXPECT_THROW(read_mesh(folder / "nowhere"), SystemError);
   write_text(folder / "a.docx", "a");
   EXPECT_THAT(message_of(folder / "a.docx"), HasSubstr("expected .obj, .glb"));
+}
+
+/// The inputs of public bug reports, where they lie beside the checkout.
+TEST(ReadMesh, ReadsCasesFromTheField) {
+  const std::string cases = std::string(T3D_SOURCE_DIR) + "/../shared/cases/";
+  if (!std::filesystem::exists(cases)) GTEST_SKIP() << cases << " is not there";
+  for (const char* name :
+       {"01-mtl-map-options/c.obj", "01c-mtl-map-scale/c.obj", "02b-mtl-absolute-windows/c.obj",
+        "06-utf8-bom/c.obj", "10b-tr1-only/c.obj", "16-mtl-in-folder/c.obj", "17-ply-wedge-uv/c.ply"}) {
+    SCOPED_TRACE(name);
+    const Mesh mesh = read_mesh(cases + name);
+    ASSERT_EQ(mesh.faces.size(), 12u);
+    ASSERT_EQ(mesh.textures.size(), 1u);
+    const Material& m = mesh.materials[mesh.face_material[0]];
+    EXPECT_TRUE(m.base_texture.is_set());
+    EXPECT_EQ(m.opacity, 1);
+    EXPECT_EQ(mesh.positions.size(), 24u);  // every side its own four corners
+  }
+  for (const char* name :
+       {"12-vertex-colours-01/c.obj", "12c-vertex-colours-rgba/c.obj", "12d-obj-white-colours/c.obj"}) {
+    SCOPED_TRACE(name);
+    const Mesh mesh = read_mesh(cases + name);
+    ASSERT_EQ(mesh.colours.size(), mesh.positions.size());
+    EXPECT_EQ(mesh.materials[0].base_colour, Vec3f::Ones());
+  }
 }
 
 }  // namespace

@@ -181,7 +181,13 @@ int Materials::image(const Value& texture) {
   const size_t index = image_index(texture, images.size());
   const auto known = images_.find(index);
   if (known != images_.end()) return known->second;
-  mesh_.textures.push_back(read_gltf_image(buffers_, images[index]));
+  try {
+    mesh_.textures.push_back(read_gltf_image(buffers_, images[index]));
+  } catch (const SystemError& error) {  // its file is missing
+    if (options_.strict) throw;
+    log::warning(cat(error.what(), " What it belongs to is drawn in its plain colour."));
+    return images_[index] = -1;
+  }
   return images_[index] = static_cast<int>(mesh_.textures.size()) - 1;
 }
 

@@ -7,7 +7,7 @@
 
 namespace t3d::io::gltf {
 
-/// What io/read_mesh.h does for GLB and glTF 2.0, without assimp: the default scene at rest, all parts
+/// What io/read_mesh.h does for GLB and glTF 2.0: the default scene at rest, all parts
 /// joined.
 ///
 /// Triangles, strips and fans; sparse, quantized and meshopt-compressed data; node transforms, instances,
