@@ -20,4 +20,12 @@ bool bf16_attention_runs(const at::Tensor& q, const at::Tensor& k, const at::Ten
 /// for the product with v. Memory beyond the result: k and v once more, and 150 KiB a thread for D = E = 64.
 at::Tensor bf16_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, bool causal);
 
+/// Whether float_attention takes these: float on the CPU, rows contiguous.
+bool float_attention_runs(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
+
+/// The same in single precision throughout, on any CPU, differentiable once. The gradients compute the scores
+/// again, block by block. Memory beyond the result: k and v once more, and 0.2 MiB a thread for D = E = 64;
+/// for gradients k and v two to nine times, and a number a row.
+at::Tensor float_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, bool causal);
+
 }  // namespace t3d::ops

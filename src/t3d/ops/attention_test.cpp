@@ -1,11 +1,14 @@
 #include "t3d/ops/attention.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
 
 #include "t3d/ops/matrix_unit.h"
+#include "t3d/ops/simd.h"
 
 namespace t3d::ops {
 namespace {
@@ -83,6 +86,84 @@ TEST_P(Bf16Attention, HeadsOfAnInterleavedTensorAreReadInPlace) {
   EXPECT_TRUE(out.transpose(1, 2).is_contiguous());
   EXPECT_TRUE(out.equal(bf16_attention(q.contiguous(), k.contiguous(), v.contiguous(), false)));
 }
+
+/// Runs the test with every instruction set that this CPU has.
+class FloatAttention : public ::testing::TestWithParam<Simd> {
+ protected:
+  void SetUp() override {
+    before_ = simd();
+    set_simd(GetParam());
+    if (simd() != GetParam()) GTEST_SKIP() << "this CPU has no " << simd_name(GetParam());
+  }
+  void TearDown() override { set_simd(before_); }
+
+ private:
+  Simd before_;
+};
+
+/// Rows of one tensor that lie apart, as heads do.
+at::Tensor heads(const Sizes& s, int64_t rows, int64_t width) {
+  return at::randn({s.items, rows, s.heads, width}).transpose(1, 2);
+}
+
+TEST_P(FloatAttention, AndItsGradientsFollowTheFormulaAtOddSizes) {
+  at::manual_seed(4);
+  for (const Sizes& s : {Sizes{1, 1, 32, 32, 32, 32},
+                         {2, 3, 77, 77, 64, 64},
+                         {1, 2, 5, 1, 8, 3},
+                         {2, 2, 33, 1300, 40, 40},
+                         {1, 1, 300, 513, 160, 97},
+                         {1, 5, 100, 544, 7, 64},
+                         {4, 1, 400, 400, 96, 96},
+                         {1, 1, 1, 1, 1, 1}})
+    for (const bool causal : {false, true}) {
+      if (causal && s.rows != s.columns) continue;
+      const auto label = ::testing::Message()
+                         << s.rows << " x " << s.columns << " x " << s.width << " causal " << causal;
+      std::vector<at::Tensor> in{heads(s, s.rows, s.width), heads(s, s.columns, s.width),
+                                 heads(s, s.columns, s.value_width)};
+      std::vector<at::Tensor> wide;
+      for (at::Tensor& t : in) {
+        wide.push_back(t.to(at::kDouble).requires_grad_());
+        t.requires_grad_();
+      }
+      const auto truth = reference(wide[0], wide[1], wide[2], causal);
+      const auto found = float_attention(in[0], in[1], in[2], causal);
+      EXPECT_EQ(found.sizes(), truth.sizes()) << label;
+      EXPECT_LT(error(found.detach(), truth.detach()), 1e-6) << label;
+      const auto d_out = at::randn(truth.sizes());
+      const auto of = torch::autograd::grad({found}, in, {d_out});
+      const auto expected = torch::autograd::grad({truth}, wide, {d_out.to(at::kDouble)});
+      // With one column its weight is 1 whatever q and k are.
+      for (size_t i = s.columns == 1 ? 2 : 0; i < in.size(); ++i)
+        EXPECT_LT(error(of[i], expected[i]), 3e-6) << label << ", " << i;
+    }
+}
+
+TEST_P(FloatAttention, LargeScoresStayFinite) {
+  const auto q = at::full({1, 1, 3, 4}, 300.f), k = at::randn({1, 1, 70, 4}) * 100, v = at::randn({1, 1, 70, 5});
+  EXPECT_LT(error(float_attention(q, k, v, false), reference(q, k, v, false)), 1e-5);
+}
+
+TEST_P(FloatAttention, AnyNumberOfThreadsGivesTheSameBits) {
+  const auto q = at::randn({1, 2, 300, 32}).requires_grad_(), k = at::randn({1, 2, 300, 32}).requires_grad_(),
+             v = at::randn({1, 2, 300, 32}).requires_grad_(), d_out = at::randn({1, 2, 300, 32});
+  const int before = at::get_num_threads();
+  const auto run = [&](int threads) {
+    at::set_num_threads(threads);
+    const auto out = float_attention(q, k, v, false);
+    auto all = torch::autograd::grad({out}, {q, k, v}, {d_out});
+    all.push_back(out.detach());
+    return all;
+  };
+  const auto one = run(1), three = run(3);
+  at::set_num_threads(before);
+  for (size_t i = 0; i < one.size(); ++i) EXPECT_TRUE(one[i].equal(three[i])) << i;
+}
+
+INSTANTIATE_TEST_SUITE_P(InstructionSets, FloatAttention,
+                         ::testing::Values(Simd::Portable, Simd::Avx2, Simd::Avx512),
+                         [](const auto& set) { return std::string(simd_name(set.param)); });
 
 INSTANTIATE_TEST_SUITE_P(Units, Bf16Attention, ::testing::Values(MatrixUnit::Avx512, MatrixUnit::Amx),
                          [](const auto& unit) { return std::string(matrix_unit_name(unit.param)); });

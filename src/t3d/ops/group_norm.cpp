@@ -16,15 +16,19 @@
 namespace t3d::ops {
 namespace {
 
-/// Channels last on a CPU that multiplies bfloat16.
-struct Bf16GroupNorm : torch::autograd::Function<Bf16GroupNorm> {
+bool is_picture_on_cpu(const at::Tensor& x) {
+  return x.is_cpu() && x.dim() == 4 && x.numel() > 0 && x.is_contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+/// Channels last on the CPU: to bfloat16, or from float to float.
+template <at::ScalarType kType>
+struct CpuGroupNorm : torch::autograd::Function<CpuGroupNorm<kType>> {
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x,
                             const at::Tensor& weight, const at::Tensor& bias, int64_t n_groups, double eps,
                             bool with_silu) {
     const at::Tensor factor = weight.to(at::kFloat).contiguous(),
                      offset = bias.to(at::kFloat).contiguous();  // [C]
-    at::Tensor y =
-        empty_picture(x.size(0), x.size(1), x.size(2), x.size(3), x.options().dtype(at::kBFloat16));
+    at::Tensor y = empty_picture(x.size(0), x.size(1), x.size(2), x.size(3), x.options().dtype(kType));
     at::Tensor statistics = at::empty({x.size(0), n_groups, 2}, factor.options());
     cpu::GroupNormCall call{};
     call.n_items = x.size(0);
@@ -37,9 +41,12 @@ struct Bf16GroupNorm : torch::autograd::Function<Bf16GroupNorm> {
     call.x = numbers_of(x);
     call.weight = factor.data_ptr<float>();
     call.bias = offset.data_ptr<float>();
-    call.out = bf16_numbers_to_write(y);
+    call.out = y.data_ptr();
     call.statistics = statistics.data_ptr<float>();
-    cpu::group_norm(call);
+    if (kType == at::kFloat)
+      cpu::float_group_norm(call);
+    else
+      cpu::group_norm(call);
     ctx->save_for_backward({x, weight, bias, statistics});
     ctx->saved_data["silu"] = with_silu;
     return y;
@@ -49,11 +56,42 @@ struct Bf16GroupNorm : torch::autograd::Function<Bf16GroupNorm> {
                                                  torch::autograd::variable_list gradients) {
     const auto saved = ctx->get_saved_variables();
     const at::Tensor &x = saved[0], &weight = saved[1], &bias = saved[2], &statistics = saved[3];
-    const auto g =
-        bf16_group_norm_gradient(x, weight, bias, statistics, gradients[0], ctx->saved_data["silu"].toBool());
+    const bool with_silu = ctx->saved_data["silu"].toBool();
+    const auto g = kType == at::kFloat
+                       ? float_group_norm_gradient(x, weight, bias, statistics, gradients[0], with_silu)
+                       : bf16_group_norm_gradient(x, weight, bias, statistics, gradients[0], with_silu);
     return {g.x, g.weight, g.bias, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
+
+using CpuAdjoint = void (*)(const cpu::GroupNormAdjointCall&);
+
+GroupNormGradient gradient_on_cpu(CpuAdjoint adjoint, const at::Tensor& x, const at::Tensor& weight,
+                                  const at::Tensor& bias, const at::Tensor& statistics,
+                                  const at::Tensor& of_y, bool with_silu, bool in_place) {
+  const at::Tensor factor = weight.to(at::kFloat).contiguous(), offset = bias.to(at::kFloat).contiguous();
+  const at::Tensor dy = of_y.contiguous(at::MemoryFormat::ChannelsLast);
+  const at::Tensor dx = in_place && dy.scalar_type() == x.scalar_type()
+                            ? dy
+                            : empty_picture(x.size(0), x.size(1), x.size(2), x.size(3), x.options());
+  const at::Tensor sums = at::empty({x.size(0), 2, x.size(1)}, factor.options());
+  cpu::GroupNormAdjointCall call{};
+  call.n_items = x.size(0);
+  call.n_pixels = x.size(2) * x.size(3);
+  call.n_channels = x.size(1);
+  call.n_groups = statistics.size(1);
+  call.with_silu = with_silu;
+  call.x = numbers_of(x);
+  call.dy = numbers_of(dy);
+  call.weight = factor.data_ptr<float>();
+  call.bias = offset.data_ptr<float>();
+  call.statistics = statistics.data_ptr<float>();
+  call.dx = dx.data_ptr();
+  call.sums = sums.data_ptr<float>();
+  adjoint(call);
+  const at::Tensor of_all = sums.sum(0);  // [2,C]
+  return {dx, of_all.select(0, 1).to(weight.scalar_type()), of_all.select(0, 0).to(bias.scalar_type())};
+}
 
 #ifdef T3D_HAS_CUDA
 
@@ -127,7 +165,9 @@ at::Tensor group_norm(const at::Tensor& x, const at::Tensor& weight, const at::T
   T3D_CHECK(x.dim() >= 2 && n_groups > 0 && x.size(1) % n_groups == 0, "x ", x.sizes(), " in ", n_groups,
             " groups");
   if (x.scalar_type() == at::kBFloat16 && bf16_group_norm_runs(x))
-    return Bf16GroupNorm::apply(x, weight, bias, n_groups, eps, with_silu);
+    return CpuGroupNorm<at::kBFloat16>::apply(x, weight, bias, n_groups, eps, with_silu);
+  if (float_group_norm_runs(x))
+    return CpuGroupNorm<at::kFloat>::apply(x, weight, bias, n_groups, eps, with_silu);
 #ifdef T3D_HAS_CUDA
   if (is_fusable(x, weight)) return FusedGroupNorm::apply(x, weight, bias, n_groups, eps, with_silu);
 #endif
@@ -136,43 +176,33 @@ at::Tensor group_norm(const at::Tensor& x, const at::Tensor& weight, const at::T
 }
 
 bool bf16_group_norm_runs(const at::Tensor& x) {
-  return matrix_unit() != MatrixUnit::None && x.is_cpu() &&
-         (x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kFloat) && x.dim() == 4 &&
-         x.numel() > 0 && x.is_contiguous(at::MemoryFormat::ChannelsLast);
+  return matrix_unit() != MatrixUnit::None && is_picture_on_cpu(x) &&
+         (x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kFloat);
+}
+
+bool float_group_norm_runs(const at::Tensor& x) {
+  return is_picture_on_cpu(x) && x.scalar_type() == at::kFloat;
 }
 
 at::Tensor bf16_group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                            int64_t n_groups, double eps, bool with_silu) {
   T3D_CHECK(bf16_group_norm_runs(x) && n_groups > 0 && x.size(1) % n_groups == 0, "x ", x.sizes(), " in ",
             n_groups, " groups");
-  return Bf16GroupNorm::apply(x, weight, bias, n_groups, eps, with_silu);
+  return CpuGroupNorm<at::kBFloat16>::apply(x, weight, bias, n_groups, eps, with_silu);
 }
 
 GroupNormGradient bf16_group_norm_gradient(const at::Tensor& x, const at::Tensor& weight,
                                            const at::Tensor& bias, const at::Tensor& statistics,
                                            const at::Tensor& of_y, bool with_silu, bool in_place) {
-  const at::Tensor factor = weight.to(at::kFloat).contiguous(), offset = bias.to(at::kFloat).contiguous();
-  const at::Tensor dy = of_y.contiguous(at::MemoryFormat::ChannelsLast);
-  const at::Tensor dx = in_place && dy.scalar_type() == x.scalar_type()
-                            ? dy
-                            : empty_picture(x.size(0), x.size(1), x.size(2), x.size(3), x.options());
-  const at::Tensor sums = at::empty({x.size(0), 2, x.size(1)}, factor.options());
-  cpu::GroupNormAdjointCall call{};
-  call.n_items = x.size(0);
-  call.n_pixels = x.size(2) * x.size(3);
-  call.n_channels = x.size(1);
-  call.n_groups = statistics.size(1);
-  call.with_silu = with_silu;
-  call.x = numbers_of(x);
-  call.dy = numbers_of(dy);
-  call.weight = factor.data_ptr<float>();
-  call.bias = offset.data_ptr<float>();
-  call.statistics = statistics.data_ptr<float>();
-  call.dx = dx.data_ptr();
-  call.sums = sums.data_ptr<float>();
-  cpu::group_norm_adjoint(call);
-  const at::Tensor of_all = sums.sum(0);  // [2,C]
-  return {dx, of_all.select(0, 1).to(weight.scalar_type()), of_all.select(0, 0).to(bias.scalar_type())};
+  return gradient_on_cpu(cpu::group_norm_adjoint, x, weight, bias, statistics, of_y, with_silu, in_place);
+}
+
+GroupNormGradient float_group_norm_gradient(const at::Tensor& x, const at::Tensor& weight,
+                                            const at::Tensor& bias, const at::Tensor& statistics,
+                                            const at::Tensor& of_y, bool with_silu, bool in_place) {
+  T3D_CHECK(x.scalar_type() == at::kFloat && of_y.scalar_type() == at::kFloat, "x and its gradient of types ",
+            c10::toString(x.scalar_type()), " and ", c10::toString(of_y.scalar_type()));
+  return gradient_on_cpu(cpu::float_group_norm_adjoint, x, weight, bias, statistics, of_y, with_silu, in_place);
 }
 
 at::Tensor group_norm_reference(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,

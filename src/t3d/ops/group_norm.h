@@ -15,7 +15,7 @@ namespace t3d::ops {
 ///   returns       [B,C,H,W]  x's type; sums are in single precision
 ///
 /// Differentiable once where the fused kernels run: channels-last tensors on CUDA whose C is a multiple of 8,
-/// and bfloat16 on a CPU with a matrix unit, where weight and bias may be of any type. They read x twice and
+/// and on the CPU in float, and in bfloat16 with a matrix unit; there weight and bias may be of any type. They read x twice and
 /// write y once, and keep nothing but x for the backward pass, where LibTorch first copies such tensors to
 /// the other layout, uses six kernels and keeps z. Elsewhere this is LibTorch's group_norm and silu.
 at::Tensor group_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t n_groups,
@@ -28,6 +28,9 @@ at::Tensor bf16_group_norm(const at::Tensor& x, const at::Tensor& weight, const 
 /// Whether it takes x.
 bool bf16_group_norm_runs(const at::Tensor& x);
 
+/// Whether group_norm has its own kernels for x in float on the CPU: channels last.
+bool float_group_norm_runs(const at::Tensor& x);
+
 /// Gradients with respect to what bf16_group_norm was given, each of its own type.
 struct GroupNormGradient {
   at::Tensor x, weight, bias;
@@ -38,6 +41,11 @@ struct GroupNormGradient {
 GroupNormGradient bf16_group_norm_gradient(const at::Tensor& x, const at::Tensor& weight,
                                            const at::Tensor& bias, const at::Tensor& statistics,
                                            const at::Tensor& of_y, bool with_silu, bool in_place = false);
+
+/// The same of what group_norm was given in float on the CPU: x and of_y are float.
+GroupNormGradient float_group_norm_gradient(const at::Tensor& x, const at::Tensor& weight,
+                                            const at::Tensor& bias, const at::Tensor& statistics,
+                                            const at::Tensor& of_y, bool with_silu, bool in_place = false);
 
 /// The same from the definition, in the order of the formula: slow, for tests.
 at::Tensor group_norm_reference(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,

@@ -7,36 +7,12 @@
 
 #include "t3d/core/error.h"
 #include "t3d/ops/matrix_block.h"
+#include "t3d/ops/norm_passes.h"
 
 namespace t3d::ops::cpu {
-namespace {
-
-/// Where the pixels of a bordered picture lie.
-struct Frame {
-  int64_t height, width, border, channels;
-  int64_t row() const { return (width + 2 * border) * channels; }
-  int64_t item() const { return (height + 2 * border) * row(); }
-  int64_t pixel(int64_t y, int64_t x) const { return (y + border) * row() + (x + border) * channels; }
-};
-
-/// Zeros along the edges of one item.
-void clear_edges(const Frame& f, uint16_t* item) {
-  if (f.border == 0) return;
-  const auto clear = [](uint16_t* at, int64_t n) { std::memset(at, 0, n * sizeof(uint16_t)); };
-  clear(item, f.border * f.row());
-  clear(item + (f.height + f.border) * f.row(), f.border * f.row());
-  for (int64_t y = 0; y < f.height; ++y) {
-    clear(item + (y + f.border) * f.row(), f.border * f.channels);
-    clear(item + f.pixel(y, f.width), f.border * f.channels);
-  }
-}
-
-}  // namespace
 
 #ifdef T3D_HAS_MATRIX_BLOCK
 namespace {
-
-constexpr int64_t kMostChunks = 32;  // pieces of one picture that are summed apart
 
 void copy_numbers(const Bf16* from, int64_t n, Bf16* to) {
   std::memcpy(to, from, n * sizeof(Bf16));
@@ -50,24 +26,8 @@ T3D_TARGET_BF16 void copy_numbers(const float* from, int64_t n, Bf16* to) {
 
 template <class X>
 void add_border_to(const X* x, int64_t n_items, int64_t n_channels, const Frame& frame, Bf16* out) {
-#pragma omp parallel if (n_items * frame.height * frame.width * n_channels > (1 << 16))
-  {
-#pragma omp for schedule(static)
-    for (int64_t i = 0; i < n_items; ++i) clear_edges(frame, out + i * frame.item());
-#pragma omp for schedule(static)
-    for (int64_t i = 0; i < n_items * frame.height; ++i) {
-      const X* from = x + i * frame.width * n_channels;
-      Bf16* to = out + i / frame.height * frame.item() + frame.pixel(i % frame.height, 0);
-      if (frame.channels == n_channels) {
-        copy_numbers(from, frame.width * n_channels, to);
-        continue;
-      }
-      for (int64_t p = 0; p < frame.width; ++p, from += n_channels, to += frame.channels) {
-        copy_numbers(from, n_channels, to);
-        std::memset(to + n_channels, 0, (frame.channels - n_channels) * sizeof(Bf16));
-      }
-    }
-  }
+  add_border_to(x, n_items, n_channels, frame, out,
+                [](const X* from, int64_t n, Bf16* to) { copy_numbers(from, n, to); });
 }
 
 /// sums[c], squares[c] over n_pixels of x - shift, for channels in runs of up to 64.
@@ -171,59 +131,6 @@ T3D_TARGET_BF16 void norm_row(const X* x, int64_t n, const float* weight, const 
   }
 }
 
-float number(float x) {
-  return x;
-}
-float number(Bf16 x) {
-  const uint32_t bits = uint32_t{x} << 16;
-  float wide;
-  std::memcpy(&wide, &bits, sizeof wide);
-  return wide;
-}
-
-/// Factor and offset of each channel of one item, from the chunks' sums.
-template <class X>
-void combine(const GroupNormCall& g, const X* item, const float* partial, int64_t n_chunks, float* factor,
-             float* offset, float* statistics) {
-  const int64_t in_group = g.n_channels / g.n_groups, pixels = g.height * g.width;
-  for (int64_t group = 0; group < g.n_groups; ++group) {
-    // Every channel was summed as its difference to its first pixel; the means meet in double.
-    double mean = 0;
-    std::vector<double> channel_mean(in_group), deviation(in_group);
-    for (int64_t i = 0; i < in_group; ++i) {
-      const int64_t c = group * in_group + i;
-      double sum = 0, square = 0;
-      for (int64_t k = 0; k < n_chunks; ++k) {
-        sum += partial[2 * k * g.n_channels + c];
-        square += partial[(2 * k + 1) * g.n_channels + c];
-      }
-      const double difference = sum / static_cast<double>(pixels);
-      channel_mean[i] = number(item[c]) + difference;
-      deviation[i] = square / static_cast<double>(pixels) - difference * difference;
-      mean += channel_mean[i] / static_cast<double>(in_group);
-    }
-    double variance = 0;
-    for (int64_t i = 0; i < in_group; ++i)
-      variance += (deviation[i] + (channel_mean[i] - mean) * (channel_mean[i] - mean)) /
-                  static_cast<double>(in_group);
-    const double scale = 1 / std::sqrt(std::max(variance, 0.0) + static_cast<double>(g.eps));
-    if (statistics != nullptr) {
-      statistics[2 * group] = static_cast<float>(mean);
-      statistics[2 * group + 1] = static_cast<float>(scale);
-    }
-    for (int64_t i = 0; i < in_group; ++i) {
-      const int64_t c = group * in_group + i;
-      factor[c] = static_cast<float>(scale * g.weight[c]);
-      offset[c] = static_cast<float>(g.bias[c] - mean * scale * g.weight[c]);
-    }
-  }
-}
-
-/// Of one item, by channel: x_hat = x scale + shift, z = x_hat weight + bias.
-struct ChannelConstants {
-  const float *scale, *shift, *weight, *bias;
-};
-
 /// The gradient with respect to z, and x_hat, of sixteen channels of one pixel.
 struct Pixel {
   __m512 dz, x_hat;
@@ -276,95 +183,29 @@ T3D_TARGET_BF16 void apply_adjoint(const X* x, const Y* dy, int64_t n_pixels, in
     }
 }
 
-template <class X, class Y>
-void adjoint_of_pictures(const GroupNormAdjointCall& g) {
-  const X* const x = static_cast<const X*>(g.x.first);
-  const Y* const dy = static_cast<const Y*>(g.dy.first);
-  X* const dx = static_cast<X*>(g.dx);
-  const int64_t pixels = g.n_pixels, channels = g.n_channels, in_group = channels / g.n_groups;
-  const int64_t chunk = std::max<int64_t>(8, (pixels + kMostChunks - 1) / kMostChunks);
-  const int64_t n_chunks = (pixels + chunk - 1) / chunk;
-  std::vector<float> partial(g.n_items * n_chunks * 2 * channels), constants(g.n_items * 4 * channels);
-  const auto of_item = [&](int64_t item) {
-    const float* c = constants.data() + item * 4 * channels;
-    return ChannelConstants{c, c + channels, g.weight, g.bias};
-  };
-#pragma omp parallel if (g.n_items * pixels * channels > (1 << 14))
-  {
-#pragma omp for schedule(static)
-    for (int64_t item = 0; item < g.n_items; ++item)
-      for (int64_t c = 0; c < channels; ++c) {
-        const float* of_group = g.statistics + 2 * (item * g.n_groups + c / in_group);
-        constants[item * 4 * channels + c] = of_group[1];
-        constants[(item * 4 + 1) * channels + c] = -of_group[0] * of_group[1];
-      }
-#pragma omp for schedule(static)
-    for (int64_t i = 0; i < g.n_items * n_chunks; ++i) {
-      const int64_t item = i / n_chunks, first = i % n_chunks * chunk,
-                    at = (item * pixels + first) * channels;
-      add_up_adjoint(x + at, dy + at, std::min(chunk, pixels - first), channels, g.with_silu, of_item(item),
-                     partial.data() + i * 2 * channels);
-    }
-#pragma omp for schedule(static)
-    for (int64_t item = 0; item < g.n_items; ++item) {
-      float* sums = g.sums + item * 2 * channels;
-      std::fill_n(sums, 2 * channels, 0.f);
-      for (int64_t k = 0; k < n_chunks; ++k)
-        for (int64_t c = 0; c < 2 * channels; ++c)
-          sums[c] += partial[(item * n_chunks + k) * 2 * channels + c];
-      float* means = constants.data() + (item * 4 + 2) * channels;
-      for (int64_t half = 0; half < 2; ++half)
-        for (int64_t group = 0; group < g.n_groups; ++group) {
-          double mean = 0;
-          for (int64_t c = group * in_group; c < (group + 1) * in_group; ++c)
-            mean += static_cast<double>(g.weight[c]) * sums[half * channels + c];
-          std::fill_n(means + half * channels + group * in_group, in_group,
-                      static_cast<float>(mean / static_cast<double>(in_group * pixels)));
-        }
-    }
-#pragma omp for schedule(static)
-    for (int64_t i = 0; i < g.n_items * n_chunks; ++i) {
-      const int64_t item = i / n_chunks, first = i % n_chunks * chunk,
-                    at = (item * pixels + first) * channels;
-      apply_adjoint(x + at, dy + at, std::min(chunk, pixels - first), channels, g.with_silu, of_item(item),
-                    constants.data() + (item * 4 + 2) * channels, dx + at);
-    }
+/// The passes of norm_passes.h.
+struct Bf16Norm {
+  template <class X>
+  void add_up(const X* x, int64_t n_pixels, int64_t n_channels, const X* shift, float* sums,
+              float* squares) const {
+    cpu::add_up(x, n_pixels, n_channels, shift, sums, squares);
   }
-}
-
-template <class X>
-void norm_pictures(const GroupNormCall& g) {
-  const X* const x = static_cast<const X*>(g.x.first);
-  const int64_t pixels = g.height * g.width, channels = g.n_channels;
-  const int64_t chunk = std::max<int64_t>(8, (pixels + kMostChunks - 1) / kMostChunks);
-  const int64_t n_chunks = (pixels + chunk - 1) / chunk;
-  std::vector<float> partial(g.n_items * n_chunks * 2 * channels), factors(g.n_items * 2 * channels);
-  const Frame frame{g.height, g.width, g.border, g.out_channels};
-#pragma omp parallel if (g.n_items * pixels * channels > (1 << 14))
-  {
-#pragma omp for schedule(static)
-    for (int64_t i = 0; i < g.n_items * n_chunks; ++i) {
-      const X* item = x + i / n_chunks * pixels * channels;
-      const int64_t first = i % n_chunks * chunk;
-      float* sums = partial.data() + i * 2 * channels;
-      add_up(item + first * channels, std::min(chunk, pixels - first), channels, item, sums, sums + channels);
-    }
-#pragma omp for schedule(static)
-    for (int64_t i = 0; i < g.n_items; ++i) {
-      float* factor = factors.data() + i * 2 * channels;
-      combine(g, x + i * pixels * channels, partial.data() + i * n_chunks * 2 * channels, n_chunks, factor,
-              factor + channels, g.statistics != nullptr ? g.statistics + i * 2 * g.n_groups : nullptr);
-      clear_edges(frame, g.out + i * frame.item());
-    }
-#pragma omp for schedule(static)
-    for (int64_t i = 0; i < g.n_items * g.height; ++i) {
-      const int64_t item = i / g.height, y = i % g.height;
-      const float* factor = factors.data() + item * 2 * channels;
-      apply_row(x + i * g.width * channels, g.width, channels, factor, factor + channels, g.with_silu,
-                g.out_channels, g.out + item * frame.item() + frame.pixel(y, 0));
-    }
+  template <class X>
+  void apply_row(const X* x, int64_t n_pixels, int64_t n_channels, const float* factor, const float* offset,
+                 bool with_silu, int64_t out_channels, Bf16* y) const {
+    cpu::apply_row(x, n_pixels, n_channels, factor, offset, with_silu, out_channels, y);
   }
-}
+  template <class X, class Y>
+  void add_up_adjoint(const X* x, const Y* dy, int64_t n_pixels, int64_t n_channels, bool with_silu,
+                      const ChannelConstants& k, float* sums) const {
+    cpu::add_up_adjoint(x, dy, n_pixels, n_channels, with_silu, k, sums);
+  }
+  template <class X, class Y>
+  void apply_adjoint(const X* x, const Y* dy, int64_t n_pixels, int64_t n_channels, bool with_silu,
+                     const ChannelConstants& k, const float* means, X* dx) const {
+    cpu::apply_adjoint(x, dy, n_pixels, n_channels, with_silu, k, means, dx);
+  }
+};
 
 template <class X>
 void norm_rows(const X* x, int64_t n_rows, int64_t n_channels, const float* weight, const float* bias,
@@ -378,15 +219,16 @@ void norm_rows(const X* x, int64_t n_rows, int64_t n_channels, const float* weig
 
 void group_norm(const GroupNormCall& call) {
   T3D_CHECK(matrix_unit() != MatrixUnit::None, "no matrix unit");
-  call.x.is_single ? norm_pictures<float>(call) : norm_pictures<Bf16>(call);
+  call.x.is_single ? norm_pictures<float, Bf16>(call, Bf16Norm()) : norm_pictures<Bf16, Bf16>(call, Bf16Norm());
 }
 
 void group_norm_adjoint(const GroupNormAdjointCall& call) {
   T3D_CHECK(matrix_unit() != MatrixUnit::None, "no matrix unit");
+  const Bf16Norm norm;
   if (call.dy.is_single)
-    call.x.is_single ? adjoint_of_pictures<float, float>(call) : adjoint_of_pictures<Bf16, float>(call);
+    call.x.is_single ? adjoint_of_pictures<float, float>(call, norm) : adjoint_of_pictures<Bf16, float>(call, norm);
   else
-    call.x.is_single ? adjoint_of_pictures<float, Bf16>(call) : adjoint_of_pictures<Bf16, Bf16>(call);
+    call.x.is_single ? adjoint_of_pictures<float, Bf16>(call, norm) : adjoint_of_pictures<Bf16, Bf16>(call, norm);
 }
 
 void add_border(Numbers x, int64_t n_items, int64_t height, int64_t width, int64_t n_channels, int64_t border,

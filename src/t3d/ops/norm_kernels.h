@@ -10,8 +10,7 @@ struct Numbers {
   bool is_single;
 };
 
-/// Group normalisation of pictures whose channels are last, to bfloat16; sums in single precision. Needs a
-/// matrix unit (its CPUs convert bfloat16).
+/// Group normalisation of pictures whose channels are last; sums in single precision.
 struct GroupNormCall {
   int64_t n_items, height, width, n_channels, n_groups;
   float eps;
@@ -20,10 +19,13 @@ struct GroupNormCall {
   const float *weight, *bias;  // [channels]
   /// Of pictures with `border` pixels of zeros around them and pixels of out_channels >= channels numbers.
   int64_t border, out_channels;
-  uint16_t* out;
+  void* out;
   float* statistics;  // [items][groups][2]: mean and 1 / deviation, or null
 };
+/// To bfloat16. Needs a matrix unit (its CPUs convert bfloat16).
 void group_norm(const GroupNormCall& call);
+/// From float to float, for any CPU: the error is single precision's.
+void float_group_norm(const GroupNormCall& call);
 
 /// The gradients of the above without a border.
 struct GroupNormAdjointCall {
@@ -37,6 +39,8 @@ struct GroupNormAdjointCall {
   float* sums;                 // [items][2][channels]: what an item adds to the gradients of bias and weight
 };
 void group_norm_adjoint(const GroupNormAdjointCall& call);
+/// x, dy and dx in float.
+void float_group_norm_adjoint(const GroupNormAdjointCall& call);
 
 /// x, out [rows][channels]; weight, bias [channels].
 void layer_norm(Numbers x, int64_t n_rows, int64_t n_channels, const float* weight, const float* bias,
@@ -45,5 +49,8 @@ void layer_norm(Numbers x, int64_t n_rows, int64_t n_channels, const float* weig
 /// The picture alone, in bfloat16: zeros around it and behind its channels.
 void add_border(Numbers x, int64_t n_items, int64_t height, int64_t width, int64_t n_channels, int64_t border,
                 int64_t out_channels, uint16_t* out);
+/// The same in float.
+void add_border(const float* x, int64_t n_items, int64_t height, int64_t width, int64_t n_channels,
+                int64_t border, int64_t out_channels, float* out);
 
 }  // namespace t3d::ops::cpu

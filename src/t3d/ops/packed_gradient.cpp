@@ -58,7 +58,7 @@ struct PackedLinear : torch::autograd::Function<PackedLinear> {
   }
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
     const at::Tensor& dy = gradients[0];
-    return {{}, held(ctx).linear_adjoint(dy, at::kBFloat16), of_residual(ctx, dy), {}};
+    return {{}, held(ctx).linear_adjoint(dy, held(ctx).type()), of_residual(ctx, dy), {}};
   }
 };
 
@@ -87,21 +87,24 @@ struct PackedNormConvolution : torch::autograd::Function<PackedNormConvolution> 
                             int64_t n_groups, double eps, int64_t stride, int64_t padding,
                             const PackedWeight::Extra& extra,
                             const MaybeTensor& residual) {  // extra's, to be seen
-    T3D_CHECK(bf16_group_norm_runs(x), "x ", x.sizes(), " with strides ", x.strides());
+    const auto type = hold(ctx, weight).type();
+    T3D_CHECK(type == at::kFloat ? float_group_norm_runs(x) : bf16_group_norm_runs(x), "x ", x.sizes(),
+              " with strides ", x.strides());
     at::Tensor statistics;
     const auto picture =
-        bordered_group_norm(x, norm_weight, norm_bias, n_groups, eps, true, padding, &statistics);
+        bordered_group_norm(x, norm_weight, norm_bias, n_groups, eps, true, padding, type, &statistics);
     ctx->save_for_backward({x, norm_weight, norm_bias, statistics});
     ctx->saved_data["adds"] = residual.has_value();
     keep(ctx, x, stride, padding);
-    return hold(ctx, weight).convolution(picture, stride, extra);
+    return weight->convolution(picture, stride, extra);
   }
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
     const auto saved = ctx->get_saved_variables();
     const at::Tensor& dy = gradients[0];
-    const auto g = bf16_group_norm_gradient(saved[0], saved[1], saved[2], saved[3],
-                                            convolution_adjoint(ctx, dy, at::kFloat), /*with_silu=*/true,
-                                            /*in_place=*/true);
+    const auto gradient =
+        held(ctx).type() == at::kFloat ? float_group_norm_gradient : bf16_group_norm_gradient;
+    const auto g = gradient(saved[0], saved[1], saved[2], saved[3], convolution_adjoint(ctx, dy, at::kFloat),
+                            /*with_silu=*/true, /*in_place=*/true);
     return {{}, g.x, g.weight, g.bias, {}, {}, {}, {}, {}, of_residual(ctx, dy)};
   }
 };

@@ -153,7 +153,7 @@ TEST_P(PackedWeights, GroupNormIsTheDefinitionsWithItsBorder) {
             .contiguous(at::MemoryFormat::ChannelsLast);
     const auto w = random({n.channels}), b = random({n.channels});
     const auto truth = group_norm_reference(wide(x), wide(w), wide(b), n.groups, 1e-5, n.with_silu);
-    const auto found = bordered_group_norm(x, w, b, n.groups, 1e-5, n.with_silu, n.border);
+    const auto found = bordered_group_norm(x, w, b, n.groups, 1e-5, n.with_silu, n.border, at::kBFloat16);
     const int64_t high = n.height + 2 * n.border, across = n.width + 2 * n.border,
                   padded = found.pixel_stride();
     const auto all = found.numbers.narrow(0, 0, n.items * high * across * padded)
@@ -162,7 +162,8 @@ TEST_P(PackedWeights, GroupNormIsTheDefinitionsWithItsBorder) {
     const auto expected =
         at::constant_pad_nd(truth, {n.border, n.border, n.border, n.border, 0, padded - n.channels});
     EXPECT_LT(error(all, expected), kRounding) << n.channels << " channels";
-    const auto of_float = bordered_group_norm(x.to(at::kFloat), w, b, n.groups, 1e-5, n.with_silu, n.border);
+    const auto of_float =
+        bordered_group_norm(x.to(at::kFloat), w, b, n.groups, 1e-5, n.with_silu, n.border, at::kBFloat16);
     EXPECT_TRUE(of_float.numbers.narrow(0, 0, all.numel()).equal(found.numbers.narrow(0, 0, all.numel())));
     EXPECT_TRUE(all.eq(0).logical_or(expected.ne(0)).all().item<bool>()) << "something in the border";
   }
