@@ -10,7 +10,7 @@ namespace t3d::cli {
 /// "auto", "cpu" or "cuda". Throws SystemError for cuda where there is none.
 c10::Device device_named(const std::string& name);
 
-/// Whether this processor multiplies bfloat16 in hardware; elsewhere it would be slower than float.
+/// Whether this processor multiplies bfloat16 faster than float.
 bool has_bfloat16();
 
 /// The file of a recipe: a path, or the name of a file in configs/ below the working folder or t3d's own

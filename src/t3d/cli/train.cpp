@@ -13,6 +13,7 @@
 #include "t3d/core/memory_usage.h"
 #include "t3d/core/sentence.h"
 #include "t3d/ops/device_memory.h"
+#include "t3d/ops/matrix_unit.h"
 #include "t3d/system/mesh_exporter.h"
 #include "t3d/system/run.h"
 
@@ -118,11 +119,7 @@ c10::Device device_named(const std::string& name) {
 }
 
 bool has_bfloat16() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512bf16") != 0;
-#else
-  return false;
-#endif
+  return ops::has_fast_matrix_unit();
 }
 
 std::string find_recipe(const std::string& name) {

@@ -125,6 +125,9 @@ at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
   const bool records =
       at::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad());
   if (!records && multiplies_fast(q, k, v)) return ops::bf16_attention(q, k, v, causal);
+  const auto rows = [](const at::Tensor& x) { return x.stride(3) == 1 ? x : x.contiguous(); };
+  if (q.scalar_type() == at::kFloat && q.numel() > 0 && k.numel() > 0 && v.numel() > 0)
+    return ops::float_attention(rows(q), rows(k), rows(v), causal);
   const int64_t n_items = q.size(0) * q.size(1);
   const auto items = [n_items](const at::Tensor& x) { return x.reshape({n_items, x.size(2), x.size(3)}); };
   return BlockedAttention::apply(items(q), items(k), items(v), causal)

@@ -13,8 +13,8 @@ namespace t3d::diffusion {
 ///
 /// Scores and softmax are in single precision (double for double), which is what `upcast_attention` in a
 /// model's config asks for. Neither pass stores the N x M matrix: on the CPU blocks of whole rows are
-/// computed, at most 2 MiB of scores at a time, and computed again in the backward pass, except that bfloat16
-/// goes forward through ops::bf16_attention where the CPU multiplies it; on CUDA LibTorch's fused kernel is
+/// computed, at most 2 MiB of scores at a time, and computed again in the backward pass; float goes through
+/// ops::float_attention, and bfloat16 forward through ops::bf16_attention where the CPU multiplies it; on CUDA LibTorch's fused kernel is
 /// used. The gradient cannot be differentiated again on the CPU.
 at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, bool causal = false);
 

@@ -120,9 +120,16 @@ void Autoencoder::Half::pack() {
 }
 
 void Autoencoder::pack() {
-  if (compute_type != at::kBFloat16) return;
+  if (compute_type != at::kBFloat16 && compute_type != at::kFloat) return;
   encoder_.pack();
   decoder_.pack();
+  if (encoder_.middle_0.conv1.is_packed()) packed_as_ = compute_type;
+  // In bfloat16 the first and last convolution work in float; they are small.
+  if (packed_as_ != at::kFloat) return;
+  for (Half* half : {&encoder_, &decoder_}) {
+    half->conv_in.pack();
+    half->conv_out.pack();
+  }
 }
 
 at::Tensor Autoencoder::stage(const at::Tensor& x, const Picture& body) const {
@@ -141,19 +148,19 @@ at::Tensor Autoencoder::run_middle(const Half& half, const at::Tensor& x) const 
 
 at::Tensor Autoencoder::moments(const at::Tensor& image) const {
   const auto type = compute_type, sums = sum_type(type);
-  at::Tensor h = encoder_.conv_in(in_layout(image.to(sums), type));
+  at::Tensor h = encoder_.conv_in(in_layout(image.to(sums), type, packed_as_ == type));
   for (size_t level = 0; level < encoder_.levels.size(); ++level) {
     for (const ResnetBlock& block : encoder_.levels[level])
       h = stage(h, [&block, type](const at::Tensor& x) { return block(x, {}, type); });
     if (encoder_.samplers[level]) h = encoder_.samplers[level]->of_rounded(h, type, {});
   }
-  h = encoder_.conv_out(encoder_.norm_out.with_silu(run_middle(encoder_, h)));
+  h = encoder_.conv_out.after(encoder_.norm_out, run_middle(encoder_, h), sums, {});
   return (quant_conv_ ? (*quant_conv_)(h) : h).to(image.scalar_type()).contiguous();
 }
 
 at::Tensor Autoencoder::pixels(const at::Tensor& z) const {
   const auto type = compute_type, sums = sum_type(type);
-  at::Tensor h = in_layout(z.to(sums), type);
+  at::Tensor h = in_layout(z.to(sums), type, packed_as_ == type);
   if (post_quant_conv_) h = (*post_quant_conv_)(h);
   h = run_middle(decoder_, decoder_.conv_in(h));
   for (size_t step = 0; step < decoder_.levels.size(); ++step) {
@@ -161,7 +168,7 @@ at::Tensor Autoencoder::pixels(const at::Tensor& z) const {
       h = stage(h, [&block, type](const at::Tensor& x) { return block(x, {}, type); });
     if (decoder_.samplers[step]) h = (*decoder_.samplers[step])(doubled(h.to(type)), {{}, {}, sums});
   }
-  return decoder_.conv_out(decoder_.norm_out.with_silu(h)).to(z.scalar_type()).contiguous();
+  return decoder_.conv_out.after(decoder_.norm_out, h, sums, {}).to(z.scalar_type()).contiguous();
 }
 
 at::Tensor Autoencoder::in_slices(const at::Tensor& x, const Picture& body) const {

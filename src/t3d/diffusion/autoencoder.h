@@ -104,6 +104,7 @@ class Autoencoder {
   Half encoder_, decoder_;
   std::optional<Conv2d> quant_conv_, post_quant_conv_;
   std::vector<at::Tensor> all_parameters_;
+  at::ScalarType packed_as_ = at::ScalarType::Undefined;
 };
 
 /// body applied to overlapping square tiles of x [B,C,H,W], blended linearly. A tile of t pixels becomes one

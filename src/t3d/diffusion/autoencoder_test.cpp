@@ -149,6 +149,37 @@ TEST(Autoencoder, ThePackedEncodersGradientStaysNearSinglePrecision) {
   EXPECT_LT(std::sqrt(arithmetic), 1.43e-2);
 }
 
+/// Largest sizes that take every kind of kernel, and odd ones.
+TEST(Autoencoder, PackedInFloatItIsTheSameFunctionWithTheSameGradient) {
+  AutoencoderConfig config;
+  config.block_channels = {32, 48, 64};
+  config.layers_per_block = 1;
+  config.norm_groups = 8;
+  const auto tensors = narrow_weights(config, 3);
+  const auto off = [](const at::Tensor& found, const at::Tensor& truth) {
+    return ((found.to(at::kDouble) - truth).norm() / truth.norm()).item<double>();
+  };
+  for (const auto& [height, width] : {std::pair<int64_t, int64_t>{64, 64}, {37, 50}, {5, 4}}) {
+    const auto picture = at::rand({2, 3, height, width}) * 2 - 1;
+    const auto direction = at::randn({2, 4, height / 4, width / 4});
+    const auto run = [&](at::ScalarType type, bool is_packed) {
+      Autoencoder vae(config, Weights::from_tensors(tensors, type));
+      if (is_packed) vae.pack();
+      const auto image = picture.to(type).set_requires_grad(true);
+      const auto mean = vae.encode(image).mean;
+      const auto gradient = torch::autograd::grad({mean}, {image}, {direction.to(type)})[0];
+      const c10::NoGradGuard no_grad;
+      return std::vector<at::Tensor>{mean.detach(), gradient, vae.decode(direction.to(type))};
+    };
+    const auto truth = run(at::kDouble, false), plain = run(at::kFloat, false), packed = run(at::kFloat, true);
+    for (size_t i = 0; i < truth.size(); ++i) {
+      EXPECT_EQ(packed[i].sizes(), plain[i].sizes());
+      EXPECT_LT(off(packed[i], truth[i]), 2e-5) << i << " of " << height << " x " << width << ", not packed "
+                                                << off(plain[i], truth[i]);
+    }
+  }
+}
+
 TEST(Autoencoder, TilesBlendToTheWholeWhereTheBodyIsLocal) {
   const auto x = at::randn({2, 3, 40, 72}).set_requires_grad(true);
   const auto halved = [](const at::Tensor& t) { return at::avg_pool2d(t, {4, 4}); };

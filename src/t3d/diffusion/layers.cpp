@@ -35,15 +35,21 @@ bool multiplies_bfloat16(const at::Tensor& x, at::ScalarType as) {
   return as == at::kBFloat16 && x.is_cpu() && ops::matrix_unit() != ops::MatrixUnit::None;
 }
 
-/// Whether products with packed weights take it, after rounding.
-bool is_for_packed(const at::Tensor& x, at::ScalarType as) {
+/// Whether bfloat16 kernels take it, after rounding.
+bool is_for_bfloat16(const at::Tensor& x, at::ScalarType as) {
   return multiplies_bfloat16(x, as) && (x.scalar_type() == at::kFloat || x.scalar_type() == as);
+}
+
+/// Whether products with these packed weights take it as numbers of the type `as`.
+bool is_for_packed(const ops::PackedWeight& packed, const at::Tensor& x, at::ScalarType as) {
+  if (packed.type() != as) return false;
+  return as == at::kBFloat16 ? is_for_bfloat16(x, as) : x.is_cpu() && x.scalar_type() == as;
 }
 
 /// Whether layer norm's own kernel takes it: no gradients, a type and a CPU that it is for.
 bool is_plain_bfloat16(const at::Tensor& x, at::ScalarType as, const at::Tensor& weight,
                        const at::Tensor& bias) {
-  return is_for_packed(x, as) && !records(x) && !records(weight) && !records(bias);
+  return is_for_bfloat16(x, as) && !records(x) && !records(weight) && !records(bias);
 }
 
 /// What a product that is not packed is given. Without a fast unit for them, bfloat16 numbers are multiplied
@@ -65,9 +71,12 @@ at::Tensor sum(const at::Tensor& y, const at::Tensor& more, at::ScalarType as) {
 
 }  // namespace
 
+bool packs(const at::Tensor& weight) {
+  return ops::packs(weight) && (weight.scalar_type() == at::kFloat || ops::has_fast_matrix_unit());
+}
+
 void Packable::pack(at::Tensor& weight, const at::Tensor& bias, bool is_gated) {
-  if (packed_ != nullptr || !ops::has_fast_matrix_unit() || !ops::packs(weight) || weight.requires_grad())
-    return;
+  if (packed_ != nullptr || !packs(weight) || weight.requires_grad()) return;
   if (is_gated && weight.size(0) % 32 != 0) return;
   const c10::NoGradGuard no_grad;
   packed_ = std::make_shared<ops::PackedWeight>(
@@ -78,7 +87,7 @@ void Packable::pack(at::Tensor& weight, const at::Tensor& bias, bool is_gated) {
 }
 
 std::shared_ptr<const ops::PackedWeight> Packable::for_call(const at::Tensor& x) const {
-  return packed_ != nullptr && ops::packs(x) ? packed_ : nullptr;
+  return packed_ != nullptr && is_for_packed(*packed_, x, x.scalar_type()) ? packed_ : nullptr;
 }
 
 at::Tensor Packable::plain(const at::Tensor& weight) const {
@@ -100,8 +109,10 @@ Weights in_sum_type(const Weights& w) {
   return w.as(sum_type(arithmetic_type(w.dtype(), w.device())));
 }
 
-at::Tensor in_layout(const at::Tensor& x, at::ScalarType arithmetic) {
-  return x.is_cuda() || multiplies_bfloat16(x, arithmetic) ? x.contiguous(at::MemoryFormat::ChannelsLast) : x;
+at::Tensor in_layout(const at::Tensor& x, at::ScalarType arithmetic, bool is_packed) {
+  return x.is_cuda() || is_packed || multiplies_bfloat16(x, arithmetic)
+             ? x.contiguous(at::MemoryFormat::ChannelsLast)
+             : x;
 }
 
 Linear::Linear(const Weights& w, int64_t n_in, int64_t n_out, bool has_bias, Init init)
@@ -147,7 +158,7 @@ at::Tensor Conv2d::operator()(const at::Tensor& x, const Extra& extra) const {
 at::Tensor Conv2d::of_rounded(const at::Tensor& x, at::ScalarType arithmetic, Extra extra) const {
   extra.as = or_same(extra.as, x);
   if (const auto& packed = packable_.held();
-      packed != nullptr && is_for_packed(x, arithmetic) && !records(extra.item_bias)) {
+      packed != nullptr && is_for_packed(*packed, x, arithmetic) && !records(extra.item_bias)) {
     const ops::PackedWeight::Extra more{extra.item_bias, extra.residual, extra.as};
     const ops::Padding padding(shape.padding, shape.padding + shape.more_behind);
     return records(x) || records(extra.residual)
@@ -166,7 +177,7 @@ at::Tensor Conv2d::after(const GroupNorm& norm, const at::Tensor& in, at::Scalar
                          Extra extra) const {
   extra.as = or_same(extra.as, in);
   const auto& packed = packable_.held();
-  if (packed == nullptr || !is_for_packed(in, arithmetic) || records(extra.item_bias) ||
+  if (packed == nullptr || !is_for_packed(*packed, in, arithmetic) || records(extra.item_bias) ||
       shape.more_behind > 0)
     return (*this)(norm.with_silu(in, arithmetic), extra);
   const at::Tensor x = in.contiguous(at::MemoryFormat::ChannelsLast);
@@ -175,7 +186,8 @@ at::Tensor Conv2d::after(const GroupNorm& norm, const at::Tensor& in, at::Scalar
     return ops::packed_convolution_of_norm(packed, {norm.weight, norm.bias, norm.n_groups, norm.eps}, x,
                                            shape.stride, shape.padding, more);
   return packed->convolution(
-      ops::bordered_group_norm(x, norm.weight, norm.bias, norm.n_groups, norm.eps, true, shape.padding),
+      ops::bordered_group_norm(x, norm.weight, norm.bias, norm.n_groups, norm.eps, true, shape.padding,
+                               packed->type()),
       shape.stride, more);
 }
 
@@ -189,6 +201,8 @@ at::Tensor GroupNorm::apply(const at::Tensor& x, bool with_silu, at::ScalarType 
   const at::ScalarType as = or_same(wanted, x);
   if (as == at::kBFloat16 && ops::bf16_group_norm_runs(x))
     return ops::bf16_group_norm(x, weight, bias, n_groups, eps, with_silu);
+  if (as == at::kFloat && ops::float_group_norm_runs(x))
+    return ops::group_norm(x, weight, bias, n_groups, eps, with_silu);
   // LibTorch 1.13 refuses or rounds bfloat16 statistics on the CPU. Over few values the deviation can be far
   // below the mean, and single precision's rounding is then blown up; double costs nothing at that size.
   const int64_t group_values = x.numel() / std::max<int64_t>(1, x.size(0) * n_groups);

@@ -19,9 +19,10 @@ class PackedWeight;
 /// Networks in bfloat16 multiply in it, and keep in single precision what they add up: see sum_type. Where
 /// types of both kinds meet, a layer is told the one to answer in.
 ///
-/// Frozen bfloat16 weights on a CPU that multiplies it can be packed (ops/packed_weight.h): calls then use
-/// our own kernels, whose pictures have their channels last. The plain weights are given back; gradients to
-/// inputs go through packed weights too, but for gated layers, which unpack theirs.
+/// Frozen weights on the CPU, float or bfloat16 where the CPU is fast at it, can be packed
+/// (ops/packed_weight.h): calls then use our own kernels, whose pictures have their channels last. The plain
+/// weights are given back; gradients to inputs go through packed weights too, but for gated layers, which
+/// unpack theirs.
 namespace t3d::diffusion {
 
 /// The type to compute in for weights of type `stored`: `stored` itself on CUDA; on the CPU single precision
@@ -36,15 +37,19 @@ at::ScalarType sum_type(at::ScalarType arithmetic);
 /// The weights of layers that work in that type: what everything behind them is made from, and small.
 Weights in_sum_type(const Weights& w);
 
-/// Pictures in the memory layout that a network's convolutions are fastest in: channels last on CUDA and
-/// for bfloat16 on a CPU that multiplies it, where the layers keep it, as they come elsewhere.
-at::Tensor in_layout(const at::Tensor& x, at::ScalarType arithmetic);
+/// Pictures in the memory layout that a network's convolutions are fastest in: channels last on CUDA, with
+/// packed weights, and for bfloat16 on a CPU that multiplies it, where the layers keep it; as they come
+/// elsewhere.
+at::Tensor in_layout(const at::Tensor& x, at::ScalarType arithmetic, bool is_packed = false);
 inline at::Tensor in_layout(const at::Tensor& x) {
-  return in_layout(x, x.scalar_type());
+  return in_layout(x, x.scalar_type(), false);
 }
 
 /// "The type of the input" as an argument.
 constexpr at::ScalarType kSame = at::ScalarType::Undefined;
+
+/// Whether layers pack such weights: float on the CPU, or bfloat16 on one that is fast at it.
+bool packs(const at::Tensor& weight);
 
 /// Weights that may be packed.
 class Packable {
@@ -107,6 +112,7 @@ struct Conv2d {
   /// Of norm.with_silu(x, arithmetic), in x's type, and the same about the gradient.
   at::Tensor after(const GroupNorm& norm, const at::Tensor& x, at::ScalarType arithmetic, Extra extra) const;
   void pack() { packable_.pack(weight, bias); }
+  bool is_packed() const { return packable_.held() != nullptr; }
 
   at::Tensor weight;  // [out,in,k,k]
   at::Tensor bias;    // [out], undefined without bias

@@ -33,9 +33,9 @@ void ResnetBlock::pack() {
 at::Tensor doubled(const at::Tensor& x) {
   if (x.is_cuda()) return at::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)});  // keeps the layout
   const int64_t b = x.size(0), c = x.size(1), h = x.size(2), w = x.size(3);
-  if (ops::packs(x))
+  if (ops::packs(x) && x.is_contiguous(at::MemoryFormat::ChannelsLast))
     return x
-        .permute({0, 2, 3, 1})  // channels last, as all pictures of this type are here
+        .permute({0, 2, 3, 1})
         .reshape({b, h, 1, w, 1, c})
         .expand({b, h, 2, w, 2, c})
         .reshape({b, 2 * h, 2 * w, c})

@@ -75,10 +75,15 @@ UNet::UNet(const UNetConfig& config, const Weights& weights)
 }
 
 void UNet::pack() {
-  if (compute_type != at::kBFloat16) return;
+  if (compute_type != at::kBFloat16 && compute_type != at::kFloat) return;
   for (UNetBlock& block : down_) block.pack();
   middle_.pack();
   for (UNetBlock& block : up_) block.pack();
+  if (down_.front().resnets.front().conv1.is_packed()) packed_as_ = compute_type;
+  // In bfloat16 the first and last convolution work in float; they are small.
+  if (packed_as_ != at::kFloat) return;
+  conv_in_.pack();
+  conv_out_.pack();
 }
 
 void UNet::check_inputs(const at::Tensor& sample, const at::Tensor& timesteps, const at::Tensor& text,
@@ -171,7 +176,10 @@ at::Tensor UNet::operator()(const at::Tensor& sample, const at::Tensor& timestep
   };
   using Tensors = std::vector<at::Tensor>;
 
-  at::Tensor h = in_layout(conv_in_(in_layout(sample.to(time.scalar_type()), compute_type)), compute_type);
+  const auto laid_out = [this](const at::Tensor& x) { 
+    return in_layout(x, compute_type, packed_as_ == compute_type);
+  };
+  at::Tensor h = laid_out(conv_in_(laid_out(sample.to(time.scalar_type()))));
   Tensors skips{h};
   for (const UNetBlock& block : down_) {
     const Tensors out = run(block, {h}, [](const UNetBlock& b, const UNetCall& call, const Tensors& in) {

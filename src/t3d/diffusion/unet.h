@@ -30,9 +30,9 @@ class UNet {
   at::Tensor operator()(const at::Tensor& sample, const at::Tensor& timesteps, const at::Tensor& text,
                         const UNetExtra& extra = {}) const;
 
-  /// For a model that is done with training: brings bfloat16 weights on a CPU that multiplies it into the
-  /// order of its kernels, once instead of at every call, which makes calls several times as fast. Does
-  /// nothing elsewhere.
+  /// For a model that is done with training: brings weights on the CPU, in float or in bfloat16 where it is fast
+  /// at that, into the order of its kernels, once instead of at every call, which makes calls up to several times
+  /// as fast. Does nothing elsewhere.
   void pack();
 
   const UNetConfig& config() const { return config_; }
@@ -72,6 +72,7 @@ class UNet {
   std::vector<UNetBlock> up_;  // innermost first
   GroupNorm norm_out_;
   Conv2d conv_out_;
+  at::ScalarType packed_as_ = at::ScalarType::Undefined;
 };
 
 /// Sinusoids of the timestep, Vaswani et al. 2017, section 3.5: t [B] -> [B,channels] float.
