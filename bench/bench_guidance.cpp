@@ -1,5 +1,7 @@
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
+#include <time.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -7,6 +9,7 @@
 #include <functional>
 #include <string>
 
+#include "bench/operation_count.h"
 #include "bench/random_model.h"
 #include "bench/tensor_rates.h"
 #include "t3d/core/clock.h"
@@ -40,7 +43,7 @@ std::shared_ptr<const Model> toybox_shape(c10::Device device, at::ScalarType dty
   unet.linear_projection = true;
   unet.camera_inputs = 16;
   ds::AutoencoderConfig vae;
-  vae.block_channels = {32, 64, 128};
+  vae.block_channels = {32, 64, 96};
   vae.layers_per_block = 1;
   vae.norm_groups = 8;
   ds::NoiseScheduleConfig schedule;
@@ -49,20 +52,67 @@ std::shared_ptr<const Model> toybox_shape(c10::Device device, at::ScalarType dty
   return bench::random_model(unet, vae, schedule, ds::Prediction::Velocity, dtype, device);
 }
 
-void measure(const char* name, int repeats, c10::Device device, const std::function<void()>& body) {
+/// Processor time of all threads so far.
+double cpu_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+/// The least of some calls.
+struct Times {
+  double wall_s = 1e30, mean_s = 0, cpu_s = 1e30;
+};
+Times times_of(int repeats, c10::Device device, const std::function<void()>& body) {
   body();
   bench::wait_for(device);
-  double best = 1e30, sum = 0;
+  Times times;
   for (int i = 0; i < repeats; ++i) {
-    const double before = now_s();
+    const double before = now_s(), cpu_before = cpu_seconds();
     body();
     bench::wait_for(device);
+    times.cpu_s = std::min(times.cpu_s, cpu_seconds() - cpu_before);
     const double s = now_s() - before;
-    best = std::min(best, s);
-    sum += s;
+    times.wall_s = std::min(times.wall_s, s);
+    times.mean_s += s / repeats;
   }
-  std::printf("%-34s best %8.1f ms   mean %8.1f ms\n", name, best * 1e3, sum / repeats * 1e3);
+  return times;
 }
+
+/// Times calls, each of so many operations (0: not counted), against the measured rate of matrix products. On the
+/// CPU by processor time, which other programs on the machine do not disturb.
+class Measurement {
+ public:
+  Measurement(int repeats, c10::Device device, at::ScalarType type) : repeats_(repeats), device_(device) {
+    const auto options = at::TensorOptions().device(device).dtype(type);
+    const auto a = at::randn({4096, 1280}, options), b = at::randn({1280, 1280}, options);
+    rate_ = 2.0 * 4096 * 1280 * 1280 / seconds(times_of(5, device, [&] { at::linear(a, b); }));
+    std::printf("measured matrix products %.1f GFLOP/s%s; the last column is the fraction of it\n", rate_ / 1e9,
+                device.is_cpu() ? " a core" : "");
+    std::printf("| what | best | mean | processor time | GFLOP | GFLOP/s%s | of the rate |\n",
+                device.is_cpu() ? " a core" : "");
+    std::printf("| --- | --- | --- | --- | --- | --- | --- |\n");
+  }
+
+  void operator()(const char* name, double operations, const std::function<void()>& body) const {
+    const Times times = times_of(repeats_, device_, body);
+    std::printf("| %s | %.1f ms | %.1f ms | %.1f ms |", name, times.wall_s * 1e3, times.mean_s * 1e3,
+                times.cpu_s * 1e3);
+    const double rate = operations / seconds(times);
+    if (operations > 0)
+      std::printf(" %.1f | %.1f | %.0f %% |\n", operations / 1e9, rate / 1e9, 100 * rate / rate_);
+    else
+      std::printf(" | | |\n");
+    std::fflush(stdout);
+  }
+
+ private:
+  double seconds(const Times& times) const { return device_.is_cpu() ? times.cpu_s : times.wall_s; }
+
+  int repeats_;
+  c10::Device device_;
+  double rate_ = 0;
+};
 
 }  // namespace
 
@@ -71,6 +121,8 @@ int main(int argc, char** argv) {
   std::string device_name = "cpu", dtype_name = "float32";
   int repeats = 5;
   int64_t side = 64;
+  bool parts_only = false;
+  int n_threads = at::get_num_threads();
   CLI::App app("Guidance steps with the toybox prior's shape");
   app.add_option("--device", device_name)->capture_default_str();
   app.add_option("--dtype", dtype_name)
@@ -78,7 +130,10 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--repeats", repeats)->capture_default_str();
   app.add_option("--size", side, "of the rendered pictures")->capture_default_str();
+  app.add_option("--threads", n_threads, "threads")->check(CLI::Range(1, 1024));
+  app.add_flag("--parts", parts_only, "what the steps are made of, without ASD and VSD");
   CLI11_PARSE(app, argc, argv);
+  at::set_num_threads(n_threads);
   const c10::Device device(device_name);
   const auto dtype = dtype_name == "float16"    ? at::kHalf
                      : dtype_name == "bfloat16" ? at::kBFloat16
@@ -101,32 +156,50 @@ int main(int argc, char** argv) {
       sum.backward();
     };
   };
+  const Measurement measure(repeats, device, model->unet->compute_type);
+  const auto& vae_config = model->vae->config();
+  const double unet = bench::count_unet(model->unet->config(), 8, 32, 32, 4).total(),
+               encoder = bench::count_encoder(vae_config, 4, 128).total(),
+               decoder = bench::count_decoder(vae_config, 4, 128).total();
   MultiviewSds sds({}, model);
-  MultiviewAsd asd({}, model);
-  measure("multi-view SDS, 4 views", repeats, device, step(sds));
-  measure("multi-view ASD, 4 views", repeats, device, step(asd));
-  StableDiffusionVsd::Config config;
-  config.n_view = 4;
-  const auto score = LoraScore::make(*model, 1);
-  StableDiffusionVsd vsd(config, model, {score, model->schedule, score->parameters(), false});
-  measure("multi-view VSD, 4 views", repeats, device, step(vsd));
+  measure("multi-view SDS, 4 views", unet + 2 * encoder, step(sds));
+  MultiviewSds::Config by_image;
+  by_image.recon_loss = by_image.use_img_loss = true;
+  MultiviewSds pictures(by_image, model);
+  measure("the same by pictures", unet + 2 * encoder + decoder, step(pictures));
+  if (!parts_only) {
+    MultiviewAsd asd({}, model);
+    measure("multi-view ASD, 4 views", 0, step(asd));
+    StableDiffusionVsd::Config config;
+    config.n_view = 4;
+    const auto score = LoraScore::make(*model, 1);
+    StableDiffusionVsd vsd(config, model, {score, model->schedule, score->parameters(), false});
+    measure("multi-view VSD, 4 views", 0, step(vsd));
+  }
 
   const auto latents = at::randn({8, 4, 32, 32}, options);
   diffusion::Condition condition;
   condition.text = text[0].expand({8, -1, -1});
   condition.camera = ds::orbit_cameras(4, 15, 90).to(device).repeat({2, 1});
   condition.n_views = 4;
-  measure("  UNet, batch 8", repeats, device, [&] {
+  measure("UNet, batch 8", unet, [&] {
     const c10::NoGradGuard no_grad;
     model->denoiser->predict(latents, at::full({8}, 500, options.dtype(at::kLong)), condition);
   });
   const auto images = at::rand({4, 3, 128, 128}, options).requires_grad_();
   const auto noise = at::randn({4, 4, 32, 32}, options);
-  measure("  autoencoder, 4 pictures, forward", repeats, device, [&] {
+  measure("encoder, 4 pictures", encoder, [&] {
     const c10::NoGradGuard no_grad;
     model->vae->to_latents(images, noise);
   });
-  measure("  and backward", repeats, device, [&] { model->vae->to_latents(images, noise).sum().backward(); });
+  measure("encoder and gradient of the pictures", 2 * encoder, [&] {
+    images.mutable_grad() = at::Tensor();
+    model->vae->to_latents(images, noise).sum().backward();
+  });
+  measure("decoder, 4 pictures", decoder, [&] {
+    const c10::NoGradGuard no_grad;
+    model->vae->from_latents(latents.slice(0, 0, 4));
+  });
   std::printf("peak memory of the process %s\n", human_bytes(static_cast<double>(peak_rss_bytes())).c_str());
   return 0;
 }

@@ -84,4 +84,27 @@ OperationCount count_encoder(const diffusion::AutoencoderConfig& c, double n, do
   return ops;
 }
 
+OperationCount count_decoder(const diffusion::AutoencoderConfig& c, double n, double side) {
+  OperationCount ops;
+  const auto& w = c.block_channels;
+  const auto latent = static_cast<double>(c.latent_channels);
+  const auto reduction = static_cast<double>(c.reduction());
+  double pixels = side * side / (reduction * reduction), in = static_cast<double>(w.back());
+  if (c.has_post_quant_conv) ops.convolution += 2 * n * pixels * latent * latent;
+  ops.convolution += 2 * n * pixels * 9 * latent * in;
+  add_resnet(ops, n, pixels, in, in, 0);
+  ops.matrix += 2 * n * pixels * 4 * in * in;
+  ops.attention += 4 * n * pixels * pixels * in;
+  add_resnet(ops, n, pixels, in, in, 0);
+  for (size_t level = w.size(); level-- > 0;) {
+    const auto out = static_cast<double>(w[level]);
+    for (int64_t i = 0; i <= c.layers_per_block; ++i, in = out) add_resnet(ops, n, pixels, in, out, 0);
+    if (level == 0) break;
+    pixels *= 4;
+    ops.convolution += 2 * n * pixels * 9 * out * out;
+  }
+  ops.convolution += 2 * n * pixels * 9 * in * static_cast<double>(c.image_channels);
+  return ops;
+}
+
 }  // namespace t3d::bench

@@ -20,4 +20,7 @@ OperationCount count_unet(const diffusion::UNetConfig& config, double n, double 
 /// fixed weights, takes as many again.
 OperationCount count_encoder(const diffusion::AutoencoderConfig& config, double n, double side);
 
+/// The decoder to `n` pictures of side x side.
+OperationCount count_decoder(const diffusion::AutoencoderConfig& config, double n, double side);
+
 }  // namespace t3d::bench
