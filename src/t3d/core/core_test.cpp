@@ -3,6 +3,7 @@
 #include "t3d/core/error.h"
 #include "t3d/core/rng.h"
 #include "t3d/core/sentence.h"
+#include "t3d/core/shell_line.h"
 #include "t3d/core/text.h"
 
 namespace t3d {
@@ -75,6 +76,40 @@ TEST(Check, ThrowsABugErrorThatNamesTheCondition) {
   } catch (const BugError& bug) {
     EXPECT_NE(std::string(bug.what()).find("expected 1 == 2: one is 1"), std::string::npos) << bug.what();
     EXPECT_EQ(bug.exit_code(), 4);
+  }
+}
+
+TEST(Sentence, CountsInTheSingularAndThePlural) {
+  EXPECT_EQ(counted(1, "particle"), "1 particle");
+  EXPECT_EQ(counted(0, "step"), "0 steps");
+  EXPECT_EQ(counted(2, "face"), "2 faces");
+  EXPECT_EQ(counted(1, "process", "processes"), "1 process");
+  EXPECT_EQ(counted(3, "process", "processes"), "3 processes");
+}
+
+TEST(ShellLine, QuotesWhatAShellWouldRead) {
+  EXPECT_EQ(shell_line({"t3d", "train", "--config", "a/b-1.yaml", "tag=x,y"}),
+            "t3d train --config a/b-1.yaml tag=x,y");
+  EXPECT_EQ(shell_word("a red cube"), "\"a red cube\"");
+  EXPECT_EQ(shell_word("it's"), "\"it's\"");
+  EXPECT_EQ(shell_word("say \"hi\""), "'say \"hi\"'");
+  EXPECT_EQ(shell_word(""), "\"\"");
+  EXPECT_EQ(shell_word("caf\u00e9"), "caf\u00e9");
+  EXPECT_EQ(shell_word("data.width=[64,512]"), "\"data.width=[64,512]\"");
+  EXPECT_EQ(shell_word("~/x"), "\"~/x\"");
+}
+
+TEST(ShellLine, AShellReadsTheSameWordsBack) {
+  const std::vector<std::string> odd = {
+      "a b",     "it's", "\"",        "$HOME",      "`id`", "a\\b",  "wow!",  "*",    "a;b",       "(x)",
+      "'\"'\"'", "-n",   "tab\there", "two\nlines", "#x",   "a=b c", "{1,2}", "<>|&", "\U0001F344"};
+  for (const std::string& word : odd) {
+    FILE* pipe = popen(("printf %s " + shell_word(word)).c_str(), "r");
+    ASSERT_NE(pipe, nullptr);
+    char buffer[256];
+    const size_t n = fread(buffer, 1, sizeof buffer, pipe);
+    EXPECT_EQ(pclose(pipe), 0);
+    EXPECT_EQ(std::string(buffer, n), word);
   }
 }
 

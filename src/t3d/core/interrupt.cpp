@@ -12,6 +12,7 @@ namespace t3d {
 namespace {
 
 std::atomic<int> g_n_signals{0};
+std::atomic<bool> g_is_terminal{false};
 static_assert(std::atomic<int>::is_always_lock_free, "the signal handler needs a lock-free counter");
 
 std::mutex g_mutex;
@@ -21,8 +22,10 @@ struct sigaction g_old_interrupt, g_old_terminate;
 void on_signal(int) {
   // Only calls that are safe in a signal handler: write and _exit.
   if (g_n_signals.fetch_add(1) > 0) _exit(130);
-  constexpr char kMessage[] = "\n[INFO] interrupted: saving; press Ctrl-C again to stop at once\n";
-  const ssize_t ignored = ::write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
+  // On a terminal it ends the live line.
+  constexpr char kMessage[] = "\n[info] stopping; press Ctrl-C again to stop at once\n";
+  const size_t skipped = g_is_terminal.load() ? 0 : 1;
+  const ssize_t ignored = ::write(STDERR_FILENO, kMessage + skipped, sizeof kMessage - 1 - skipped);
   static_cast<void>(ignored);
 }
 
@@ -31,6 +34,7 @@ void on_signal(int) {
 InterruptScope::InterruptScope() {
   const std::lock_guard<std::mutex> lock(g_mutex);
   if (g_n_scopes++ > 0) return;
+  g_is_terminal = isatty(STDERR_FILENO) == 1;
   struct sigaction action {};
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
@@ -51,7 +55,7 @@ bool interrupt_requested() {
   return g_n_signals.load(std::memory_order_relaxed) > 0;
 }
 
-void throw_if_interrupted(const char* what_was_saved) {
+void throw_if_interrupted(const std::string& what_was_saved) {
   if (interrupt_requested()) throw Interrupted(what_was_saved);
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 namespace t3d {
 
 /// While one lives, the first Ctrl-C (SIGINT) or SIGTERM only sets a flag, so that a loop can save its work
@@ -16,8 +18,9 @@ class InterruptScope {
 /// True once the signal came. Cheap: one relaxed load.
 bool interrupt_requested();
 
-/// Throws Interrupted(what_was_saved) when the signal came.
-void throw_if_interrupted(const char* what_was_saved);
+/// Throws Interrupted(what_was_saved) when the signal came: a clause such as "nothing was written" or "the
+/// work up to step 12 is saved in RUN/ckpts", to which the command line adds how to go on.
+void throw_if_interrupted(const std::string& what_was_saved);
 
 /// For tests.
 void clear_interrupt_request();

@@ -4,9 +4,11 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <cstdlib>
 #include <memory>
 
 #include "t3d/core/error.h"
+#include "t3d/core/progress.h"
 
 namespace t3d::log {
 namespace {
@@ -16,6 +18,9 @@ spdlog::logger& logger() {
     // stderr: what a command prints for other programs on stdout stays clean.
     auto made =
         std::make_shared<spdlog::logger>("t3d", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+    if (const char* no_colour = std::getenv("NO_COLOR"); no_colour != nullptr && no_colour[0] != '\0')
+      static_cast<spdlog::sinks::stderr_color_sink_mt&>(*made->sinks().front())
+          .set_color_mode(spdlog::color_mode::never);
     made->set_pattern("%^[%l]%$ %v");
     made->flush_on(spdlog::level::info);
     return made;
@@ -23,19 +28,25 @@ spdlog::logger& logger() {
   return *instance;
 }
 
+void write(spdlog::level::level_enum level, const std::string& message) {
+  if (!logger().should_log(level)) return;
+  clear_live_line();
+  logger().log(level, "{}", message);
+}
+
 }  // namespace
 
 void debug(const std::string& message) {
-  logger().debug("{}", message);
+  write(spdlog::level::debug, message);
 }
 void info(const std::string& message) {
-  logger().info("{}", message);
+  write(spdlog::level::info, message);
 }
 void warning(const std::string& message) {
-  logger().warn("{}", message);
+  write(spdlog::level::warn, message);
 }
 void error(const std::string& message) {
-  logger().error("{}", message);
+  write(spdlog::level::err, message);
 }
 
 void set_level(Level level) {

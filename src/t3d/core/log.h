@@ -2,7 +2,8 @@
 
 #include <string>
 
-/// Log lines as threestudio writes them: "[INFO] message", coloured per level on a terminal.
+/// Log lines on standard error, "[info] message". The level is coloured on a terminal, unless NO_COLOR is set
+/// to anything (no-color.org) or TERM is dumb.
 /// This header names no logging library: spdlog's fmt and LibTorch's own clash in one file.
 namespace t3d::log {
 

@@ -97,7 +97,7 @@ TEST(MemoryUsage, SeesALargeAllocation) {
 class ProgressOutput : public ::testing::Test {
  protected:
   Progress::Output output(bool is_terminal) {
-    return {file_, is_terminal, [this] { return now_s_; }};
+    return {file_, is_terminal, [this] { return now_s_; }, [this] { return columns_; }};
   }
   std::string text() {
     std::fflush(file_);
@@ -108,6 +108,7 @@ class ProgressOutput : public ::testing::Test {
   std::string path_ = folder_ / "out";
   std::FILE* file_ = std::fopen(path_.c_str(), "w");
   double now_s_ = 100;
+  int columns_ = 0;
 };
 
 TEST_F(ProgressOutput, ShowsRateTimeLeftMemoryAndNote) {
@@ -145,6 +146,45 @@ TEST_F(ProgressOutput, RedrawsOneLiveLineOnATerminal) {
   const std::string lines = text();
   EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 1) << "the destructor ends the line";
   EXPECT_GE(std::count(lines.begin(), lines.end(), '\r'), 20);
+}
+
+TEST_F(ProgressOutput, TheLastLineOfAPipeComesOnce) {
+  Progress progress("render", 100, output(false));
+  now_s_ += 60;  // a line is due
+  progress.update(100, "loss 0.5");
+  progress.finish("loss 0.5");
+  const std::string lines = text();
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 1) << lines;
+  EXPECT_THAT(lines, StartsWith("render  100/100  100%"));
+}
+
+TEST_F(ProgressOutput, ATotalMayBeKnownOnlyAfterTheStart) {
+  Progress progress("sample", 0, output(false));
+  progress.set_total(25);
+  EXPECT_THAT(progress.line(5, "", 1.0), StartsWith("sample  5/25  20%  5.00/s  4.0s left"));
+}
+
+TEST_F(ProgressOutput, ALiveLineIsCutToTheWindowThatThereIsNow) {
+  Progress progress("train", 100, output(true));
+  const auto draw = [&](int64_t done, int columns) {
+    columns_ = columns;
+    now_s_ += 1;
+    const size_t before = text().size();
+    progress.update(done, "a note with \u00e4 and \u00f6 that is a good deal too long for a narrow window");
+    const std::string drawn = text().substr(before);
+    return drawn.substr(1, drawn.size() - 1 - std::string("\x1b[K").size());  // without \r and the end
+  };
+  EXPECT_EQ(draw(1, 20).size(), 19u);
+  EXPECT_EQ(draw(2, 40).size(), 39u);
+  EXPECT_GT(draw(3, 0).size(), 100u);
+  EXPECT_EQ(draw(4, 1), "");
+  // Letters of two bytes are cut whole, and count once.
+  const std::string whole = draw(5, 0);
+  for (int columns = 40; columns < 90; ++columns) {
+    const std::string cut = draw(5, columns);
+    EXPECT_EQ(std::count_if(cut.begin(), cut.end(), [](char c) { return (c & 0xc0) != 0x80; }), columns - 1);
+    EXPECT_NE(static_cast<unsigned char>(cut.back()), 0xc3) << "half a letter";
+  }
 }
 
 TEST_F(ProgressOutput, ShowsDeviceMemoryOnlyWhenThereIsSome) {

@@ -1,5 +1,6 @@
 #include "t3d/core/progress.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,12 +15,29 @@ namespace t3d {
 namespace {
 
 constexpr double kLiveEvery_s = 0.1, kPlainEvery_s = 5;
-std::atomic<bool> g_is_enabled{true};
+std::atomic<bool> g_is_enabled{true}, g_has_live_line{false};
+
+/// As wide as the window is now, so that a resized one is right from the next line on. 0: not known.
+int columns_of_terminal() {
+  winsize size{};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
 
 Progress::Output standard_error() {
   const char* terminal = std::getenv("TERM");
   const bool is_dumb = terminal != nullptr && std::strcmp(terminal, "dumb") == 0;
-  return {stderr, isatty(STDERR_FILENO) == 1 && !is_dumb, now_s};
+  return {stderr, isatty(STDERR_FILENO) == 1 && !is_dumb, now_s, columns_of_terminal};
+}
+
+/// The text's first characters. A line as wide as the window would already move on to the next one.
+std::string cut_to(const std::string& text, int columns) {
+  if (columns <= 0) return text;
+  int n_characters = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool is_first_byte = (static_cast<unsigned char>(text[i]) & 0xc0u) != 0x80u;
+    if (is_first_byte && ++n_characters >= columns) return text.substr(0, i);
+  }
+  return text;
 }
 
 /// Three significant digits: "0.42", "3.1", "412", "1.2k", "3.4M".
@@ -46,7 +64,9 @@ Progress::Progress(std::string label, int64_t total, Output output)
 }
 
 Progress::~Progress() {
-  if (is_open_) std::fputc('\n', output_.file);
+  if (!is_open_) return;
+  std::fputc('\n', output_.file);
+  if (output_.file == stderr) g_has_live_line = false;
 }
 
 void Progress::start_at(int64_t done) {
@@ -73,7 +93,7 @@ void Progress::update(int64_t done, const std::string& note) {
   last_ = done;
   if (!g_is_enabled.load(std::memory_order_relaxed)) return;
   const double now = output_.clock();
-  if (now < next_s_) return;
+  if (now < next_s_ || (!output_.is_terminal && total_ > 0 && done >= total_)) return;
   next_s_ = now + (output_.is_terminal ? kLiveEvery_s : kPlainEvery_s);
   draw(line(done, note, now - start_s_), false);
 }
@@ -88,11 +108,17 @@ void Progress::finish(const std::string& note) {
 
 void Progress::draw(const std::string& text, bool is_last) {
   if (output_.is_terminal)
-    std::fprintf(output_.file, "\r%s\x1b[K%s", text.c_str(), is_last ? "\n" : "");
+    std::fprintf(output_.file, "\r%s\x1b[K%s", cut_to(text, output_.columns ? output_.columns() : 0).c_str(),
+                 is_last ? "\n" : "");
   else
     std::fprintf(output_.file, "%s\n", text.c_str());
   is_open_ = output_.is_terminal && !is_last;
+  if (output_.file == stderr) g_has_live_line = is_open_;
   std::fflush(output_.file);
+}
+
+void clear_live_line() {
+  if (g_has_live_line.exchange(false)) std::fputs("\r\x1b[K", stderr);
 }
 
 void set_progress_enabled(bool is_enabled) {

@@ -8,8 +8,8 @@
 namespace t3d {
 
 /// Progress of a long job on standard error: done of total, rate, time left, memory, and a note. On a
-/// terminal one live line, redrawn at most ten times a second; in a pipe or file a plain line every few
-/// seconds.
+/// terminal one live line, redrawn at most ten times a second and cut to the width that the window has then;
+/// in a pipe or file a plain line every few seconds.
 ///
 ///   train  1200/4000  30%  412/s  6.8s left  312 MiB  psnr 31.2
 ///
@@ -23,7 +23,10 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  /// `done` counts from the start of the job; a resumed run passes its first value to start_at().
+  /// Where it is known only after the start.
+  void set_total(int64_t total) { total_ = total; }
+  /// `done` counts from the start of the job; a resumed run passes its first value to start_at(). Call it for
+  /// every step: finish() tells the last one. In a pipe the line of the last step is left to finish().
   void update(int64_t done, const std::string& note = "");
   /// Steps that an earlier process did: they count as done but not for the rate.
   void start_at(int64_t done);
@@ -33,11 +36,13 @@ class Progress {
   /// Memory in use on the device, shown when it is above 0.
   void show_device_memory(std::function<size_t()> n_bytes) { device_bytes_ = std::move(n_bytes); }
 
-  /// For tests: where lines go, whether it is a terminal, and the clock in seconds.
+  /// For tests: where lines go, whether it is a terminal, the clock in seconds, and the terminal's columns (0
+  /// or no function: any number).
   struct Output {
     std::FILE* file;
     bool is_terminal;
     std::function<double()> clock;
+    std::function<int()> columns = {};
   };
   Progress(std::string label, int64_t total, Output output);
 
@@ -55,7 +60,11 @@ class Progress {
   bool is_open_ = false;
 };
 
-/// Silences every Progress of the process (--quiet).
+/// Wipes the live line off the terminal, if one is open, so that another line can take its place; the next
+/// update draws it again. Log lines call it.
+void clear_live_line();
+
+/// Silences every Progress of the process.
 void set_progress_enabled(bool is_enabled);
 
 }  // namespace t3d

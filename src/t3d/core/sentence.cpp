@@ -15,4 +15,9 @@ std::string end_or_suggestion(std::string_view word, const std::vector<std::stri
   return with_full_stop(did_you_mean(word, known));
 }
 
+std::string counted(int64_t n, std::string_view noun, std::string_view plural) {
+  if (n == 1) return cat(n, " ", noun);
+  return plural.empty() ? cat(n, " ", noun, "s") : cat(n, " ", plural);
+}
+
 }  // namespace t3d
