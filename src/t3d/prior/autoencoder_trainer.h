@@ -43,6 +43,11 @@ struct AutoencoderReport {
   double psnr = 0;  ///< mean over pictures, dB, of the half-precision file that was written, read back
 };
 
+/// Throws UserError for a batch that so many processes cannot share. Reads nothing.
+inline void check_batch(const AutoencoderTraining& config, int n_processes) {
+  batch_share(config, n_processes);
+}
+
 /// Leaves FOLDER/vae/{config.json,diffusion_pytorch_model.safetensors} in diffusers' layout, half precision,
 /// when all steps are done; checkpoints under FOLDER/ckpts, metrics, and FOLDER/reconstructions.png (above:
 /// truth). Ctrl-C saves and throws Interrupted, within an InterruptScope.

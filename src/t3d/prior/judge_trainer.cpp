@@ -104,7 +104,7 @@ at::Tensor embed_views(const ds::ClipModel& model, const ViewSet& views, const a
 class JudgeTrainer {
  public:
   JudgeTrainer(const JudgeTraining& config, const TrainingRun& run)
-      : config_(config),
+      : config_(checked(config, run)),
         run_(run),
         views_(config.data, run.device, checked_size(config)),
         table_(tokenize(prepared_tokenizer(), views_.captions())),
@@ -120,8 +120,6 @@ class JudgeTrainer {
     model_.text().check_ids(table_.ids);
     table_.ids = table_.ids.to(run.device);
     model_.compute_in(dtype_);
-    if (batch_share(config, run) < 2)
-      throw UserError("batch is 1 in each process, expected at least 2: pictures learn by being told apart.");
   }
 
   JudgeReport operator()() {
@@ -138,6 +136,11 @@ class JudgeTrainer {
 
  private:
   std::string folder() const { return run_.folder + "/judge"; }
+
+  static const JudgeTraining& checked(const JudgeTraining& c, const TrainingRun& run) {
+    check_batch(c, run.group->size());
+    return c;
+  }
 
   static int64_t checked_size(const JudgeTraining& c) {
     if (c.image_size % c.patch_size != 0)
@@ -284,6 +287,14 @@ class JudgeTrainer {
 };
 
 }  // namespace
+
+void check_batch(const JudgeTraining& config, int n_processes) {
+  if (batch_share(config, n_processes) < 2)
+    throw UserError(
+        cat("batch is 1 in each process, expected at least 2: pictures learn by being told apart. Use "
+            "batch=",
+            2 * n_processes, " or more."));
+}
 
 JudgeReport train_judge(const JudgeTraining& config, const TrainingRun& run) {
   make_folders(run.folder + "/configs");

@@ -60,6 +60,9 @@ struct JudgeReport {
   double r_at_1 = 0, r_at_1_objects = 0;
 };
 
+/// Throws UserError for a batch that so many processes cannot share. Reads nothing.
+void check_batch(const JudgeTraining& config, int n_processes);
+
 /// Leaves in FOLDER/judge a CLIPModel in transformers' layout, half precision, with its tokenizer and
 /// preprocessor_config.json, also when the time is up before all steps are done; checkpoints under
 /// FOLDER/ckpts, metrics, and FOLDER/retrieval.png: a picture a row, then the objects whose captions are the

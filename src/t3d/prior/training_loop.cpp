@@ -112,13 +112,50 @@ int64_t share_state(distributed::ProcessGroup& group, c10::Device device, Adam& 
   return counts[1].item<int64_t>();
 }
 
+/// The row of metrics of the last step: due every kLogEvery steps, and when the loop is left. Reading the
+/// loss waits for the device, and for the other processes, which all log at the same steps.
+class LastStep {
+ public:
+  LastStep(distributed::ProcessGroup& group, train::Metrics* metrics, int64_t n_before)
+      : group_(group), metrics_(metrics), done_(n_before), logged_(n_before) {}
+
+  void set(int64_t done, at::Tensor loss, double norm, double rate) {
+    done_ = done, loss_ = std::move(loss), norm_ = norm, rate_ = rate;
+  }
+  /// Once for each step.
+  void log() {
+    if (logged_ == done_) return;
+    logged_ = done_;
+    group_.average(loss_);
+    const double value = loss_.item<double>();
+    if (metrics_ != nullptr)
+      metrics_->log(done_,
+                    {{"train/loss", value}, {"train/gradient_norm", norm_}, {"train/learning_rate", rate_}});
+    note_ = cat("loss ", value);
+  }
+  const std::string& note() const { return note_; }
+
+ private:
+  distributed::ProcessGroup& group_;
+  train::Metrics* metrics_;
+  int64_t done_, logged_;  ///< steps
+  at::Tensor loss_;
+  double norm_ = 0, rate_ = 0;
+  std::string note_;
+};
+
 }  // namespace
 
+int64_t batch_share(const LoopConfig& config, int n_processes) {
+  const int n = n_processes, batch = config.batch;
+  if (batch % n != 0)
+    throw UserError(cat("batch is ", batch, ", expected a multiple of the ", n, " processes. Use batch=",
+                        std::max(1, batch / n) * n, ", or another number of processes."));
+  return batch / n;
+}
+
 int64_t batch_share(const LoopConfig& config, const TrainingRun& run) {
-  const int n = run.group->size();
-  if (config.batch % n != 0)
-    throw UserError(cat("batch is ", config.batch, ", expected a multiple of the ", n, " processes."));
-  return config.batch / n;
+  return batch_share(config, run.group->size());
 }
 
 double learning_rate_at(const LoopConfig& c, int64_t step) {
@@ -138,17 +175,21 @@ LoopReport run_training(const std::string& kind, const std::string& settings, co
   if (group.is_first())
     metrics.emplace(run.folder, run.resume ? std::optional<int64_t>(adam.n_steps()) : std::nullopt);
   const auto save = [&] {
+    if (metrics) metrics->flush();
     if (group.is_first()) keeper.save(n_skipped);
   };
   StopSign stop(run);
   Progress progress("train", config.steps);
+  progress.start_at(adam.n_steps());
+  LastStep last(group, metrics ? &*metrics : nullptr, adam.n_steps());
   while (adam.n_steps() < config.steps) {
     stop.ask();
     if (stop.time_is_up()) break;
     if (stop.interrupted()) {
+      last.log();
       save();
       group.close();
-      throw Interrupted("the checkpoint is saved; --resume goes on");
+      throw Interrupted(cat("the work up to step ", adam.n_steps(), " is saved in ", run.folder, "/ckpts"));
     }
     const int64_t step = adam.n_steps();
     const c10::AutoGradMode with_grad(true);
@@ -163,20 +204,14 @@ LoopReport run_training(const std::string& kind, const std::string& settings, co
       continue;
     }
     n_in_a_row = 0;
-    if (step % kLogEvery == 0) {
-      loss = loss.detach().clone();
-      group.average(loss);
-      const double value = loss.item<double>();
-      if (metrics)
-        metrics->log(step,
-                     {{"train/loss", value}, {"train/gradient_norm", norm}, {"train/learning_rate", rate}});
-      progress.update(step + 1, cat("loss ", value));
-    }
+    last.set(step + 1, loss.detach().clone(), norm, rate);
+    if ((step + 1) % kLogEvery == 0 || step == 0) last.log();
+    progress.update(step + 1, last.note());
     if ((step + 1) % config.checkpoint_every == 0) save();
   }
-  progress.finish();
+  last.log();
+  progress.finish(last.note());
   save();
-  if (metrics) metrics->flush();
   group.close();
   return {adam.n_steps() >= config.steps, adam.n_steps()};
 }

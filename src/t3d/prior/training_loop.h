@@ -50,6 +50,7 @@ struct LoopReport {
 };
 
 /// The pictures of each process. Throws UserError when the batch cannot be divided evenly.
+int64_t batch_share(const LoopConfig& config, int n_processes);
 int64_t batch_share(const LoopConfig& config, const TrainingRun& run);
 
 /// Learning rate at a step: linear warm-up, then a cosine.

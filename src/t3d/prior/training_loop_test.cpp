@@ -8,8 +8,11 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <functional>
+#include <sstream>
 #include <thread>
+#include <vector>
 
 #include "t3d/core/error.h"
 #include "t3d/core/remove_tree.h"
@@ -150,6 +153,39 @@ TEST_F(TrainingLoop, ABatchThatCannotBeDividedIsRefused) {
                  [&](TrainingRun& r, Learner&) { EXPECT_THROW(batch_share(config, r), UserError); });
 }
 #endif
+
+/// The column "step" of the run's table.
+std::vector<int64_t> logged_steps(const std::string& folder) {
+  std::ifstream file(folder + "/csv_logs/version_0/metrics.csv");
+  std::string line, cell;
+  std::getline(file, line);
+  size_t column = 0;
+  std::istringstream header(line);
+  for (size_t i = 0; std::getline(header, cell, ','); ++i)
+    if (cell == "step") column = i;
+  std::vector<int64_t> steps;
+  while (std::getline(file, line)) {
+    std::istringstream row(line);
+    for (size_t i = 0; i <= column; ++i) std::getline(row, cell, ',');
+    steps.push_back(std::stoll(cell));
+  }
+  return steps;
+}
+
+TEST_F(TrainingLoop, TheFirstStepEveryFiftiethAndTheLastHaveARow) {
+  const auto train = [&](int steps, bool resume) {
+    Learner own;
+    TrainingRun r;
+    r.folder = folder;
+    r.resume = resume;
+    config.steps = steps;
+    run_training("line", "", config, r, own.adam, [&](int64_t draw) { return loss_of_draw(own.w, draw); });
+  };
+  train(12, false);
+  EXPECT_EQ(logged_steps(folder), (std::vector<int64_t>{1, 12}));
+  train(103, true);
+  EXPECT_EQ(logged_steps(folder), (std::vector<int64_t>{1, 12, 50, 100, 103}));
+}
 
 TEST_F(TrainingLoop, OneProcessTakesTheWholeBatch) {
   EXPECT_EQ(batch_share(config, TrainingRun{}), 8);

@@ -129,10 +129,7 @@ class UNetTrainer {
 
  private:
   static const UNetTraining& checked(const UNetTraining& c, const TrainingRun& run) {
-    const int64_t share = batch_share(c, run);
-    if (share % c.n_views != 0)
-      throw UserError(cat("batch is ", share, run.group->size() > 1 ? " in each process" : "",
-                          ", expected a multiple of n_views (", c.n_views, ")."));
+    check_batch(c, run.group->size());
     return c;
   }
 
@@ -302,6 +299,14 @@ class UNetTrainer {
 };
 
 }  // namespace
+
+void check_batch(const UNetTraining& c, int n_processes) {
+  const int64_t share = batch_share(c, n_processes);
+  if (share % c.n_views != 0)
+    throw UserError(cat(
+        "batch is ", share, n_processes > 1 ? " in each process" : "", ", expected a multiple of n_views (",
+        c.n_views, "). Use batch=", c.n_views * n_processes * std::max<int64_t>(1, share / c.n_views), "."));
+}
 
 UNetReport train_unet(const UNetTraining& config, const TrainingRun& run) {
   make_folders(run.folder + "/configs");

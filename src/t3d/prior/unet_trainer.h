@@ -65,6 +65,9 @@ struct UNetReport {
   double val_loss = 0;  ///< of the half-precision files that were written, read back; 0 without val_data
 };
 
+/// Throws UserError for a batch that so many processes cannot share. Reads nothing.
+void check_batch(const UNetTraining& config, int n_processes);
+
 /// Leaves in FOLDER a whole model in diffusers' layout, half precision: unet, text_encoder, tokenizer,
 /// scheduler, vae (a copy), model_index.json, and samples.png of `captions`, also when the time is up before
 /// all steps are done; checkpoints under FOLDER/ckpts. Ctrl-C saves and throws Interrupted, within an

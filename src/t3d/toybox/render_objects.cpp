@@ -107,7 +107,7 @@ data::CaptionedViews render_objects(const RenderPlan& plan, int64_t first, int64
   const auto work = [&] {
     try {
       for (int64_t i = next++; i < n && !stop; i = next++) {
-        throw_if_interrupted("finished shards are kept");
+        throw_if_interrupted("the shards that are done are kept");
         render_one(i);
         const std::lock_guard<std::mutex> lock(mutex);
         if (on_object) on_object();
