@@ -42,7 +42,7 @@ TEST(Distill2dCommand, SaysWhatIsWrong) {
   EXPECT_EQ(views.exit_code, 2);
   EXPECT_THAT(views.output, HasSubstr("takes one picture at a time"));
   const auto nowhere = run_t3d("distill2d x --model nothing/of-that-name -o " + (folder / "out"));
-  EXPECT_EQ(nowhere.exit_code, 2);
+  EXPECT_EQ(nowhere.exit_code, 3);
   EXPECT_THAT(nowhere.output, HasSubstr("nothing/of-that-name"));
 }
 

@@ -2,9 +2,12 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <regex>
 #include <set>
 #include <sstream>
+#include <string>
+#include <vector>
 
 namespace t3d {
 namespace {
@@ -50,6 +53,59 @@ TEST(Docs, TheIndexNamesEveryPage) {
     if (page.parent_path() != kRoot / "docs" || page == index) continue;
     EXPECT_EQ(linked.count(page), 1u) << page << " is not in docs/README.md";
   }
+}
+
+/// The C++ of a page, block by block.
+std::vector<std::string> snippets_of(const fs::path& page) {
+  std::istringstream lines(text_of(page));
+  std::vector<std::string> out;
+  bool is_inside = false;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.rfind("```", 0) == 0) {
+      is_inside = line == "```cpp";
+      if (is_inside) out.emplace_back();
+    } else if (is_inside) {
+      out.back() += line + "\n";
+    }
+  }
+  return out;
+}
+
+/// The text of a header of ours and of those that it includes.
+void add_header(const std::string& name, std::map<std::string, std::string>& texts) {
+  if (texts.count(name) != 0) return;
+  const std::string text = text_of(kRoot / "src" / name);
+  texts[name] = text;
+  const std::regex include("#include \"(t3d/[^\"]+)\"");
+  for (std::sregex_iterator it(text.begin(), text.end(), include), end; it != end; ++it)
+    add_header((*it)[1].str(), texts);
+}
+
+TEST(Docs, SnippetsIncludeTheHeadersOfWhatTheyName) {
+  int n_snippets = 0;
+  for (const fs::path& page : pages())
+    for (const std::string& snippet : snippets_of(page)) {
+      ++n_snippets;
+      std::map<std::string, std::string> headers;
+      const std::regex include("#include \"(t3d/[^\"]+)\"");
+      for (std::sregex_iterator it(snippet.begin(), snippet.end(), include), end; it != end; ++it) {
+        EXPECT_TRUE(fs::exists(kRoot / "src" / (*it)[1].str())) << page << ": " << (*it)[1].str();
+        add_header((*it)[1].str(), headers);
+      }
+      EXPECT_FALSE(headers.empty()) << page << " has a snippet without #include";
+      std::string all;
+      for (const auto& [name, text] : headers) all += text;
+      // Names behind a namespace of ours, the last of them: t3d::io::read_mesh, data::psnr, Lora::make.
+      const std::regex name(R"(\b(?:[a-zA-Z_]+::)+([A-Za-z_0-9]+))");
+      for (std::sregex_iterator it(snippet.begin(), snippet.end(), name), end; it != end; ++it) {
+        const std::string whole = it->str(), last = (*it)[1].str();
+        if (whole.rfind("at::", 0) == 0 || whole.rfind("c10::", 0) == 0 || whole.rfind("std::", 0) == 0)
+          continue;
+        const bool is_there = std::regex_search(all, std::regex("\\b" + last + "\\b"));
+        EXPECT_TRUE(is_there || last == "Constant") << page << ": no header that is included has " << whole;
+      }
+    }
+  EXPECT_GT(n_snippets, 10);
 }
 
 }  // namespace

@@ -64,8 +64,24 @@ TEST(Generate, LeavesAMeshPicturesAndAReport) {
   for (const char* file : {"mesh.glb", "mesh.obj", "preview.png"})
     EXPECT_TRUE(report.at("files").contains(file)) << file;
 
-  const auto again =
-      run_t3d("generate 'a red mushroom with a white stem' --device cpu --steps 3 --resume -o " + out + size);
+  // Anything that makes another object of it is refused, and nothing is touched.
+  const std::string before = testing::read_text(out + "/run.json") + testing::read_text(out + "/mesh.glb");
+  const std::string same =
+      "generate 'A photo of a red mushroom with a white stem' --device cpu --steps 3 --resume ";
+  const std::pair<std::string, const char*> others[] = {
+      {"generate 'a blue chair' --device cpu --steps 3 --resume ", "system.prompt_processor.prompt"},
+      {same + "--seed 3 ", "has seed 0, and what was asked for has 3"},
+      {same + "seed=4 ", "has seed 0, and what was asked for has 4"},
+      {same + "system.guidance.guidance_scale=9 ", "system.guidance.guidance_scale 5.0"},
+      {same + "--recipe toybox-sds ", "the run in this folder has"}};
+  for (const auto& [command, expected] : others) {
+    const auto refused = run_t3d(command + "-o " + out + size);
+    EXPECT_EQ(refused.exit_code, 2) << command;
+    EXPECT_THAT(refused.output, HasSubstr(expected)) << command;
+  }
+  EXPECT_EQ(testing::read_text(out + "/run.json") + testing::read_text(out + "/mesh.glb"), before);
+
+  const auto again = run_t3d(same + "-o " + out + size);
   ASSERT_EQ(again.exit_code, 0) << again.output;
   EXPECT_EQ(nlohmann::json::parse(testing::read_text(out + "/run.json")).at("steps"), 3);
 }

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <thread>
@@ -33,8 +34,8 @@ TEST(PriorTrain, LeavesNoRunBehindWhenItsDataIsMissing) {
   const TemporaryFolder folder;
   const auto none = run_t3d("prior train --config " T3D_SOURCE_DIR "/configs/toybox/autoencoder.yaml data=" +
                             folder / "absent" + " -o " + folder / "run");
-  EXPECT_EQ(none.exit_code, 2);
-  EXPECT_THAT(none.output, HasSubstr("holds no shard"));
+  EXPECT_EQ(none.exit_code, 3);
+  EXPECT_THAT(none.output, HasSubstr("there is no such folder"));
   EXPECT_FALSE(fs::exists(folder / "run"));
 }
 
@@ -91,7 +92,9 @@ struct LaunchedTraining : ::testing::Test {
 TEST_F(LaunchedTraining, WritesOneModelAndGoesOnAfterATimeLimit) {
   const auto first = run_t3d("launch -n 2 -- " + training("run", "steps=20 --time-limit 0.001"));
   EXPECT_EQ(first.exit_code, 0) << first.output;
-  EXPECT_THAT(first.output, HasSubstr("steps done; --resume goes on"));
+  EXPECT_THAT(first.output, HasSubstr("the time is up: "));
+  EXPECT_THAT(first.output,
+              ::testing::ContainsRegex("Go on with: .*t3d launch -n 2 -- prior train .* --resume\n"));
   const auto rest = run_t3d("launch -n 2 -- " + training("run", "steps=20 --resume"));
   EXPECT_EQ(rest.exit_code, 0) << rest.output;
   EXPECT_THAT(rest.output, ::testing::Not(HasSubstr("[rank 1]")));
@@ -114,7 +117,29 @@ TEST_F(LaunchedTraining, CtrlCSavesOnceAndEndsAll) {
   const pid_t launcher = start_long_run();
   kill(launcher, SIGINT);
   EXPECT_EQ(exit_code(launcher), 130);
-  EXPECT_THAT(testing::read_text(folder / "log"), HasSubstr("the checkpoint is saved; --resume goes on"));
+  const std::string log = testing::read_text(folder / "log");
+  EXPECT_THAT(log,
+              ::testing::ContainsRegex("\\[info\\] interrupted: the work up to step [0-9]+ is saved in "));
+  EXPECT_THAT(log, ::testing::ContainsRegex("Go on with: .*t3d launch -n 2 -- prior train .* --resume\n"));
+  EXPECT_THAT(log, ::testing::Not(HasSubstr("[error]")));
+}
+
+TEST_F(LaunchedTraining, ABatchThatCannotBeSharedIsSaidOnceAndLeavesNoFolder) {
+  const auto result = run_t3d("launch -n 2 -- " + training("odd", "batch=3"));
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.output,
+            "[error] batch is 3, expected a multiple of the 2 processes. Use batch=2, or another number of "
+            "processes.\n");
+  EXPECT_FALSE(fs::exists(folder / "odd"));
+}
+
+TEST_F(LaunchedTraining, WhatTheFirstStepRefusesLeavesNoFolderEither) {
+  // 16 pixels cannot be halved five times: found by all processes, after the folder was made.
+  const auto result = run_t3d("launch -n 2 -- " + training("deep", "'block_channels=[8,8,8,8,8,8]' steps=2"));
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(std::count(result.output.begin(), result.output.end(), '\n'), 1) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("[error] the pictures are 16 pixels wide, expected a multiple of 32"));
+  EXPECT_FALSE(fs::exists(folder / "deep"));
 }
 
 TEST_F(LaunchedTraining, AWrongFolderIsSaidOnce) {
@@ -122,6 +147,7 @@ TEST_F(LaunchedTraining, AWrongFolderIsSaidOnce) {
   const auto result = run_t3d("launch -n 2 -- " + training("full", ""));
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(result.output, HasSubstr("the folder exists and is not empty"));
+  EXPECT_EQ(std::count(result.output.begin(), result.output.end(), '\n'), 1) << result.output;
   EXPECT_THAT(result.output, ::testing::Not(HasSubstr("[rank 1]")));
 }
 

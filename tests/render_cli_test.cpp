@@ -108,7 +108,7 @@ TEST(RenderCommand, RefusesAnExistingFolderAndResumesToTheSamePictures) {
   write_text(folder / "out/val/r_0.png", "cut");
   const auto other = run_t3d(command + "--resume --seed 7");
   EXPECT_EQ(other.exit_code, 2);
-  EXPECT_THAT(other.output, HasSubstr("was made with other options"));
+  EXPECT_THAT(other.output, HasSubstr("was made with seed 0, and what was asked for has 7"));
   const auto resumed = run_t3d(command + "--resume");
   ASSERT_EQ(resumed.exit_code, 0) << resumed.output;
   EXPECT_EQ(read_text(folder / "out/train/r_1.png"), first);
@@ -154,6 +154,16 @@ TEST(RenderCommand, ABadMeshLeavesTheEarlierSetAlone) {
   fs::remove(folder / "a.obj");
   EXPECT_EQ(run_t3d(command).exit_code, 3);
   EXPECT_TRUE(fs::exists(folder / "out/train/r_0.png"));
+}
+
+TEST(RenderCommand, NothingToRenderIsNoSuccess) {
+  const TemporaryFolder folder;
+  write_text(folder / "a.obj", kTetrahedron);
+  const auto result = run_t3d("render " + folder / "a.obj" + " -o " + folder / "out" +
+                              " --train-views 0 --val-views 0 --test-views 0");
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.output, HasSubstr("there is nothing to render"));
+  EXPECT_FALSE(fs::exists(folder / "out"));
 }
 
 TEST(RenderCommand, UnknownNamesAreExplained) {

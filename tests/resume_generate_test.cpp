@@ -128,9 +128,19 @@ TEST_F(ResumeGenerate, AfterCtrlCItSaysHowToGoOnAndEqualsARunThatWasNeverStopped
   const auto has_begun = [&](pid_t) { return !entries(run + "/ckpts", "step_").empty(); };
   ASSERT_EQ(run_until(generate(run, kSteps, "checkpoint.every_n_train_steps=1"), has_begun, SIGINT, log),
             130);
-  EXPECT_THAT(testing::read_text(log), HasSubstr("the checkpoint is saved; --resume goes on from it"));
+  const std::string said = testing::read_text(log);
+  EXPECT_THAT(said,
+              ::testing::ContainsRegex("\\[info\\] interrupted: the work up to step [1-6] is saved in "));
+  EXPECT_THAT(said, ::testing::Not(HasSubstr("[error]")));
+  // The command that it names goes on, as it stands.
+  const std::string start = " Go on with: ", program = T3D_PROGRAM;
+  const size_t at = said.find(start);
+  ASSERT_NE(at, std::string::npos) << said;
+  std::string command = said.substr(at + start.size());
+  command = command.substr(0, command.find('\n'));
+  ASSERT_EQ(command.rfind(program + " generate \"a red cube\"", 0), 0u) << command;
   EXPECT_LT(train::find_checkpoint(run).step, kSteps);
-  const auto resumed = run_t3d(generate(run, kSteps, "--resume"));
+  const auto resumed = run_t3d(command.substr(program.size()));
   ASSERT_EQ(resumed.exit_code, 0) << resumed.output;
   expect_same_checkpoint(step_folder(whole_run(), kSteps), step_folder(run, kSteps));
 }
@@ -144,6 +154,18 @@ TEST_F(ResumeGenerate, TrainKilledWhileOneCheckpointReplacesAnotherGoesOnToo) {
   const auto resumed = run_t3d(train(run, kFew, go_on));
   ASSERT_EQ(resumed.exit_code, 0) << resumed.output;
   expect_same_checkpoint(step_folder(whole, kFew), step_folder(run, kFew));
+
+  // The folder of a run takes no other one.
+  const std::pair<std::string, const char*> others[] = {
+      {"", "holds a run already"},
+      {"resume='" + whole + "'", "holds a run already"},
+      {"resume='" + run + "/ckpts/last.ckpt' seed=3", "has seed 0, and what was asked for has 3"},
+      {"resume='" + run + "' 'system.prompt_processor.prompt=a blue cube'", "system.prompt_processor.prompt"}};
+  for (const auto& [more, expected] : others) {
+    const auto refused = run_t3d(train(run, kFew, more));
+    EXPECT_EQ(refused.exit_code, 2) << more << refused.output;
+    EXPECT_THAT(refused.output, HasSubstr(expected)) << more;
+  }
 }
 
 /// Files that are no finished result: hidden ones and those of unfinished writes.

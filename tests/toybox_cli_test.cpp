@@ -29,10 +29,10 @@ TEST(ToyboxData, ALargerNumberAddsToAFolder) {
 
   const auto fewer = make("grown", " --objects 4");
   EXPECT_EQ(fewer.exit_code, 2);
-  EXPECT_THAT(fewer.output, HasSubstr("there are 5 objects already"));
+  EXPECT_THAT(fewer.output, HasSubstr("has 5 objects already"));
   const auto other = make("grown", " --objects 6 --seed 3");
   EXPECT_EQ(other.exit_code, 2);
-  EXPECT_THAT(other.output, HasSubstr("was made with other options"));
+  EXPECT_THAT(other.output, HasSubstr("was made with seed 0, and what was asked for has 3"));
 }
 
 #endif

@@ -146,7 +146,7 @@ void check_model(const Node& root, const std::string& path, Report& report) {
     const std::string found = diffusion::find_model(name);
     const std::string missing = diffusion::inspect_model(found).missing();
     report.line(path, found, missing.empty() ? "" : "missing: " + missing);
-  } catch (const UserError& e) {
+  } catch (const Error& e) {
     report.line(path, name, "not found: see t3d models");
   }
 }
@@ -164,7 +164,7 @@ void check_language_model(const Node& root, Report& report) {
           : guidance::StableDiffusionPrompts::Config().pretrained_model_name_or_path_prompt_debiasing;
   try {
     report.line(key, diffusion::find_language_model(name), "");
-  } catch (const UserError& e) {
+  } catch (const Error& e) {
     report.line(key, name, "not found: its config.json, vocab.txt and weights go to models/" + name);
   }
 }
@@ -181,7 +181,7 @@ void check_path(const Node& root, const std::string& key, Report& report) {
     const bool is_newest = path.filename() == "last.ckpt" || path.filename() == "last";
     report.line(key, named,
                 std::filesystem::exists(is_newest ? path.parent_path() : path) ? "" : "is not there");
-  } catch (const UserError& e) {
+  } catch (const Error& e) {
     report.line(key, named, e.what());
   }
 }

@@ -1,14 +1,18 @@
 #include <ATen/ATen.h>
 
-#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "t3d/cli/command.h"
 #include "t3d/cli/convert_model.h"
+#include "t3d/cli/go_on.h"
 #include "t3d/cli/output_path.h"
+#include "t3d/cli/print_result.h"
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
+#include "t3d/core/interrupt.h"
+#include "t3d/core/log.h"
+#include "t3d/core/sentence.h"
 #include "t3d/diffusion/ldm_config.h"
 #include "t3d/diffusion/ldm_names.h"
 #include "t3d/diffusion/model_store.h"
@@ -34,9 +38,9 @@ std::string tokenizer_folder(const std::string& from) {
   const fs::path folder = is_inside ? fs::path(from) / "tokenizer" : fs::path(from);
   for (const char* name : {"vocab.json", "merges.txt"})
     if (!fs::exists(folder / name))
-      throw UserError(cat((folder / name).string(),
-                          ": is missing. Name a folder that holds the CLIP "
-                          "tokenizer's vocab.json and merges.txt."));
+      throw SystemError(cat((folder / name).string(),
+                            ": is missing. Name a folder that holds the CLIP "
+                            "tokenizer's vocab.json and merges.txt."));
   return folder.string();
 }
 
@@ -61,8 +65,10 @@ void convert_part(const std::string& model, const std::string& part, at::ScalarT
   const auto source = ds::open_part(model, part);
   std::vector<io::PlannedTensor> plan;
   for (const auto& name : source->names())
-    plan.push_back({name, dtype, source->shape(name),
-                    [source, name, dtype] { return source->load(name, dtype, c10::kCPU).to(dtype); }});
+    plan.push_back({name, dtype, source->shape(name), [source, name, dtype, folder] {
+                      throw_if_interrupted(cat(folder, " has some parts of the model only"));
+                      return source->load(name, dtype, c10::kCPU).to(dtype);
+                    }});
   const std::string file =
       cat(folder, "/", part, part == "text_encoder" ? "/model" : "/diffusion_pytorch_model", ".safetensors");
   const size_t n = plan.size();
@@ -70,8 +76,8 @@ void convert_part(const std::string& model, const std::string& part, at::ScalarT
   io::write_json_file(cat(folder, "/", part, "/config.json"), ds::part_config(model, part));
   if (io::SafetensorsFile(file).entries().size() != n)
     throw SystemError(cat(file, ": does not read back as it was written. Check the disk."));
-  std::printf("%-13s %4zu tensors  %s\n", part.c_str(), n,
-              human_bytes(static_cast<double>(receipt.n_bytes)).c_str());
+  log::info(cat(part, ": ", counted(static_cast<int64_t>(n), "tensor"), ", ",
+                human_bytes(static_cast<double>(receipt.n_bytes))));
 }
 
 int convert(const ConvertOptions& options) {
@@ -90,6 +96,8 @@ int convert(const ConvertOptions& options) {
       throw UserError(cat(model, ": has ", missing,
                           " in the naming of single-file checkpoints. Name the file of a whole model."));
   }
+  offer_to_go_on([folder = options.folder] { return command_to_resume(folder); });
+  const InterruptScope interrupts;
   // Every config is made before the first large file is written.
   for (const char* part : {"unet", "vae", "text_encoder"}) ds::part_config(model, part);
   for (const char* part : {"unet", "vae", "text_encoder"}) convert_part(model, part, dtype, options.folder);
@@ -104,10 +112,10 @@ int convert(const ConvertOptions& options) {
     const std::string beside = std::filesystem::path(model).parent_path().string();
     copy_tokenizer(info.is_single_file ? beside : model, options.folder);
   } else {
-    std::printf("no tokenizer: put CLIP's vocab.json and merges.txt into %s/tokenizer, or pass --tokenizer\n",
-                options.folder.c_str());
+    log::warning(cat("no tokenizer: put CLIP's vocab.json and merges.txt into ", options.folder,
+                     "/tokenizer, or pass --tokenizer"));
   }
-  std::printf("%s\n", options.folder.c_str());
+  print_result(options.folder);
   return 0;
 }
 

@@ -11,12 +11,15 @@
 #include "t3d/cli/command.h"
 #include "t3d/cli/experiment_command.h"
 #include "t3d/cli/output_path.h"
+#include "t3d/cli/print_result.h"
+#include "t3d/cli/toybox_prompt.h"
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/clock.h"
 #include "t3d/core/error.h"
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
 #include "t3d/core/progress.h"
+#include "t3d/core/sentence.h"
 #include "t3d/diffusion/model_store.h"
 #include "t3d/diffusion/view_cameras.h"
 #include "t3d/guidance/stable_diffusion_asd.h"
@@ -205,6 +208,7 @@ void complete(Distill2dOptions& o, const gd::Model& model) {
 int distill2d(Distill2dOptions o) {
   const double began = now_s();
   const InterruptScope interrupts;
+  if (!o.prompt.empty() && std::filesystem::path(o.model).filename() == "toybox") parse_prompt(o.prompt);
   check_new_folder(o.output, o.overwrite);
   o.model = diffusion::find_model(o.model);
   if (o.guidance == 0) o.guidance = o.method == "sds" || o.method == "sjc" ? 100 : 7.5;
@@ -240,7 +244,8 @@ int distill2d(Distill2dOptions o) {
       sheet_at = now_s();
     }
     progress.update(i + 1);
-    throw_if_interrupted("the pictures so far are saved");
+    throw_if_interrupted(cat("the pictures after ", counted(i + 1, "step"), " are in ", sheet,
+                             "; this command begins anew each time"));
   }
   progress.finish();
 
@@ -257,9 +262,10 @@ int distill2d(Distill2dOptions o) {
       {"lora_lr", o.lora_rate},    {"seed", o.seed},           {"version", T3D_VERSION},
       {"seconds", now_s() - began}};
   io::write_json_file(o.output + "/run.json", report);
-  log::info(cat(sheet, ": ", o.particles, " particles by ", o.method,
-                o.views > 1 ? cat(", ", o.views, " views each") : "", ", ", o.steps, " steps in ",
+  log::info(cat(sheet, ": ", counted(o.particles, "particle"), " by ", o.method,
+                o.views > 1 ? cat(", ", o.views, " views each") : "", ", ", counted(o.steps, "step"), " in ",
                 human_seconds(now_s() - began)));
+  print_result(o.output);
   return 0;
 }
 

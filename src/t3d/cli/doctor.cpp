@@ -7,8 +7,11 @@
 #include <fstream>
 
 #include "t3d/cli/command.h"
+#include "t3d/cli/experiment_command.h"
 #include "t3d/core/clock.h"
 #include "t3d/core/text.h"
+#include "t3d/diffusion/model_store.h"
+#include "t3d/ops/matrix_unit.h"
 #include "t3d/ops/startup.h"
 
 namespace t3d::cli {
@@ -55,6 +58,31 @@ double matrix_gflops() {
   return 2.0 * 1024 * 1024 * 1024 / best * 1e-9;
 }
 
+/// What the commands will compute with, unless their options say otherwise.
+void show_choices() {
+  section("what is used");
+  row("device (auto)", at::hasCUDA() ? "cuda" : "cpu");
+  const auto unit = ops::matrix_unit();
+  row("bfloat16 products", ops::matrix_unit_name(unit),
+      unit == ops::MatrixUnit::None ? "this processor has none"
+                                    : "T3D_MATRIX_UNIT=none|avx512|amx lowers it");
+  row("diffusion models", has_bfloat16() ? "bfloat16" : "float32",
+      "on the CPU, in generate, train and distill2d; docs/generate.md has the times of both");
+  row("radiance fields", ops::has_fast_matrix_unit() ? "bfloat16" : "float32",
+      "on the CPU; t3d reconstruct --precision changes it");
+}
+
+void show_models() {
+  section("models");
+  const auto places = diffusion::ModelPlaces::from_environment();
+  const auto models = diffusion::list_models(places);
+  for (const auto& model : models)
+    row(model.name, human_bytes(static_cast<double>(model.n_bytes())),
+        model.is_complete() ? model.path : cat("not complete: ", model.missing()));
+  if (models.empty())
+    row("none found", "the toybox prior comes with t3d, in models/ of its sources", "see t3d models");
+}
+
 int doctor() {
   std::printf("t3d %s (%s build in %s)\n", T3D_VERSION, T3D_BUILD_TYPE, T3D_BINARY_DIR);
 
@@ -80,6 +108,9 @@ int doctor() {
 
   section("start-up tuning");
   for (const auto& line : ops::describe_tuning()) row(line.name, line.value, line.remark);
+
+  show_choices();
+  show_models();
 
   section("features");
 #ifdef T3D_HAS_EMBREE

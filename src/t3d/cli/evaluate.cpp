@@ -10,11 +10,13 @@
 
 #include "t3d/cli/command.h"
 #include "t3d/cli/experiment_command.h"
+#include "t3d/cli/print_result.h"
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
 #include "t3d/core/progress.h"
+#include "t3d/core/sentence.h"
 #include "t3d/diffusion/model_store.h"
 #include "t3d/diffusion/pipeline.h"
 #include "t3d/diffusion/view_cameras.h"
@@ -32,6 +34,17 @@ namespace fs = std::filesystem;
 namespace ds = t3d::diffusion;
 
 const char* const kTruth = "ground-truth";
+
+/// What was written, below the table.
+void print_results(const std::vector<std::string>& paths) {
+  bool is_first = true;
+  for (const std::string& path : paths) {
+    if (path.empty()) continue;
+    if (is_first) std::cout << "\n";
+    is_first = false;
+    print_result(path);
+  }
+}
 
 struct SamplesCommand {
   std::string model, captions, judge, json, sheet, dtype = "float32", device = "cpu";
@@ -155,7 +168,9 @@ int evaluate_samples(const SamplesCommand& o) {
   const std::string sheet = o.sheet.empty() ? fs::path(o.json).replace_extension(".png").string() : o.sheet;
   io::write_png(sheet, io::picture_grid(rows), io::ReadBack::Yes);
   std::cout << evaluate::report_markdown(report);
-  log::info(cat(o.json, " and ", sheet, ": ", s.captions.size(), " captions, a row each"));
+  log::info(cat(o.json, " and ", sheet, ": ", counted(static_cast<int64_t>(s.captions.size()), "caption"),
+                ", a row each"));
+  print_results({o.json, sheet});
   return 0;
 }
 
@@ -170,7 +185,8 @@ int evaluate_views(const ViewsCommand& o) {
   const InterruptScope interrupts;
   Progress progress("evaluate", 0);
   const auto report = evaluate::evaluate_view_folders(o.folder, judge, [&](int64_t done, int64_t total) {
-    progress.update(done, cat("of ", total, " prompts"));
+    progress.set_total(total);
+    progress.update(done);
   });
   progress.finish();
   if (!o.json.empty()) {
@@ -181,6 +197,7 @@ int evaluate_views(const ViewsCommand& o) {
   }
   if (!o.text_folder.empty()) evaluate::write_text_reports(o.text_folder, report);
   std::cout << evaluate::report_markdown(report);
+  print_results({o.json, o.text_folder});
   return 0;
 }
 
@@ -268,9 +285,9 @@ int evaluate_objects(const ObjectsCommand& o) {
   }
   if (!sheet.empty()) io::write_png(sheet, io::picture_grid(rows), io::ReadBack::Yes);
   std::cout << evaluate::report_markdown(report);
-  if (!o.json.empty()) log::info(cat(o.json, ": the report"));
   if (!sheet.empty())
     log::info(cat(sheet, ": a row for each object, right of it the true one that is the nearest"));
+  print_results({o.json, sheet});
   return 0;
 }
 

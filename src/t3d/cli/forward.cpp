@@ -6,6 +6,7 @@
 
 #include "t3d/cli/command.h"
 #include "t3d/cli/output_path.h"
+#include "t3d/cli/print_result.h"
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
 #include "t3d/diffusion/autoencoder.h"
@@ -132,6 +133,7 @@ int forward(const ForwardOptions& o) {
   const io::SafetensorsFile written(o.output);
   for (const auto& entry : written.entries())
     log::info(cat(o.output, ": ", entry.name, " ", at::IntArrayRef(entry.shape)));
+  print_result(o.output);
   return 0;
 }
 

@@ -4,10 +4,15 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "t3d/cli/command.h"
 #include "t3d/cli/experiment_command.h"
+#include "t3d/cli/go_on.h"
 #include "t3d/cli/output_path.h"
+#include "t3d/cli/override_words.h"
+#include "t3d/cli/print_result.h"
+#include "t3d/cli/toybox_prompt.h"
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/clock.h"
 #include "t3d/core/config/interpolation.h"
@@ -18,12 +23,13 @@
 #include "t3d/core/log.h"
 #include "t3d/core/memory_usage.h"
 #include "t3d/core/remove_tree.h"
+#include "t3d/core/sentence.h"
 #include "t3d/diffusion/model_store.h"
 #include "t3d/io/json_file.h"
 #include "t3d/ops/device_memory.h"
 #include "t3d/system/outputs.h"
+#include "t3d/system/same_run.h"
 #include "t3d/system/scene_mesh.h"
-#include "t3d/toybox/caption.h"
 
 namespace t3d::cli {
 namespace {
@@ -38,7 +44,8 @@ const char* const kToybox = "toybox";
 struct GenerateOptions {
   std::string prompt, output, recipe = kToybox, model, device = "auto";
   std::vector<std::string> overrides;
-  int64_t seed = 0, steps = 0;
+  std::optional<int64_t> seed;  // else the recipe's
+  int64_t steps = 0;
   int mesh_resolution = 160, frames = 48, frame_side = 256;
   bool resume = false, overwrite = false;
 };
@@ -86,8 +93,8 @@ std::string choose_model(const std::string& name) {
   const std::string path = diffusion::find_model(name);
   const std::string missing = diffusion::inspect_model(path).missing();
   if (!missing.empty())
-    throw UserError(cat("model ", path, " is not complete: ", missing,
-                        " is missing. See t3d models, or name another one with --model."));
+    throw SystemError(cat("model ", path, " is not complete: ", missing,
+                          " is missing. See t3d models, or name another one with --model."));
   return path;
 }
 
@@ -119,6 +126,22 @@ bool has_at(const config::Node& root, const std::string& dotted) {
   return at != nullptr;
 }
 
+/// Keys that the command line has words of its own for.
+void check_no_override_of_options(const GenerateOptions& o) {
+  const std::pair<const char*, const char*> taken[] = {
+      {"system.prompt_processor.prompt", "the prompt stands before the overrides"},
+      {"trial_dir", "the folder is -o"},
+      {"resume", "going on is --resume"}};
+  for (const std::string& text : o.overrides) {
+    const std::string key = text.substr(0, text.find('='));
+    for (const auto& [name, instead] : taken)
+      if (key == name) throw UserError(cat(text, ": ", instead, ". Leave the override out."));
+    if ((key == "seed" && o.seed) || (key == "trainer.max_steps" && o.steps > 0))
+      throw UserError(cat(text, " and ", key == "seed" ? "--seed" : "--steps",
+                          " say the same thing twice. Leave one of them out."));
+  }
+}
+
 /// The recipe with what the command line says: the later ones win.
 system::Experiment make_experiment(const GenerateOptions& o, const std::string& recipe,
                                    const std::string& model, const std::string& folder) {
@@ -137,7 +160,7 @@ system::Experiment make_experiment(const GenerateOptions& o, const std::string& 
   }
   for (const std::string& text : o.overrides) config::apply_override(root, text);
   set_at(root, "system.prompt_processor.prompt", text_node(o.prompt, "PROMPT"));
-  set_at(root, "seed", config::Node(o.seed));
+  if (o.seed) set_at(root, "seed", config::Node(*o.seed));
   const char* bfloat16 = "system.guidance.cpu_bfloat16";
   if (has_bfloat16() && !has_at(root, bfloat16)) set_at(root, bfloat16, config::Node(true));
   if (o.steps > 0) set_at(root, "trainer.max_steps", config::Node(o.steps));
@@ -173,12 +196,22 @@ int generate(const GenerateOptions& o) {
   json report;
   report["prompt"] = o.prompt;
   // Other words than the prior's would give an object that has nothing to do with them.
-  if (is_toybox) report["caption"] = toybox::caption(toybox::parse_caption(o.prompt));
+  if (is_toybox) report["caption"] = toybox::caption(parse_prompt(o.prompt));
   const std::string model = o.model.empty() && o.recipe != kToybox
                                 ? ""
                                 : choose_model(o.model.empty() ? std::string(kToybox) : o.model);
   const std::string folder = choose_folder(o);
+  offer_to_go_on([folder, has_folder = !o.output.empty()] {
+    return command_to_resume(
+        folder, has_folder ? std::vector<std::string>{} : std::vector<std::string>{"-o", folder});
+  });
   const system::Experiment experiment = make_experiment(o, recipe, model, folder);
+  if (o.resume)
+    system::check_same_run(folder, [&](int64_t max_steps) {
+      GenerateOptions as_before = o;
+      as_before.steps = max_steps;
+      return make_experiment(as_before, recipe, model, folder);
+    });
   system::SystemContext context;
   context.device = device_named(o.device);
   system::Run run(experiment, context);
@@ -213,7 +246,7 @@ int generate(const GenerateOptions& o) {
 
   report["model"] = model.empty() ? json(nullptr) : json(model);
   report["recipe"] = recipe;
-  report["seed"] = o.seed;
+  report["seed"] = experiment.seed;
   report["device"] = context.device.is_cuda() ? "cuda" : "cpu";
   report["version"] = T3D_VERSION;
   report["steps"] = fit.steps;
@@ -231,9 +264,11 @@ int generate(const GenerateOptions& o) {
         static_cast<double>(ops::peak_device_bytes(context.device)) / (1 << 20);
   report["files"] = list_files(folder);
   write_run_json(folder, report);
-  log::info(cat(folder, ": mesh.glb, mesh.obj (", mesh.faces.size(), " triangles), preview.png",
+  log::info(cat(folder, ": mesh.glb, mesh.obj (",
+                counted(static_cast<int64_t>(mesh.faces.size()), "triangle"), "), preview.png",
                 fs::exists(folder + "/turntable.mp4") ? ", turntable.mp4, turntable.gif" : "", " in ",
                 human_seconds(now_s() - began), ", ", human_bytes(static_cast<double>(peak_rss_bytes()))));
+  print_result(folder);
   return 0;
 }
 
@@ -248,7 +283,7 @@ void add_generate_command(CLI::App& app, Run& run) {
   c->add_option("-o,--output", o->output, "Folder of the result [out/ and the prompt's words]");
   c->add_option("--recipe", o->recipe, "A file in configs/, or a path")->capture_default_str();
   c->add_option("--model", o->model, "Diffusion model [the toybox prior that comes with t3d]");
-  c->add_option("--seed", o->seed, "Another seed gives another object")->capture_default_str();
+  c->add_option("--seed", o->seed, "Another seed gives another object [the recipe's: 0]");
   c->add_option("--steps", o->steps, "Optimizer steps [the recipe's]")->check(CLI::Range(1, 100000000));
   c->add_option("--device", o->device, "Where to compute")
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
@@ -264,7 +299,13 @@ void add_generate_command(CLI::App& app, Run& run) {
       ->capture_default_str();
   c->add_flag("--resume", o->resume, "Go on from the newest checkpoint of the folder");
   c->add_flag("--overwrite", o->overwrite, "Replace an earlier result");
-  c->callback([o, &run] { run = [o] { return generate(*o); }; });
+  c->callback([o, c, &run] {
+    run = [o, c] {
+      check_override_words(*c, o->overrides, system::experiment_keys(), o->prompt);
+      check_no_override_of_options(*o);
+      return generate(*o);
+    };
+  });
 }
 
 }  // namespace t3d::cli

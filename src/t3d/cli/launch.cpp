@@ -15,6 +15,7 @@
 #include <map>
 
 #include "t3d/cli/command.h"
+#include "t3d/cli/go_on.h"
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
 #include "t3d/ops/startup.h"
@@ -25,6 +26,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kGrace{10};  // between asking a process to end and ending it
+constexpr std::chrono::seconds kOwnEnd{2};  // for the first process to find what is wrong with the input, too
+constexpr int kWrongInput = 2, kInterrupted = 130;
 /// The command that shares its work among the processes of a group.
 const char* const kShared = "prior";
 
@@ -117,6 +120,7 @@ class Launcher {
       wait_for_news();
       read_signals();
       for (size_t rank = 1; rank < children_.size(); ++rank) relay(rank);
+      if (is_failed_) stop_others();
       if (is_failed_ && !is_killed_ && Clock::now() > deadline_) {
         is_killed_ = true;
         tell_all(SIGKILL);
@@ -133,7 +137,8 @@ class Launcher {
                                                   {"LOCAL_WORLD_SIZE", n},
                                                   {"LOCAL_RANK", own},
                                                   {"MASTER_ADDR", "127.0.0.1"},
-                                                  {"MASTER_PORT", std::to_string(port)}};
+                                                  {"MASTER_PORT", std::to_string(port)},
+                                                  {"T3D_LAUNCHER", own_words()}};
     if (std::getenv("OMP_NUM_THREADS") == nullptr)
       changes["OMP_NUM_THREADS"] = std::to_string(std::max(1, ops::usable_cores() / options_.n_processes));
     auto environment = environment_with(changes);
@@ -166,6 +171,14 @@ class Launcher {
     children_.push_back({pid, ends[0], true, ""});
   }
 
+  /// What stands before the command: for the line that says how to go on.
+  std::string own_words() const {
+    std::vector<std::string> words = {"launch", "-n", std::to_string(options_.n_processes)};
+    if (options_.port > 0) words.insert(words.end(), {"--port", std::to_string(options_.port)});
+    words.emplace_back("--");
+    return command_line(words);
+  }
+
   bool is_running() const {
     return std::any_of(children_.begin(), children_.end(),
                        [](const Child& c) { return c.is_alive || c.output >= 0; });
@@ -175,7 +188,7 @@ class Launcher {
     std::vector<pollfd> files = {{signals_, POLLIN, 0}};
     for (const Child& child : children_)
       if (child.output >= 0) files.push_back({child.output, POLLIN, 0});
-    constexpr int kEvery_ms = 500;
+    constexpr int kEvery_ms = 100;
     poll(files.data(), files.size(), is_failed_ ? kEvery_ms : -1);
   }
 
@@ -192,15 +205,25 @@ class Launcher {
     }
   }
 
+  /// Once, when the time for it has come.
+  void stop_others() {
+    if (is_stopped_ || Clock::now() < stop_at_) return;
+    is_stopped_ = true;
+    tell_all(SIGTERM);
+  }
+
   void tell_all(int number) const {
     for (const Child& child : children_)
       if (child.is_alive) kill(child.pid, number);
   }
 
   void ended(size_t rank, int status) {
-    constexpr int kInterrupted = 130;
     children_[rank].is_alive = false;
     const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 3;
+    // It says why where it fails first, and where all of them found the same fault of the input.
+    if (rank == 0 && WIFEXITED(status) && code != 0 && code != kInterrupted &&
+        (!is_failed_ || code == kWrongInput))
+      first_said_why_ = true;
     if (code == 0 || is_failed_) return;
     if (code == kInterrupted && is_interrupted_) {
       code_ = code;
@@ -213,7 +236,8 @@ class Launcher {
                   WIFEXITED(status) ? cat(" ended with exit code ", code)
                                     : cat(" was ended by signal ", WTERMSIG(status)),
                   ", so the others were stopped.");
-    tell_all(SIGTERM);
+    stop_at_ = Clock::now() + (rank > 0 && code == kWrongInput ? kOwnEnd : std::chrono::seconds(0));
+    stop_others();
   }
 
   /// Whole lines with the rank before them, on standard error.
@@ -226,8 +250,15 @@ class Launcher {
     const bool is_over = child.output >= 0 && (n == 0 || (errno != EAGAIN && errno != EINTR));
     if (is_over && !child.line.empty() && child.line.back() != '\n') child.line += '\n';
     // All ranks say the same when they are interrupted: once is enough.
-    for (size_t end; (end = child.line.find('\n')) != std::string::npos; child.line.erase(0, end + 1))
-      if (!is_interrupted_) std::fprintf(stderr, "[rank %zu] %s\n", rank, child.line.substr(0, end).c_str());
+    for (size_t end; (end = child.line.find('\n')) != std::string::npos; child.line.erase(0, end + 1)) {
+      const std::string line = child.line.substr(0, end);
+      if (is_interrupted_) continue;
+      // What is wrong with the input is wrong for all of them, and the first one says it.
+      if (line.find("[error]") != std::string::npos)
+        errors_.emplace(line, rank);
+      else
+        std::fprintf(stderr, "[rank %zu] %s\n", rank, line.c_str());
+    }
     if (is_over) {
       close(child.output);
       child.output = -1;
@@ -235,16 +266,20 @@ class Launcher {
   }
 
   int exit_code() const {
-    if (is_failed_) log::error(reason_);
+    if (!first_said_why_)
+      for (const auto& [line, rank] : errors_) std::fprintf(stderr, "[rank %zu] %s\n", rank, line.c_str());
+    if (!reason_.empty() && !first_said_why_) log::error(reason_);
     return code_;
   }
 
   const LaunchOptions& options_;
   std::vector<Child> children_;
   std::array<struct sigaction, kSignals.size()> old_actions_{};
+  std::map<std::string, size_t> errors_;  ///< of ranks above 0, each once
   int signals_ = -1, code_ = 0;
-  bool is_interrupted_ = false, is_failed_ = false, is_killed_ = false;
-  Clock::time_point deadline_;
+  bool is_interrupted_ = false, is_failed_ = false, is_killed_ = false, is_stopped_ = false;
+  bool first_said_why_ = false;
+  Clock::time_point deadline_, stop_at_;
   std::string reason_;
 };
 

@@ -7,6 +7,8 @@
 
 #include "t3d/cli/command.h"
 #include "t3d/cli/experiment_command.h"
+#include "t3d/cli/go_on.h"
+#include "t3d/cli/override_words.h"
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
 #include "t3d/core/sentence.h"
@@ -18,8 +20,9 @@ namespace {
 
 constexpr const char* kAbout =
     "t3d: text-to-3D and radiance fields in C++\n"
-    "exit codes: 0 done and verified, 2 wrong input, 3 the machine said no, 4 a defect in t3d, 130 "
-    "interrupted";
+    "exit codes: 0 done and verified, 1 the answer is no, 2 wrong input, 3 the machine said no (a file that "
+    "is "
+    "not there, a full disk, too little memory), 4 a defect in t3d, 130 interrupted";
 
 void add_commands(CLI::App& app, Run& run) {
   add_generate_command(app, run);
@@ -41,6 +44,13 @@ void add_commands(CLI::App& app, Run& run) {
   add_test_command(app, run);
 }
 
+/// The argument of a command that is a text of several words, if it has one.
+const CLI::Option* text_argument(const CLI::App& command) {
+  for (const char* name : {"PROMPT", "prompt", "caption"})
+    if (const CLI::Option* found = command.get_option_no_throw(name)) return found;
+  return nullptr;
+}
+
 /// CLI11 words an unknown option as "The following argument was not expected: --x", and not at all where
 /// something required is missing too; we name it, and the nearest known one.
 std::string explain(const CLI::App& app, const CLI::ParseError& failure) {
@@ -56,6 +66,10 @@ std::string explain(const CLI::App& app, const CLI::ParseError& failure) {
   const bool is_about_them = dynamic_cast<const CLI::ExtrasError*>(&failure) != nullptr ||
                              dynamic_cast<const CLI::RequiredError*>(&failure) != nullptr;
   if (!is_about_them || extra.empty()) return with_full_stop(message) + help;
+  if (const CLI::Option* text = text_argument(*chosen);
+      text != nullptr && text->count() > 0 && extra.front().rfind('-', 0) != 0)
+    return cat("unknown argument ", extra.front(), ". A text of several words needs quotes: ",
+               with_quotes(*chosen, text->results().front(), extra), ".");
   const std::string word = extra.front().substr(0, extra.front().find('='));
   std::vector<std::string> known;
   for (const auto* option : chosen->get_options())
@@ -82,7 +96,12 @@ int run_program(int argc, char** argv) {
   add_commands(app, run);
   try {
     remember_command(argc, argv);
-    auto words = translate_launch({argv + 1, argv + argc});
+    std::vector<std::string> given(argv + 1, argv + argc);
+    if (!given.empty() && given.front() == "help") {  // help COMMAND
+      given.erase(given.begin());
+      given.emplace_back("--help");
+    }
+    auto words = translate_launch(given);
     std::reverse(words.begin(), words.end());  // as CLI11 takes them
     app.parse(std::move(words));
   } catch (const CLI::Success& help) {
@@ -103,6 +122,9 @@ int run_program(int argc, char** argv) {
       throw SystemError(
           cat("standard output could not be written", errno_text(), ". Redirect it elsewhere."));
     return code;
+  } catch (const Interrupted& stop) {
+    log::info(cat("interrupted: ", stop.what(), ".", how_to_go_on()));
+    return stop.exit_code();
   } catch (const Error& failure) {
     return fail(failure.exit_code(), failure.what());
   } catch (const std::filesystem::filesystem_error& failure) {

@@ -5,8 +5,13 @@
 
 #include "t3d/cli/command.h"
 #include "t3d/cli/convert_model.h"
+#include "t3d/cli/go_on.h"
 #include "t3d/cli/output_path.h"
+#include "t3d/cli/print_result.h"
 #include "t3d/core/error.h"
+#include "t3d/core/interrupt.h"
+#include "t3d/core/log.h"
+#include "t3d/core/sentence.h"
 #include "t3d/diffusion/ldm_config.h"
 #include "t3d/diffusion/ldm_names.h"
 #include "t3d/diffusion/model_shapes.h"
@@ -31,7 +36,8 @@ int list_models() {
                   human_bytes(static_cast<double>(part.n_bytes)).c_str(),
                   part.missing.empty() ? "" : "  missing: ", part.missing.c_str());
   }
-  if (models.empty()) std::printf("no models found\n");
+  if (models.empty())
+    std::printf("no models found; the toybox prior comes with t3d, in models/toybox of its sources\n");
   std::printf("looked in:");
   for (const auto& folder : places.folders) std::printf(" %s", folder.c_str());
   std::printf(" %s\n", places.hub_cache.c_str());
@@ -56,6 +62,7 @@ void write_part(const SynthesizeOptions& options, const std::string& part, const
   std::vector<io::PlannedTensor> plan;
   for (const auto& [name, tensor] : table)
     plan.push_back({name, dtype, tensor.shape, [&options, dtype, name = name, tensor = tensor] {
+                      throw_if_interrupted(cat(options.folder, " has some parts of the model only"));
                       return ds::Weights::random(options.seed, dtype).take(name, tensor.shape, tensor.init);
                     }});
   const std::string file =
@@ -63,8 +70,8 @@ void write_part(const SynthesizeOptions& options, const std::string& part, const
           ".safetensors");
   const auto receipt = io::write_safetensors(file, std::move(plan), {{"format", "pt"}});
   io::write_json_file(cat(options.folder, "/", part, "/config.json"), config);
-  std::printf("%-13s %4zu tensors  %s\n", part.c_str(), table.size(),
-              human_bytes(static_cast<double>(receipt.n_bytes)).c_str());
+  log::info(cat(part, ": ", counted(static_cast<int64_t>(table.size()), "tensor"), ", ",
+                human_bytes(static_cast<double>(receipt.n_bytes))));
 }
 
 int synthesize(const SynthesizeOptions& options) {
@@ -76,6 +83,8 @@ int synthesize(const SynthesizeOptions& options) {
   dtype_named(options.dtype);
   check_new_folder(options.folder, options.overwrite);
   if (!options.tokenizer.empty()) tokenizer_folder(options.tokenizer);
+  offer_to_go_on([folder = options.folder] { return command_to_resume(folder); });
+  const InterruptScope interrupts;
   const auto unet = is_sd15      ? ds::sd15_unet_config()
                     : is_mvdream ? ds::mvdream_unet_config()
                                  : ds::sd21_unet_config();
@@ -97,12 +106,12 @@ int synthesize(const SynthesizeOptions& options) {
                       ds::scheduler_config(scheduler, "epsilon"));
   io::write_json_file(options.folder + "/model_index.json", ds::model_index(scheduler));
   if (options.tokenizer.empty()) {
-    std::printf("no tokenizer: put CLIP's vocab.json and merges.txt into %s/tokenizer, or pass --tokenizer\n",
-                options.folder.c_str());
+    log::warning(cat("no tokenizer: put CLIP's vocab.json and merges.txt into ", options.folder,
+                     "/tokenizer, or pass --tokenizer"));
   } else {
     copy_tokenizer(options.tokenizer, options.folder);
   }
-  std::printf("%s\n", options.folder.c_str());
+  print_result(options.folder);
   return 0;
 }
 

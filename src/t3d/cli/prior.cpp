@@ -3,7 +3,10 @@
 #include <nlohmann/json.hpp>
 
 #include "t3d/cli/command.h"
+#include "t3d/cli/go_on.h"
 #include "t3d/cli/output_path.h"
+#include "t3d/cli/override_words.h"
+#include "t3d/cli/print_result.h"
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/config/load_config.h"
 #include "t3d/core/config/read_yaml.h"
@@ -13,6 +16,7 @@
 #include "t3d/core/log.h"
 #include "t3d/core/progress.h"
 #include "t3d/core/remove_tree.h"
+#include "t3d/core/sentence.h"
 #include "t3d/data/captioned_views.h"
 #include "t3d/distributed/process_group.h"
 #include "t3d/io/json_file.h"
@@ -44,18 +48,24 @@ std::string report_path(const PriorCommand& o) {
   return (fs::path(o.run.folder) / "report.json").string();
 }
 
+void tell_time_is_up(int64_t done, int64_t of) {
+  log::info(cat("the time is up: ", done, " of ", counted(of, "step"), " done and saved.", how_to_go_on()));
+}
+
 int train_part(const PriorCommand& o, const prior::AutoencoderTraining& training) {
   const auto report = prior::train_autoencoder(training, o.run);
   if (!o.run.group->is_first()) return 0;
   if (!report.finished) {
-    log::info(cat(o.run.folder, ": ", report.steps, " of ", training.steps, " steps done; --resume goes on"));
+    tell_time_is_up(report.steps, training.steps);
+    print_result(o.run.folder);
     return 0;
   }
   io::write_json_file(report_path(o), {{"part", "autoencoder"},
                                        {"finished", true},
                                        {"steps", report.steps},
                                        {"val", {{"psnr", report.psnr}}}});
-  log::info(cat(o.run.folder, "/vae: ", report.psnr, " dB after ", report.steps, " steps"));
+  log::info(cat(o.run.folder, "/vae: ", report.psnr, " dB after ", counted(report.steps, "step")));
+  print_result(o.run.folder);
   return 0;
 }
 
@@ -66,8 +76,10 @@ int train_part(const PriorCommand& o, const prior::UNetTraining& training) {
                                        {"finished", report.finished},
                                        {"steps", report.steps},
                                        {"val", {{"loss", report.val_loss}}}});
-  log::info(cat(o.run.folder, ": ", report.steps, " of ", training.steps, " steps, loss ", report.val_loss,
-                report.finished ? "" : "; --resume goes on"));
+  log::info(cat(o.run.folder, ": ", report.steps, " of ", counted(training.steps, "step"),
+                training.val_data.empty() ? "" : cat(", loss ", report.val_loss)));
+  if (!report.finished) tell_time_is_up(report.steps, training.steps);
+  print_result(o.run.folder);
   return 0;
 }
 
@@ -82,9 +94,10 @@ int train_part(const PriorCommand& o, const prior::JudgeTraining& training) {
                                          {"r_at_1_objects", report.r_at_1_objects},
                                          {"objects", report.n_objects},
                                          {"candidates", report.n_candidates}}}});
-  log::info(cat(o.run.folder, "/judge: ", report.steps, " of ", training.steps, " steps, ",
-                100 * report.r_at_1, " % of pictures know their caption among ", report.n_candidates,
-                report.finished ? "" : "; --resume goes on"));
+  log::info(cat(o.run.folder, "/judge: ", report.steps, " of ", counted(training.steps, "step"), ", ",
+                100 * report.r_at_1, " % of pictures know their caption among ", report.n_candidates));
+  if (!report.finished) tell_time_is_up(report.steps, training.steps);
+  print_result(o.run.folder);
   return 0;
 }
 
@@ -103,22 +116,47 @@ void join_group(PriorCommand& o, const Prepare& prepare) {
   if (rendezvous) o.run.group = distributed::connect(*rendezvous, o.run.device);
 }
 
+/// A run that failed before its first step is not in the way of the next try.
+void remove_what_never_began(const PriorCommand& o) {
+  const fs::path folder = o.run.folder;
+  if (o.run.resume || !o.run.group->is_first() || fs::exists(folder / "csv_logs")) return;
+  remove_earlier(folder);
+  std::error_code ignored;
+  fs::remove(folder, ignored);  // where it is empty now
+}
+
 /// Reads the configuration of one part, keeps a copy, and trains.
 template <class Training>
 int train(PriorCommand& o, const config::Node& root) {
   const auto training = config::read_struct<Training>(root, "");
   join_group(o, [&] {
     check_run_folder(o.run.folder, o.run.resume, o.overwrite);
-    data::list_shards(training.data);  // a folder that is not there leaves no run behind
+    // What is wrong with the input leaves no run behind.
+    const auto rendezvous = distributed::rendezvous_from_environment();
+    prior::check_batch(training, rendezvous ? rendezvous->size : 1);
+    data::list_shards(training.data);
     if (!training.val_data.empty()) data::list_shards(training.val_data);
+    if constexpr (std::is_same_v<Training, prior::UNetTraining>)
+      for (const std::string& model : {training.vae, training.init})
+        if (!model.empty() && !fs::exists(model))
+          throw SystemError(
+              cat(model,
+                  ": there is no such folder, expected a model in diffusers' layout. Train it with "
+                  "t3d prior train, or name another."));
     if (o.overwrite) remove_earlier(o.run.folder);
     make_folders((fs::path(o.run.folder) / "configs").string());
     if (!o.run.resume)
       write_file_atomically((fs::path(o.run.folder) / "configs" / "parsed.yaml").string(),
                             config::write_yaml(config::write_struct(training)));
   });
+  offer_to_go_on([folder = o.run.folder] { return command_to_resume(folder); });
   const InterruptScope interrupts;
-  return train_part(o, training);
+  try {
+    return train_part(o, training);
+  } catch (const Error&) {
+    remove_what_never_began(o);
+    throw;
+  }
 }
 
 int train_prior(PriorCommand o) {
@@ -148,7 +186,12 @@ void add_prior_command(CLI::App& app, Run& run) {
   c->add_option("--device", o->device, "cpu, or cuda where LibTorch has it")
       ->check(CLI::IsMember({"cpu", "cuda"}))
       ->capture_default_str();
-  c->callback([o, &run] { run = [o] { return train_prior(*o); }; });
+  c->callback([o, c, &run] {
+    run = [o, c] {
+      check_override_words(*c, o->overrides, {});
+      return train_prior(*o);
+    };
+  });
 }
 
 }  // namespace t3d::cli

@@ -4,7 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "t3d/cli/command.h"
+#include "t3d/cli/go_on.h"
 #include "t3d/cli/output_path.h"
+#include "t3d/cli/print_result.h"
 #include "t3d/cli/reconstruct_config.h"
 #include "t3d/cli/struct_options.h"
 #include "t3d/core/atomic_file.h"
@@ -158,6 +160,7 @@ int reconstruct(const ReconstructOptions& o) {
                   " pixels are reduced to that; --max-size changes it"));
   const field::NgpConfig config = make_config(o.config, cuda, images.aabb_scale);
   prepare_folder(o);
+  offer_to_go_on([folder = o.output] { return command_to_resume(folder); });
 
   train::NgpTrainOptions options = train_options(o.config, cuda);
   options.run_folder = o.output;
@@ -185,6 +188,7 @@ int reconstruct(const ReconstructOptions& o) {
   const double n_views = static_cast<double>(report.views.size());
   if (n_views > 0) metrics.log(report.steps, {{"test/psnr", psnr / n_views}, {"test/ssim", ssim / n_views}});
   metrics.flush();
+  print_result(o.output);
   // Every other output throws when it cannot be made; a field without a surface has said so already.
   return outputs.mesh && !fs::exists(fs::path(o.output) / "mesh.glb") ? 1 : 0;
 }
@@ -204,6 +208,13 @@ config::Node given_options(const CLI::App& command) {
   return given;
 }
 
+/// Absolute, without links, and without a slash at its end.
+fs::path whole_path(const std::string& path) {
+  std::error_code ignored;
+  const fs::path whole = fs::weakly_canonical(fs::absolute(path, ignored), ignored);
+  return whole.has_filename() ? whole : whole.parent_path();
+}
+
 /// What a resumed run may not change: with other values its checkpoint means something else.
 void check_same_run(const config::Node& earlier, const config::Node& now, const std::string& file) {
   for (const char* key :
@@ -215,6 +226,14 @@ void check_same_run(const config::Node& earlier, const config::Node& now, const 
                           ", but --resume came with ", config::write_yaml_line(*b),
                           ". Leave it out, or start a new run in another folder."));
   }
+  const config::Node *a = earlier.find("data"), *b = now.find("data");
+  if (a == nullptr || b == nullptr || !a->is_string() || !b->is_string()) return;
+  const auto &was = std::get<std::string>(a->value), &is = std::get<std::string>(b->value);
+  // Another working folder may have another path to the same data.
+  if (is != was && whole_path(is) != whole_path(was) &&
+      whole_path(is).filename() != whole_path(was).filename())
+    throw UserError(cat(file, ": this run is of the data in ", was, ", but --resume came with ", is,
+                        ". Leave it out, or start a new run in another folder."));
 }
 
 /// Earlier run (--resume), file, key=value, options: the later ones win.

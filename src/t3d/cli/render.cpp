@@ -5,12 +5,15 @@
 #include <thread>
 
 #include "t3d/cli/command.h"
+#include "t3d/cli/go_on.h"
+#include "t3d/cli/print_result.h"
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
 #include "t3d/core/progress.h"
 #include "t3d/core/remove_tree.h"
+#include "t3d/core/sentence.h"
 #include "t3d/io/json_file.h"
 #include "t3d/io/read_mesh.h"
 #include "t3d/ops/startup.h"
@@ -39,6 +42,7 @@ struct RenderOptions {
 
 constexpr const char* kSplits[3] = {"train", "val", "test"};
 constexpr const char* kDone = "render.json";  // written last: the set is complete
+constexpr const char* kKept = "the views that are done are kept";
 
 /// One mesh and the folder its set goes to.
 struct Job {
@@ -123,9 +127,13 @@ bool is_done(const Job& job, const RenderOptions& options, bool single) {
       throw UserError(cat(job.folder, ": the folder holds something else. Pass --overwrite, or another -o."));
     return false;
   }
-  if (io::read_json_file(settings.string()) != settings_json(options, job.mesh))
-    throw UserError(
-        cat(settings.string(), ": was made with other options. Repeat them, or pass --overwrite."));
+  const json was = io::read_json_file(settings.string()), is = settings_json(options, job.mesh);
+  for (const auto& [key, value] : is.items())
+    if (!was.is_object() || was.value(key, json()) != value)
+      throw UserError(cat(settings.string(), ": was made with ", key, " ",
+                          was.is_object() ? was.value(key, json()).dump() : "unknown",
+                          ", and what was asked for has ", value.dump(),
+                          ". Repeat the options, or pass --overwrite."));
   return complete;
 }
 
@@ -260,7 +268,7 @@ class SetRenderer {
     json frames = json::array();
     make_folders((folder() / kSplits[split]).string());
     for (size_t i = 0; i < cameras.size(); ++i) {
-      throw_if_interrupted("rendered views are kept; go on with --resume.");
+      throw_if_interrupted(kKept);
       frames.push_back(render_one(scene, cameras[i], split, i));
       on_view_();
     }
@@ -329,6 +337,12 @@ class SetRenderer {
 
 int render(const RenderOptions& options) {
   trace::camera_set_from_name(options.cameras);
+  const int n_views = options.views[0] + options.views[1] + options.views[2];
+  if (n_views == 0)
+    throw UserError(
+        "--train-views, --val-views and --test-views are all 0, so there is nothing to render. Ask for a "
+        "view.");
+  offer_to_go_on([] { return command_again({"--resume"}); });
   const InterruptScope interrupts;
   const auto jobs = list_jobs(options);
   const bool single = jobs.size() == 1;
@@ -336,9 +350,9 @@ int render(const RenderOptions& options) {
   for (const auto& job : jobs)
     if (!is_done(job, options, single)) open.push_back(job);
   if (open.size() < jobs.size())
-    log::info(cat(jobs.size() - open.size(), " of ", jobs.size(), " sets are there already"));
+    log::info(cat(jobs.size() - open.size(), " of ", counted(static_cast<int64_t>(jobs.size()), "set"),
+                  jobs.size() == 1 ? " is there already" : " are there already"));
 
-  const int n_views = options.views[0] + options.views[1] + options.views[2];
   Progress progress("render", static_cast<int64_t>(open.size()) * n_views);
   std::mutex mutex;
   int64_t n_done = 0;
@@ -363,7 +377,7 @@ int render(const RenderOptions& options) {
   for (int i = 1; i < n_workers; ++i) workers.emplace_back(work);
   work();
   for (auto& worker : workers) worker.join();
-  throw_if_interrupted("rendered views are kept; go on with --resume.");
+  throw_if_interrupted(kKept);
 
   // One bad mesh of many does not stop the others, but the command does not end as a success.
   std::exception_ptr first;
@@ -379,7 +393,9 @@ int render(const RenderOptions& options) {
   }
   progress.finish();
   if (first) std::rethrow_exception(first);
-  log::info(cat("wrote ", single ? jobs[0].folder : options.output));
+  const std::string& folder = single ? jobs[0].folder : options.output;
+  log::info(cat(folder, ": ", counted(n_views, "view"), single ? "" : " of each mesh"));
+  print_result(folder);
   return 0;
 }
 

@@ -6,6 +6,8 @@
 
 #include "t3d/cli/command.h"
 #include "t3d/cli/output_path.h"
+#include "t3d/cli/print_result.h"
+#include "t3d/cli/toybox_prompt.h"
 #include "t3d/core/error.h"
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
@@ -14,7 +16,6 @@
 #include "t3d/diffusion/pipeline.h"
 #include "t3d/diffusion/view_cameras.h"
 #include "t3d/io/image.h"
-#include "t3d/toybox/caption.h"
 
 namespace t3d::cli {
 namespace {
@@ -51,8 +52,7 @@ io::Image8 side_by_side(const at::Tensor& pictures) {
 }
 
 int sample(const SampleCommand& o) {
-  // Words that the prior never learned would give a picture that has nothing to do with them.
-  if (o.is_toybox() && !o.prompt.empty()) toybox::parse_caption(o.prompt);
+  if (o.is_toybox() && !o.prompt.empty()) parse_prompt(o.prompt);
   check_output_file(o.output, {".png"});
   const std::string path = ds::find_model(o.model);
   const c10::Device device(o.device);
@@ -77,12 +77,15 @@ int sample(const SampleCommand& o) {
   const ds::TextToImage pipeline(model.denoiser, model.scheduler, model.decode, device);
   Progress progress("sample", 0);
   const auto pictures =
-      pipeline(text.slice(0, 0, 1), text.slice(0, 1, 2), options,
-               [&](int64_t done, int64_t total) { progress.update(done, cat("of ", total)); });
+      pipeline(text.slice(0, 0, 1), text.slice(0, 1, 2), options, [&](int64_t done, int64_t total) {
+        progress.set_total(total);
+        progress.update(done);
+      });
   progress.finish();
   io::write_png(o.output, side_by_side(pictures), io::ReadBack::Yes);
   log::info(cat(o.output, ": ", views, views == 1 ? " picture of " : " views of ", size, "x", size,
                 " pixels, seed ", o.seed));
+  print_result(o.output);
   return 0;
 }
 

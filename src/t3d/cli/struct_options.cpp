@@ -63,7 +63,8 @@ void add_text_option(CLI::App& app, const config::FieldInfo& field, bool is_list
 void add_flag_option(CLI::App& app, const config::FieldInfo& field, bool& value) {
   const std::string name = option_name(field.name);
   if (value)
-    app.add_flag("--no-" + name.substr(2) + "{false}", value, "Not: " + option_help(field));
+    app.add_flag_callback(
+        "--no-" + name.substr(2), [&value] { value = false; }, "Do not " + option_help(field));
   else
     app.add_flag(name, value, option_help(field));
 }

@@ -1,6 +1,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -46,7 +47,10 @@ std::string quoted(const std::string& text) {
 /// Runs `command` with its output in `log`; returns the exit status, 128 + signal when killed.
 int run_logged(const std::string& command, const fs::path& log) {
   const int status = std::system(cat(command, " > ", quoted(log.string()), " 2>&1").c_str());
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  // system() keeps Ctrl-C from this process, and the next program would start.
+  if (code == 128 + SIGINT) throw Interrupted(cat("what it had printed is in ", log.string()));
+  return code;
 }
 
 void print_file(const fs::path& path) {

@@ -7,12 +7,15 @@
 #include <thread>
 
 #include "t3d/cli/command.h"
+#include "t3d/cli/go_on.h"
 #include "t3d/cli/output_path.h"
+#include "t3d/cli/print_result.h"
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
 #include "t3d/core/progress.h"
+#include "t3d/core/sentence.h"
 #include "t3d/io/image.h"
 #include "t3d/io/json_file.h"
 #include "t3d/io/read_mesh.h"
@@ -32,9 +35,11 @@ int make_mesh(const std::string& text, const std::string& output, uint64_t seed)
   if (const fs::path folder = fs::path(output).parent_path(); !folder.empty()) make_folders(folder.string());
   io::write_mesh(output, object.mesh);
   const auto read = io::read_mesh(output, {});
-  log::info(cat(output, ": ", toy::caption(object.description), ", ", read.faces.size(), " triangles"));
+  log::info(cat(output, ": ", toy::caption(object.description), ", ",
+                counted(static_cast<int64_t>(read.faces.size()), "triangle")));
   for (const auto& part : object.parts)
     log::info(cat("  ", part.name, part.colour.empty() ? "" : ": ", part.colour));
+  print_result(output);
   return 0;
 }
 
@@ -113,7 +118,8 @@ int make_sheet(const std::string& output, int resolution) {
   }
   progress.finish();
   io::write_png(output, sheet, io::ReadBack::Yes);
-  log::info(cat(output, ": ", n, " objects"));
+  log::info(cat(output, ": ", counted(n, "object")));
+  print_result(output);
   return 0;
 }
 
@@ -140,15 +146,20 @@ int make_data(const DataCommand& o) {
     auto made = io::read_json_file(settings);
     const int64_t n_made = made.value("objects", int64_t{0});
     made["objects"] = o.n_objects;
-    if (made != settings_of(o))
-      throw UserError(cat(settings, ": was made with other options. Repeat them, or name another folder."));
+    const auto asked = settings_of(o);
+    for (const auto& [key, value] : asked.items())
+      if (made.value(key, nlohmann::json()) != value)
+        throw UserError(cat(settings, ": was made with ", key, " ", made.value(key, nlohmann::json()).dump(),
+                            ", and what was asked for has ", value.dump(),
+                            ". Repeat the options, or name another folder."));
     if (n_made > o.n_objects)
-      throw UserError(cat(settings, ": there are ", n_made,
-                          " objects already. Ask for as many, for more, or ", "name another folder."));
+      throw UserError(cat(settings, ": has ", counted(n_made, "object"),
+                          " already. Ask for as many, for more, or name another folder."));
     if (n_made < o.n_objects && n_made % kShard != 0)  // the last one is not full
       fs::remove(data::shard_path(o.output, n_made / kShard));
   }
   io::write_json_file(settings, settings_of(o));
+  offer_to_go_on([] { return command_again(); });
   const InterruptScope interrupts;
   const int n_threads = o.jobs > 0 ? o.jobs : static_cast<int>(std::thread::hardware_concurrency());
   Progress progress("render", o.n_objects);
@@ -165,8 +176,10 @@ int make_data(const DataCommand& o) {
   }
   progress.finish();
   for (const std::string& path : data::list_shards(o.output)) data::read_captioned_views(path);
-  log::info(cat(o.output, ": ", o.n_objects, " objects, ", o.plan.n_orbit + o.plan.n_single, " views each, ",
+  log::info(cat(o.output, ": ", counted(o.n_objects, "object"), ", ",
+                counted(o.plan.n_orbit + o.plan.n_single, "view"), o.n_objects == 1 ? ", " : " each, ",
                 o.plan.resolution, "x", o.plan.resolution, " pixels"));
+  print_result(o.output);
   return 0;
 }
 

@@ -7,6 +7,10 @@
 
 #include "t3d/cli/command.h"
 #include "t3d/cli/experiment_command.h"
+#include "t3d/cli/go_on.h"
+#include "t3d/cli/output_path.h"
+#include "t3d/cli/override_words.h"
+#include "t3d/cli/print_result.h"
 #include "t3d/core/error.h"
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
@@ -16,6 +20,8 @@
 #include "t3d/ops/matrix_unit.h"
 #include "t3d/system/mesh_exporter.h"
 #include "t3d/system/run.h"
+#include "t3d/system/same_run.h"
+#include "t3d/system/saved_weights.h"
 
 namespace t3d::cli {
 namespace {
@@ -49,8 +55,38 @@ int export_mesh(system::Run& run) {
   if (system::exporter_config(system).save_video) run.test();
   for (const std::string& path :
        system::export_mesh(system, cat(run.save_folder(), "/it", run.step(), "-export")))
-    log::info(path);
+    print_result(path);
   return 0;
+}
+
+/// A run's own folder must not get the parts of another one.
+void check_folder_of(const system::Experiment& e, const ModeOptions& o, const std::string& file) {
+  const fs::path ckpts = fs::path(e.trial_dir) / "ckpts";
+  if (!is_used(ckpts.string())) return;
+  if (!e.resume)
+    throw UserError(cat(e.trial_dir, ": holds a run already. Go on with it by resume=", e.trial_dir,
+                        ", or give another tag or name, or remove the folder."));
+  std::error_code ignored;
+  const fs::path from = fs::weakly_canonical(system::latest_run(*e.resume), ignored),
+                 own = fs::weakly_canonical(e.trial_dir, ignored);
+  const bool is_same = from == own || from.parent_path() == own || from.parent_path().parent_path() == own;
+  if (!is_same)
+    throw UserError(cat(e.trial_dir, ": holds a run already, and resume=", *e.resume,
+                        " is another one. Give another tag or name, or remove the folder."));
+  system::check_same_run(e.trial_dir, [&](int64_t max_steps) {
+    auto overrides = o.overrides;
+    overrides.push_back(cat("trainer.max_steps=", max_steps));
+    return system::read_experiment(file, overrides);
+  });
+}
+
+/// The run goes on by the configuration that it has written.
+std::string command_to_train_on(const system::Experiment& e, const ModeOptions& o) {
+  std::vector<std::string> words = {"train", "--config", e.trial_dir + "/configs/parsed.yaml"};
+  if (is_used(e.trial_dir + "/ckpts")) words.push_back("resume=" + e.trial_dir + "/ckpts/last.ckpt");
+  if (o.device != "auto") words.insert(words.end(), {"--device", o.device});
+  if (!o.gpu.empty()) words.insert(words.end(), {"--gpu", o.gpu});
+  return command_line(words);
 }
 
 int run_mode(const ModeOptions& o, Mode mode) {
@@ -65,26 +101,32 @@ int run_mode(const ModeOptions& o, Mode mode) {
   context.device = device_named(o.device);
   system::Run run(experiment, context);
   if (mode == Mode::Train) {
+    check_folder_of(experiment, o, file);
+    offer_to_go_on([experiment, o] { return command_to_train_on(experiment, o); });
     run.prepare_fit();
     system::write_run_folder(experiment, file, g_command);
     log::info(cat("run folder: ", experiment.trial_dir));
     const auto report = run.fit();
     const double device_peak = static_cast<double>(ops::peak_device_bytes(context.device));
-    log::info(cat(report.steps, " steps, ", report.skipped, " of them skipped, in ",
+    log::info(cat(counted(report.steps, "step"), ", ", report.skipped, " of them skipped, in ",
                   human_seconds(report.seconds), "; memory at the peak ",
                   human_bytes(static_cast<double>(peak_rss_bytes())),
                   device_peak > 0 ? cat(", on the device ", human_bytes(device_peak)) : ""));
     run.test();
+    print_result(experiment.trial_dir);
     return 0;
   }
+  offer_to_go_on([] { return command_again(); });
   run.restore_for_evaluation();
   switch (mode) {
     case Mode::Validate:
       run.validate();
       log::info(cat(run.save_folder(), ": validation of step ", run.step()));
+      print_result(run.save_folder());
       return 0;
     case Mode::Test:
       run.test();
+      print_result(cat(run.save_folder(), "/it", run.step(), "-test"));
       return 0;
     default:
       return export_mesh(run);
@@ -105,7 +147,12 @@ void add_mode(CLI::App& app, Run& run, Mode mode, const char* name, const char* 
   command->add_option("--gpu", o->gpu, "Number of the CUDA device");
   command->add_flag("--verbose", o->verbose, "More log lines");
   command->add_flag("--typecheck,--gradio", o->ignored, "Accepted, without effect");
-  command->callback([o, mode, &run] { run = [o, mode] { return run_mode(*o, mode); }; });
+  command->callback([o, mode, command, &run] {
+    run = [o, mode, command] {
+      check_override_words(*command, o->overrides, system::experiment_keys());
+      return run_mode(*o, mode);
+    };
+  });
 }
 
 }  // namespace
@@ -124,6 +171,8 @@ bool has_bfloat16() {
 
 std::string find_recipe(const std::string& name) {
   if (fs::is_regular_file(name)) return name;
+  const bool is_path = name.find('/') != std::string::npos || fs::path(name).has_extension();
+  if (is_path) throw SystemError(cat(name, ": no such file; expected a recipe, a YAML file. See configs/."));
   std::vector<std::string> known;
   for (const fs::path& folder : {fs::path("configs"), fs::path(T3D_SOURCE_DIR) / "configs"}) {
     const fs::path file = folder / (name + ".yaml");
@@ -132,6 +181,11 @@ std::string find_recipe(const std::string& name) {
     for (const auto& entry : fs::directory_iterator(folder, ignored))
       if (entry.path().extension() == ".yaml") known.push_back(entry.path().stem().string());
   }
+  if (known.empty())
+    throw SystemError(
+        cat("there is no recipe named ", name,
+            ": recipes come with t3d, in configs/ of its sources. Start t3d in that checkout, or "
+            "name a YAML file by its path."));
   throw UserError(cat("there is no recipe named ", name, end_or_suggestion(name, known),
                       " Name a file in configs/, or a path to a YAML file."));
 }

@@ -83,6 +83,11 @@ std::string shard_path(const std::string& folder, int64_t index) {
 
 std::vector<std::string> list_shards(const std::string& folder) {
   std::vector<std::string> paths;
+  if (!std::filesystem::exists(folder))
+    throw SystemError(cat(folder,
+                          ": there is no such folder, expected one with shard-*.safetensors. Make a set with "
+                          "t3d toybox data -o ",
+                          folder, "."));
   if (std::filesystem::is_directory(folder))
     for (const auto& entry : std::filesystem::directory_iterator(folder)) {
       const std::string name = entry.path().filename().string();

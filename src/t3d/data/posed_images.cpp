@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "t3d/core/error.h"
+#include "t3d/core/sentence.h"
 #include "t3d/data/dataset.h"
 
 namespace t3d::data {
@@ -127,13 +128,14 @@ std::string describe(const PosedImages& images) {
     for (const View& view : *split) n_bytes += view.rgba.pixels.size();
   const Lens& lens = images.train.front().camera.lens;
   std::string text =
-      cat(images.folder, ": ", images.kind, ", ", images.train.size(), " images for training, ",
-          images.val.size(), " for validation, ", images.test.size(), " for testing, ", lens.width, "x",
-          lens.height, images.has_alpha ? " with transparency" : "", ", aabb_scale ", images.aabb_scale, ", ",
-          human_bytes(static_cast<double>(n_bytes)));
+      cat(images.folder, ": ", images.kind, ", ", counted(static_cast<int64_t>(images.train.size()), "image"),
+          " for training, ", images.val.size(), " for validation, ", images.test.size(), " for testing, ",
+          lens.width, "x", lens.height, images.has_alpha ? " with transparency" : "", ", aabb_scale ",
+          images.aabb_scale, ", ", human_bytes(static_cast<double>(n_bytes)));
   if (!images.missing.empty())
-    text += cat("; ", images.missing.size(), " listed images are missing (", images.missing.front(),
-                images.missing.size() > 1 ? ", ..." : "", ") and skipped");
+    text += cat("; skipped ", counted(static_cast<int64_t>(images.missing.size()), "listed image"),
+                images.missing.size() == 1 ? " that is missing (" : " that are missing (",
+                images.missing.front(), images.missing.size() > 1 ? ", ...)" : ")");
   return text;
 }
 

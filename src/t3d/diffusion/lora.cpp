@@ -8,6 +8,7 @@
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
 #include "t3d/core/rng.h"
+#include "t3d/core/sentence.h"
 #include "t3d/core/text_ends.h"
 #include "t3d/io/safetensors.h"
 
@@ -160,7 +161,9 @@ Lora Lora::load(const TensorSource& source, const std::vector<LoraSite>& sites, 
   if (!problems.empty())
     throw UserError(cat(source.where(), ": not LoRA weights of this model: ", listed(problems),
                         ". Check that the file was trained on the same UNet."));
-  if (n_text > 0) log::warning(cat(source.where(), ": ", n_text, " tensors of a text encoder are left out."));
+  if (n_text > 0)
+    log::warning(cat(source.where(), ": left out ", counted(static_cast<int64_t>(n_text), "tensor"),
+                     " of a text encoder."));
   return lora;
 }
 

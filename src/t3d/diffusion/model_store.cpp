@@ -19,6 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kShipped = "toybox";
 constexpr const char* kWeightParts[] = {"unet", "vae", "text_encoder"};
 constexpr const char* kStandardNames[] = {"diffusion_pytorch_model.safetensors",
                                           "model.safetensors",
@@ -171,7 +172,7 @@ ModelPart weights_part(const fs::path& folder, const std::string& name) {
         }
       }
     }
-  } catch (const UserError&) {
+  } catch (const Error&) {
     part.missing += (part.missing.empty() ? "" : ", ") + name + "/" +
                     (name == "text_encoder" ? "model.safetensors" : "diffusion_pytorch_model.safetensors");
   }
@@ -265,12 +266,17 @@ std::string find_model(const std::string& name, const ModelPlaces& places) {
   for (size_t i = 0; i < aliases.size() && aliases.size() > 1; ++i)
     if (aliases[i] != name) also += (also.empty() ? " (also as " : ", ") + aliases[i];
   if (!also.empty()) also += ")";
-  throw UserError(cat("model ", name, " is not a path and is not in ", places_text(places), also,
-                      aliases.size() > 1 ? "." : end_or_suggestion(name, known),
-                      " Put its folder in diffusers' layout, "
-                      "or its single .safetensors, .ckpt or .pt file, at models/",
-                      fs::path(aliases.front()).filename().string(),
-                      ", or name the folder that holds it in T3D_MODELS; see docs/model_files.md."));
+  if (name == kShipped)
+    throw SystemError(
+        cat("model ", name, " is not in ", places_text(places),
+            ". It comes with t3d, in models/toybox of its sources: start t3d in that checkout, or name "
+            "its models folder in T3D_MODELS."));
+  throw SystemError(cat("model ", name, " is not a path and is not in ", places_text(places), also,
+                        aliases.size() > 1 ? "." : end_or_suggestion(name, known),
+                        " Put its folder in diffusers' layout, "
+                        "or its single .safetensors, .ckpt or .pt file, at models/",
+                        fs::path(aliases.front()).filename().string(),
+                        ", or name the folder that holds it in T3D_MODELS; see docs/model_files.md."));
 }
 
 std::string find_language_model(const std::string& name, const ModelPlaces& places) {
@@ -280,10 +286,10 @@ std::string find_language_model(const std::string& name, const ModelPlaces& plac
                         ": holds no language model: expected config.json and vocab.txt. Get the whole "
                         "folder of a BERT model."));
   if (const std::string found = look_up_all(name, places, language_model_at); !found.empty()) return found;
-  throw UserError(cat("language model ", name, " is not a folder and is not in ", places_text(places),
-                      ". Put its config.json, vocab.txt and model.safetensors at models/",
-                      fs::path(name).filename().string(),
-                      ", or name the folder that holds it in T3D_MODELS."));
+  throw SystemError(cat("language model ", name, " is not a folder and is not in ", places_text(places),
+                        ". Put its config.json, vocab.txt and model.safetensors at models/",
+                        fs::path(name).filename().string(),
+                        ", or name the folder that holds it in T3D_MODELS."));
 }
 
 std::string find_beside_models(const std::string& path, const ModelPlaces& places) {
@@ -354,9 +360,9 @@ std::vector<ModelInfo> list_models(const ModelPlaces& places) {
 std::string find_weights(const std::string& folder) {
   for (const char* name : kStandardNames)
     if (is_file(fs::path(folder) / name)) return (fs::path(folder) / name).string();
-  throw UserError(cat(folder, is_folder(folder) ? ": has no weights" : ": is not there",
-                      ", expected diffusion_pytorch_model.safetensors, model.safetensors, their sharded "
-                      ".index.json or .bin. Get the missing file of the model."));
+  throw SystemError(cat(folder, is_folder(folder) ? ": has no weights" : ": is not there",
+                        ", expected diffusion_pytorch_model.safetensors, model.safetensors, their sharded "
+                        ".index.json or .bin. Get the missing file of the model."));
 }
 
 std::shared_ptr<TensorSource> open_part(const std::string& path, const std::string& part) {
@@ -373,7 +379,8 @@ nlohmann::json part_config(const std::string& path, const std::string& part) {
     const fs::path file =
         fs::path(path) / part / (part == "scheduler" ? "scheduler_config.json" : "config.json");
     if (!is_file(file))
-      throw UserError(cat(file.string(), ": is missing. Get the whole model, or make it with t3d convert."));
+      throw SystemError(
+          cat(file.string(), ": is missing. Get the whole model, or make it with t3d convert."));
     return io::read_json_file(file.string());
   }
   const auto beside = config_beside(path);

@@ -21,14 +21,14 @@ constexpr size_t kTextsAtOnce = 128, kPicturesAtOnce = 32;
 
 const std::string& checked(const std::string& folder) {
   if (!fs::is_directory(folder))
-    throw UserError(
+    throw SystemError(
         cat(folder,
             ": there is no such folder, expected a CLIPModel to judge with. Train one with t3d prior "
             "train --config configs/toybox/judge.yaml, or name another."));
   for (const char* name : {"config.json", "model.safetensors", "vocab.json", "merges.txt"})
     if (!fs::exists(fs::path(folder) / name))
-      throw UserError(cat(folder, ": has no ", name,
-                          ", expected a CLIPModel and its tokenizer as transformers saves them."));
+      throw SystemError(cat(folder, ": has no ", name,
+                            ", expected a CLIPModel and its tokenizer as transformers saves them."));
   return folder;
 }
 

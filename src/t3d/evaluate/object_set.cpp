@@ -33,7 +33,7 @@ std::string text_at(const nlohmann::json& run, const char* key) {
 ObjectEntry read_entry(const fs::path& folder) {
   const std::string path = (folder / kRun).string();
   if (!fs::exists(path))
-    throw UserError(cat(path, ": is not there. t3d generate writes it last; let it finish with --resume."));
+    throw SystemError(cat(path, ": is not there. t3d generate writes it last; let it finish with --resume."));
   const nlohmann::json run = io::read_json_file(path);
   ObjectEntry entry;
   entry.name = fs::absolute(folder).lexically_normal().filename().string();
@@ -52,9 +52,9 @@ ObjectEntry read_entry(const fs::path& folder) {
 
 std::vector<fs::path> object_folders(const std::string& folder) {
   if (!fs::is_directory(folder))
-    throw UserError(cat(folder,
-                        ": there is no such folder, expected one with a sub-folder for each object as t3d "
-                        "generate leaves it, or ground-truth."));
+    throw SystemError(cat(folder,
+                          ": there is no such folder, expected one with a sub-folder for each object as t3d "
+                          "generate leaves it, or ground-truth."));
   if (fs::exists(fs::path(folder) / kRun) && fs::exists(fs::path(folder) / kMesh)) return {folder};
   std::vector<fs::path> out;
   for (const auto& entry : fs::directory_iterator(folder))

@@ -33,7 +33,7 @@ bool is_picture(const fs::path& path) {
 
 std::vector<Folder> list_folders(const std::string& folder) {
   if (!fs::is_directory(folder))
-    throw UserError(
+    throw SystemError(
         cat(folder, ": there is no such folder, expected one with a sub-folder of pictures per prompt."));
   std::vector<Folder> out;
   for (const auto& entry : fs::directory_iterator(folder)) {

@@ -83,7 +83,7 @@ std::vector<std::string> read_prompt_library(const std::string& path) {
 std::string resolve_prompt(const std::string& prompt, const std::string& library_path) {
   if (prompt.rfind(kPrefix, 0) != 0) return prompt;
   if (!std::filesystem::exists(library_path))
-    throw UserError(
+    throw SystemError(
         cat("the prompt \"", prompt, "\" is a name in a prompt library, but ", library_path,
             " is not there. Copy threestudio's file of that name, set prompt_library_path, or give "
             "the prompt itself."));

@@ -73,7 +73,7 @@ TEST(PromptLibrary, FindsTheOnlyPromptWithAllWords) {
   EXPECT_THROW(find_prompt("mouse", library, "the file"), UserError);
   EXPECT_THROW(find_prompt("", library, "the file"), UserError);
   EXPECT_EQ(resolve_prompt("a cat: lib", "nowhere.json"), "a cat: lib");
-  EXPECT_THROW(resolve_prompt("lib:cat", "nowhere.json"), UserError);
+  EXPECT_THROW(resolve_prompt("lib:cat", "nowhere.json"), SystemError);
 }
 
 TEST(PromptLibrary, ReadsBothLayouts) {

@@ -7,6 +7,7 @@
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
 #include "t3d/core/progress.h"
+#include "t3d/core/sentence.h"
 #include "t3d/io/image_grid.h"
 #include "t3d/io/video.h"
 #include "t3d/system/run.h"
@@ -63,7 +64,8 @@ void Run::test() {
   const int64_t n = views_->n_test_views();
   Progress progress("test", n);
   for (int64_t i = 0; i < n; ++i) {
-    throw_if_interrupted("the checkpoint of the training is saved");
+    throw_if_interrupted(cat("the checkpoint is kept; ", i, " of ", counted(n, "test view"),
+                             i == 1 ? " is" : " are", " in ", base));
     const auto picture = strip(*system_, system_->render_view(views_->test_view(i)));
     io::write_png(cat(base, "/", i, ".png"), picture);
     if (film) film->add(picture);
@@ -71,7 +73,7 @@ void Run::test() {
   }
   if (film) film->finish();
   progress.finish();
-  log::info(cat(base, film ? ".mp4" : "", ": ", n, " test views"));
+  log::info(cat(base, film ? ".mp4" : "", ": ", counted(n, "test view")));
 }
 
 }  // namespace t3d::system

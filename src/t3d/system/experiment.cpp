@@ -127,6 +127,10 @@ CheckpointConfig Experiment::checkpoint_config() const {
        "every_n_epochs", "train_time_interval", "save_on_train_epoch_end", "enable_version_counter"});
 }
 
+std::vector<std::string> experiment_keys() {
+  return keys_of<Experiment>();
+}
+
 Experiment read_experiment(const Node& root) {
   Experiment e = config::read_struct<Experiment>(root, "");
   if (!e.trial_dir.empty() && e.trial_name.empty() && e.exp_dir.empty()) return e;  // a folder of its own

@@ -93,6 +93,9 @@ struct Experiment {
   CheckpointConfig checkpoint_config() const;
 };
 
+/// The keys at the top of a configuration file.
+std::vector<std::string> experiment_keys();
+
 /// Reads a file with overrides, and settles the run's folder (threestudio section 1.3): exp_dir, trial_name
 /// and trial_dir are filled in. Creates nothing. Throws UserError.
 Experiment read_experiment(const std::string& file, const std::vector<std::string>& overrides);

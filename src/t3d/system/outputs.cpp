@@ -3,6 +3,7 @@
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
 #include "t3d/core/progress.h"
+#include "t3d/core/text.h"
 #include "t3d/io/image_grid.h"
 #include "t3d/io/video.h"
 
@@ -32,7 +33,7 @@ bool write_turntable(Run& run, const std::string& folder, const FilmOptions& opt
   io::VideoWriter film(folder + "/turntable.mp4", video), picture(folder + "/turntable.gif", video);
   Progress progress("film", options.n_frames);
   for (int i = 0; i < options.n_frames; ++i) {
-    throw_if_interrupted("the checkpoint of the training is saved");
+    throw_if_interrupted(cat("the training is saved in ", folder, "/ckpts, the film is not made"));
     const auto frame = picture_at(run, i, options.n_frames, options.side);
     film.add(frame);
     picture.add(frame);

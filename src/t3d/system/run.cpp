@@ -289,9 +289,12 @@ FitReport Run::fit(const FitHooks& hooks) {
   while (step_ < trainer_.max_steps && !(hooks.should_stop && hooks.should_stop(step_))) {
     if (interrupt_requested()) {
       save(/*stays=*/true);
-      throw_if_interrupted(cat("the checkpoint is saved; ", go_on_, " goes on from it").c_str());
+      throw_if_interrupted(
+          cat("the work up to step ", step_, " is saved in ", experiment_.trial_dir, "/ckpts"));
     }
-    const bool is_due = (step_ + 1) % trainer_.log_every_n_steps == 0 || step_ + 1 == trainer_.max_steps;
+    const bool is_last =
+        step_ + 1 == trainer_.max_steps || (hooks.should_stop && hooks.should_stop(step_ + 1));
+    const bool is_due = (step_ + 1) % trainer_.log_every_n_steps == 0 || is_last;
     std::map<std::string, double> row;
     train_step(is_due ? &row : nullptr);
     ++step_;

@@ -53,7 +53,7 @@ std::string latest_run(const std::string& path) {
     if (entry.is_directory() && name.rfind(begins, 0) == 0) latest = std::max(latest, name);
   }
   if (latest.empty())
-    throw UserError(cat(path, ": no folder's name begins with ", start, ". Name the run's folder."));
+    throw SystemError(cat(path, ": no folder's name begins with ", start, ". Name the run's folder."));
   return (folder / latest).string() + path.substr(at + kLast.size());
 }
 

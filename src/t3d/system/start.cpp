@@ -7,6 +7,7 @@
 #include "t3d/core/config/overrides.h"
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
+#include "t3d/core/sentence.h"
 #include "t3d/system/saved_weights.h"
 
 namespace t3d::system {
@@ -40,7 +41,7 @@ void start_part(System& system, const std::string& part, const std::string& weig
     throw UserError(cat(saved.path, ": ", weights.substr(colon + 1), ".", left_out.begin()->first, " ",
                         left_out.begin()->second, ". Give system.", part,
                         " the keys of the run that the file is of: its configs/parsed.yaml."));
-  log::info(cat(part, ": ", n, " tensors of ", saved.path));
+  log::info(cat(part, ": ", counted(n, "tensor"), " of ", saved.path));
   if (field::Component* component = system.part(part)) component->update_step(0, saved.step);
 }
 
@@ -59,7 +60,7 @@ void start_system(System& system, const std::string& path) {
   if (n == 0)
     throw UserError(
         cat("system.weights: ", saved.path, " has nothing that fits this system. Name another one."));
-  log::info(cat("started from ", n, " tensors of ", saved.path));
+  log::info(cat("started from ", counted(n, "tensor"), " of ", saved.path));
   for (const auto& [name, what] : left_out) log::debug(cat("system.weights: ", name, " ", what));
   system.update_step(0, saved.step, /*is_training=*/false);
 }
@@ -69,8 +70,8 @@ void convert_geometry(System& system, const std::string& path) {
   const std::string file =
       (fs::absolute(saved.path).parent_path().parent_path() / "configs" / "parsed.yaml").string();
   if (!fs::exists(file))
-    throw UserError(cat("system.geometry_convert_from: ", file, " is not there, which says what geometry ",
-                        saved.path, " is of. Keep a run's folder together."));
+    throw SystemError(cat("system.geometry_convert_from: ", file, " is not there, which says what geometry ",
+                          saved.path, " is of. Keep a run's folder together."));
   const Node root = config::load_config(file, {});
   const Node* block = root.find("system");
   const Node* type = block == nullptr ? nullptr : block->find("geometry_type");

@@ -99,7 +99,7 @@ class StartTest : public ::testing::Test {
   static std::string message_of(const std::function<void()>& body) {
     try {
       body();
-    } catch (const UserError& e) {
+    } catch (const Error& e) {
       return e.what();
     }
     return "";
@@ -233,14 +233,14 @@ TEST_F(StartTest, LastIsTheLastRunByName) {
   EXPECT_EQ(latest_run(folder_ / "runs/a cube@LAST/ckpts/last.ckpt"),
             folder_ / "runs/a_cube@20260301-000000/ckpts/last.ckpt");
   EXPECT_EQ(latest_run("some/run"), "some/run");
-  EXPECT_THROW(latest_run(folder_ / "runs/c@LAST/ckpts/last.ckpt"), UserError);
-  EXPECT_THROW(latest_run(folder_ / "nowhere/c@LAST"), UserError);
+  EXPECT_THROW(latest_run(folder_ / "runs/c@LAST/ckpts/last.ckpt"), SystemError);
+  EXPECT_THROW(latest_run(folder_ / "nowhere/c@LAST"), SystemError);
 }
 
 TEST_F(StartTest, FilesThatAreNoCheckpointsSaySo) {
   std::ofstream(folder_ / "text.ckpt") << "hello";
   EXPECT_THROW(read_saved_weights(folder_ / "text.ckpt"), UserError);
-  EXPECT_THROW(read_saved_weights(folder_ / "gone.ckpt"), UserError);
+  EXPECT_THROW(read_saved_weights(folder_ / "gone.ckpt"), SystemError);
 }
 
 }  // namespace

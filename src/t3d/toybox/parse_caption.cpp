@@ -161,10 +161,9 @@ Reading read_tokens(const std::vector<std::string>& words) {
 
 [[noreturn]] void refuse(const std::string& text, const std::string& what, const std::string& proposal) {
   std::string shown = text.size() > 120 ? text.substr(0, 117) + "..." : text;
-  throw UserError(
-      cat("caption \"", shown, "\": ", what, ". ",
-          proposal.empty() ? std::string() : cat("The nearest caption is \"", proposal, "\". "),
-          "See t3d toybox vocabulary; for anything else pass --model with Stable Diffusion weights."));
+  throw UserError(cat("caption \"", shown, "\": ", what, ". ",
+                      proposal.empty() ? std::string() : cat("The nearest caption is \"", proposal, "\". "),
+                      "See t3d toybox vocabulary."));
 }
 
 /// One item from the tokens [begin, end); what is wrong comes back in `wrong`, and the item is what could be

@@ -233,9 +233,9 @@ FoundCheckpoint find_checkpoint(const std::string& given) {
   if (!exists(path) && (name == "last" || name == "last.ckpt")) path = folder_of(path);
   if (!exists(path)) {
     const auto beside = entries_of(folder_of(path));
-    throw UserError(cat(given, ": is not there", end_or_suggestion(name, beside),
-                        beside.empty() ? "" : cat(" Found beside it: ", joined(beside), "."),
-                        " Expected a run folder, its ckpts folder, or one of the step_N folders in that."));
+    throw SystemError(cat(given, ": is not there", end_or_suggestion(name, beside),
+                          beside.empty() ? "" : cat(" Found beside it: ", joined(beside), "."),
+                          " Expected a run folder, its ckpts folder, or one of the step_N folders in that."));
   }
   const std::string folder = exists(path + "/ckpts") ? path + "/ckpts" : path;
   if (const auto found = latest_intact(folder)) return *found;

@@ -7,6 +7,7 @@
 
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
+#include "t3d/core/sentence.h"
 #include "t3d/export/export_field.h"
 #include "t3d/io/write_mesh.h"
 #include "t3d/ops/occupancy_layout.h"
@@ -84,7 +85,8 @@ bool write_field_mesh(const std::string& folder, const data::PosedImages& images
   for (io::Mesh* mesh : {&made.coloured, &made.textured}) move_to_world(*mesh, images.scene_from_world);
   export_::write_textured(made.textured, folder, "mesh", options.texture);
   io::write_mesh(folder + "/mesh.ply", made.coloured);
-  log::info(cat("mesh: ", made.textured.faces.size(), " triangles, ", made.atlas.n_charts, " charts"));
+  log::info(cat("mesh: ", counted(static_cast<int64_t>(made.textured.faces.size()), "triangle"), ", ",
+                counted(made.atlas.n_charts, "chart")));
   return true;
 }
 

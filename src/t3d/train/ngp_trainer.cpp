@@ -158,18 +158,20 @@ double NgpTrainer::train(const OnStep& on_step) {
   bar.start_at(stepper_.steps_done());
   if (stepper_.device_bytes() > 0) bar.show_device_memory([this] { return stepper_.device_bytes(); });
   std::string note;
-  int64_t saved_at = -1;
+  int64_t saved_at = -1, recorded_at = stepper_.steps_done();
+  double last_rate = 0;
   for (;;) {
     const int64_t step = stepper_.steps_done();
     const double now = now_s();
     if (reached_end(step, now)) break;
     if (interrupt_requested()) {
       save();
-      throw Interrupted(cat("stopped at step ", step, "; the work is saved. Go on with --resume."));
+      throw Interrupted(cat("the work up to step ", step, " is saved in ", options_.run_folder, "/ckpts"));
     }
     const double rate = learning_rate(progress(step, now));
     stepper_.step(rate);
-    if (metrics_ != nullptr && (step + 1) % kRecordEvery == 0) record(step + 1, rate);
+    if (metrics_ != nullptr && (step + 1) % kRecordEvery == 0) record(step + 1, rate), recorded_at = step + 1;
+    last_rate = rate;
     if (on_step) on_step(step + 1, stepper_);
     if (now >= next_note) {
       char text[64];
@@ -203,6 +205,8 @@ double NgpTrainer::train(const OnStep& on_step) {
   }
   stepper_.stats();  // waits for the device
   const double seconds = now_s() - begin;
+  // The last step has its row, too.
+  if (metrics_ != nullptr && recorded_at != stepper_.steps_done()) record(stepper_.steps_done(), last_rate);
   bar.finish(note);
   if (saved_at != stepper_.steps_done()) save();
   return seconds;

@@ -15,6 +15,7 @@
 #include "t3d/core/log.h"
 #include "t3d/core/memory_usage.h"
 #include "t3d/core/progress.h"
+#include "t3d/core/sentence.h"
 #include "t3d/io/image.h"
 #include "t3d/io/json_file.h"
 #include "t3d/io/video.h"
@@ -250,7 +251,7 @@ void write_outputs(const std::string& folder, const data::PosedImages& images, c
                 report.views.empty() ? ""
                                      : cat(": PSNR ", fixed(figures["test"]["psnr"], 2), " dB, SSIM ",
                                            fixed(figures["test"]["ssim"], 4)),
-                ", ", report.steps, " steps, ", human_seconds(figures["seconds"]["total"])));
+                ", ", counted(report.steps, "step"), ", ", human_seconds(figures["seconds"]["total"])));
 }
 
 }  // namespace t3d::train
