@@ -19,6 +19,7 @@
 #include "t3d/system/scene_mesh.h"
 #include "t3d/toybox/render_objects.h"
 #include "tests/support/no_prompt.h"
+#include "tests/support/optional_libraries.h"
 #include "tests/support/temporary_folder.h"
 
 namespace t3d {
@@ -192,6 +193,7 @@ void expect_mushroom(const Distilled& made, double most_error) {
 }
 
 TEST(Distill, TruthInTheModelsPlaceComesOutAsAMesh) {
+  T3D_NEED_EMBREE();
   const testing::TemporaryFolder temporary;
   const std::string caption = setting("T3D_DISTILL_CAPTION", kMushroom);
   const auto made = distil(setting("T3D_DISTILL_OUT", temporary.string()), caption, [](config::Node&) {});
@@ -200,6 +202,7 @@ TEST(Distill, TruthInTheModelsPlaceComesOutAsAMesh) {
 
 /// The same with a signed distance that NeuS's renderer shows.
 TEST(Distill, TruthInTheModelsPlaceComesOutAsASignedDistance) {
+  T3D_NEED_EMBREE();
   const testing::TemporaryFolder temporary;
   const std::string caption = setting("T3D_DISTILL_CAPTION", kMushroom);
   const auto made = distil(setting("T3D_DISTILL_OUT", temporary.string()), caption, [](config::Node& root) {

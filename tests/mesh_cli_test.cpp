@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "t3d/io/image.h"
+#include "tests/support/optional_libraries.h"
 #include "tests/support/run_program.h"
 #include "tests/support/tetrahedron.h"
 
@@ -27,6 +28,7 @@ double brightness(const std::string& folder) {
 }
 
 TEST(RenderCommand, DrawsVertexColoursOfEveryFormatAlike) {
+  T3D_NEED_EMBREE();
   const TemporaryFolder folder;
   const char* faces[] = {"f 1 2 3\nf 1 4 2\nf 1 3 4\nf 2 4 3\n", "3 0 1 2\n3 0 3 1\n3 0 2 3\n3 1 3 2\n"};
   const char* positions[] = {"0 0 0", "1 0 0", "0 1 0", "0 0 1"};
@@ -57,6 +59,7 @@ TEST(RenderCommand, DrawsVertexColoursOfEveryFormatAlike) {
 }
 
 TEST(RenderCommand, WarnsAboutAMissingTextureUnlessStrict) {
+  T3D_NEED_EMBREE();
   const TemporaryFolder folder;
   write_text(folder / "m.mtl", "newmtl m\nKd 1 0 0\nmap_Kd gone.png\n");
   write_text(folder / "a.obj", std::string("mtllib m.mtl\nusemtl m\n") + testing::kTetrahedron);
@@ -70,6 +73,7 @@ TEST(RenderCommand, WarnsAboutAMissingTextureUnlessStrict) {
 }
 
 TEST(RenderCommand, DrawsPhotogrammetrysTrOneOpaque) {
+  T3D_NEED_EMBREE();
   const TemporaryFolder folder;
   write_text(folder / "m.mtl", "newmtl m\nKd 1 1 1\nTr 1.000000\n");
   write_text(folder / "a.obj", std::string("mtllib m.mtl\nusemtl m\n") + testing::kTetrahedron);
