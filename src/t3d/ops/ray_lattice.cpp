@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "t3d/ops/composite.h"
 #include "t3d/ops/level_cell.h"
@@ -27,6 +28,20 @@ class LevelWalk {
         n_levels_(grid.n_levels),
         centre_(grid.box.center()),
         size_(grid.box.size()) {}
+
+  /// From here on blocks of 4^3 cells of which none is occupied count as one cell: of a grid of one level.
+  void join_empty_cells(const std::vector<uint8_t>& blocks) { blocks_ = blocks.data(); }
+  /// Whether each block holds an occupied cell.
+  static std::vector<uint8_t> blocks_of(const OccupancyGrid& grid, const uint8_t* binary) {
+    const int64_t n = grid.resolution, n_blocks = (n + kBlock - 1) / kBlock;
+    std::vector<uint8_t> blocks(static_cast<size_t>(n_blocks * n_blocks * n_blocks));
+    for (int64_t x = 0; x < n; ++x)
+      for (int64_t y = 0; y < n; ++y) {
+        uint8_t* const to = blocks.data() + (x / kBlock * n_blocks + y / kBlock) * n_blocks;
+        for (int64_t z = 0; z < n; ++z) to[z / kBlock] |= binary[(x * n + y) * n + z] != 0 ? 1 : 0;
+      }
+    return blocks;
+  }
 
   void set_ray(const Vec3f& origin, const Vec3f& direction) {
     o_ = origin;
@@ -54,38 +69,98 @@ class LevelWalk {
         break;
       }
     }
-    int64_t index = level;
+    const Vec3f size = size_ * cascade_side(level), low = centre_ - 0.5f * size;
+    const int n_blocks = (side_ + kBlock - 1) / kBlock;
+    int64_t index = level, block = 0;
+    std::array<int, 3> cell{};
     for (int axis = 0; axis < 3; ++axis) {
-      const float size = size_[axis] * cascade_side(level), low = centre_[axis] - 0.5f * size;
-      const int c = level_coordinate(o_[axis] + t * d_[axis], low, size, side_);
+      const int c = level_coordinate(o_[axis] + t * d_[axis], low[axis], size[axis], side_);
+      cell[static_cast<size_t>(axis)] = c;
       index = index * side_ + c;
-      if (d_[axis] != 0.0f) until = std::min(until, before_wall(axis, c, low, size));
+      block = block * n_blocks + c / kBlock;
+    }
+    const int run = blocks_ != nullptr && blocks_[block] == 0 ? kBlock : 1;
+    for (int axis = 0; axis < 3; ++axis) {
+      const int first = cell[static_cast<size_t>(axis)] / run * run;
+      const int wall = d_[axis] > 0.0f ? std::min(first + run, side_) : first;
+      if (d_[axis] != 0.0f) until = std::min(until, before_wall(axis, wall, low[axis], size[axis]));
     }
     return {binary_[index] != 0, index, until};
   }
 
  private:
-  /// Where the ray comes so near to the far wall of cell `c` that rounding in at() may put its points on
-  /// either side; a ray that grazes the wall takes long from there to the wall itself.
-  float before_wall(int axis, int c, float low, float size) const {
+  /// Where the ray comes so near to wall number `at` that rounding in at() may put its points on either side; a
+  /// ray that grazes the wall takes long from there to the wall itself.
+  float before_wall(int axis, int at, float low, float size) const {
     const float slack = 4e-7f * (std::fabs(o_[axis]) + std::fabs(low) + 2.0f * size);
     const bool is_up = d_[axis] > 0.0f;
-    const float wall = low + static_cast<float>(is_up ? c + 1 : c) / static_cast<float>(side_) * size;
+    const float wall = low + static_cast<float>(at) / static_cast<float>(side_) * size;
     const float t = ((is_up ? wall - slack : wall + slack) - o_[axis]) / d_[axis];
     return t * (t > 0.0f ? 1.0f - 5e-7f : 1.0f + 5e-7f);
   }
 
+  static constexpr int kBlock = 4;
   const uint8_t* binary_;
+  const uint8_t* blocks_ = nullptr;
   int side_, n_levels_;
   Vec3f centre_, size_, o_, d_;
   std::array<float, kMaxCascades> enter_{}, leave_{};
 };
 
-/// Appends the samples of one ray. As nerfacc does, the step is chosen anew for every sample, but only once
-/// for the stretch before the box and for each empty cell; with cones this moves the later samples.
-void sample_ray(const LevelWalk& walk, const LatticeConfig& config, float near_plane,
+/// A stretch of a ray.
+struct Stretch {
+  float enter, leave;
+};
+
+/// The box of the occupied cells of a grid of one level, and a cell more on each side.
+class OccupiedBox {
+ public:
+  OccupiedBox(const OccupancyGrid& grid, const uint8_t* binary) {
+    const int64_t n = grid.resolution;
+    std::array<int64_t, 3> first{n, n, n}, last{-1, -1, -1};
+    for (int64_t x = 0; x < n; ++x)
+      for (int64_t y = 0; y < n; ++y) {
+        const uint8_t* const row = binary + (x * n + y) * n;
+        const uint8_t* const begin = std::find_if(row, row + n, [](uint8_t b) { return b != 0; });
+        if (begin == row + n) continue;
+        int64_t end = n;
+        while (row[end - 1] == 0) --end;
+        const std::array<int64_t, 3> low{x, y, begin - row}, high{x, y, end - 1};
+        for (size_t axis = 0; axis < 3; ++axis) {
+          first[axis] = std::min(first[axis], low[axis]);
+          last[axis] = std::max(last[axis], high[axis]);
+        }
+      }
+    is_empty_ = last[0] < 0;
+    const Vec3f width = grid.box.size() / static_cast<float>(n);
+    for (int axis = 0; axis < 3; ++axis) {
+      const auto at = static_cast<size_t>(axis);
+      low_[axis] = grid.box.min[axis] + static_cast<float>(first[at] - 1) * width[axis];
+      high_[axis] = grid.box.min[axis] + static_cast<float>(last[at] + 2) * width[axis];
+    }
+  }
+
+  /// Of the ray within the box; nothing where it passes by.
+  std::optional<Stretch> stretch(const float* origin, const float* direction) const {
+    Stretch s{};
+    uint8_t hit = 0;
+    if (!is_empty_)
+      cpu::ray_box(origin, direction, 1, low_.data(), high_.data(), 1e10f, &s.enter, &s.leave, &hit);
+    return hit != 0 ? std::optional<Stretch>(s) : std::nullopt;
+  }
+
+ private:
+  Vec3f low_, high_;
+  bool is_empty_ = false;
+};
+
+/// Appends the samples of one ray, all of which are `within`. As nerfacc does, the step is chosen anew for every
+/// sample, but only once for the stretch before the box and for each empty cell; with cones this moves the later
+/// samples.
+void sample_ray(const LevelWalk& walk, const LatticeConfig& config, float near_plane, const Stretch& within,
                 std::vector<Interval>* samples) {
-  const float enter = std::max(walk.enter(), near_plane), leave = std::min(walk.leave(), config.far_plane);
+  const float enter = std::max({walk.enter(), near_plane, within.enter}),
+              leave = std::min({walk.leave(), config.far_plane, within.leave});
   const auto step_at = [&](float t) { return std::max(t * config.cone_angle, config.step); };
   const auto can_go = [](float t, float dt) { return t + dt > t; };
   float t = near_plane;
@@ -190,14 +265,31 @@ RaySamples sample_lattice(const at::Tensor& origins, const at::Tensor& direction
   const int64_t n = grid.resolution;
   T3D_CHECK(binary.numel() == grid.n_levels * n * n * n, "binary ", binary.sizes(), " for ", grid.n_levels,
             " levels of ", n, "^3");
+  // With even steps nothing depends on how empty cells are walked through.
+  std::optional<OccupiedBox> occupied;
+  std::vector<uint8_t> blocks;
+  if (grid.n_levels == 1 && config.cone_angle == 0) {
+    occupied.emplace(grid, binary.data_ptr<uint8_t>());
+    blocks = LevelWalk::blocks_of(grid, binary.data_ptr<uint8_t>());
+  }
   std::vector<std::vector<Interval>> lists(rays.size());
   at::parallel_for(0, rays.size(), 64, [&](int64_t begin, int64_t end) {
     LevelWalk walk(grid, binary.data_ptr<uint8_t>());
+    if (!blocks.empty()) walk.join_empty_cells(blocks);
+    std::vector<Interval> samples;
     for (int64_t r = begin; r < end; ++r) {
       walk.set_ray(Vec3f(rays.origin(r)), Vec3f(rays.direction(r)));
       if (walk.leave() >= 1e10f) continue;  // missed
+      Stretch within{0.0f, walk.leave()};
+      if (occupied) {
+        const auto found = occupied->stretch(rays.origin(r), rays.direction(r));
+        if (!found) continue;
+        within = *found;
+      }
       const float shift = rays.shifts() != nullptr ? rays.shifts()[r] * config.step : 0.0f;
-      sample_ray(walk, config, config.near_plane + shift, &lists[r]);
+      samples.clear();
+      sample_ray(walk, config, config.near_plane + shift, within, &samples);
+      lists[r].assign(samples.begin(), samples.end());
     }
   });
   return pack(lists);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <utility>
 #include <vector>
@@ -43,13 +44,18 @@ inline RaySamples pack(const std::vector<std::vector<Interval>>& lists) {
   out.ray_indices = at::empty({n}, at::kLong);
   out.t = at::empty({n}, at::kFloat);
   out.dt = at::empty({n}, at::kFloat);
-  int64_t i = 0;
-  for (int64_t r = 0; r < n_rays; ++r)
-    for (const Interval& sample : lists[r]) {
-      out.ray_indices.data_ptr<int64_t>()[i] = r;
-      out.t.data_ptr<float>()[i] = sample.first;
-      out.dt.data_ptr<float>()[i++] = sample.second;
+  auto* const indices = out.ray_indices.data_ptr<int64_t>();
+  auto *const t = out.t.data_ptr<float>(), *const dt = out.dt.data_ptr<float>();
+  at::parallel_for(0, n_rays, 4096, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      int64_t i = start[r];
+      for (const Interval& sample : lists[r]) {
+        indices[i] = r;
+        t[i] = sample.first;
+        dt[i++] = sample.second;
+      }
     }
+  });
   return out;
 }
 

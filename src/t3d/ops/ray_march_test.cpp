@@ -197,6 +197,36 @@ TEST(Lattice, AllPointsAtOnceGiveTheSamplesOfTheWalk) {
   EXPECT_TRUE(dense.dt.eq(config.step).all().item<bool>());
 }
 
+/// A cone of no width takes the same steps and walks through the whole grid.
+TEST(Lattice, OnlyTheStretchNearOccupiedCellsIsWalkedAndNothingIsLost) {
+  Box3f box;
+  box.min = Vec3f(-1, -0.8f, -0.9f), box.max = Vec3f(1, 0.9f, 0.7f);
+  for (const int64_t side : {1, 5, 20, 32}) {
+    OccupancyGrid grid = OccupancyGrid::create(box, static_cast<int>(side));
+    std::vector<at::Tensor> contents{at::zeros({side, side, side}, at::kBool),
+                                     at::ones({side, side, side}, at::kBool),
+                                     at::rand({side, side, side}) > 0.98, at::rand({side, side, side}) > 0.5};
+    for (const int64_t corner : {int64_t{0}, side - 1}) {
+      contents.push_back(at::zeros({side, side, side}, at::kBool));
+      contents.back()[corner][side / 2][corner] = true;
+    }
+    const RandomRays rays(1000, 12, 2.0f);
+    LatticeConfig config;
+    config.step = 0.013f, config.near_plane = 0.3f, config.far_plane = 2.4f;
+    LatticeConfig whole = config;
+    whole.cone_angle = 1e-20f;
+    for (const at::Tensor& binary : contents) {
+      grid.binary = binary.unsqueeze(0);
+      const RaySamples found = sample_lattice(rays.o, rays.d, grid, config, rays.jitter);
+      const RaySamples truth = sample_lattice(rays.o, rays.d, grid, whole, rays.jitter);
+      EXPECT_TRUE(found.ray_start.equal(truth.ray_start)) << side;
+      EXPECT_TRUE(found.t.equal(truth.t)) << side;
+      EXPECT_TRUE(found.dt.equal(truth.dt)) << side;
+      EXPECT_TRUE(found.ray_indices.equal(truth.ray_indices)) << side;
+    }
+  }
+}
+
 TEST(Lattice, ARayThatHardlyLeavesAWallSeesTheCellBesideIt) {
   Box3f box;
   box.min = Vec3f::Constant(-1), box.max = Vec3f::Constant(1);
