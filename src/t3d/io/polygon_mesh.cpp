@@ -33,6 +33,7 @@ class Builder {
   Mesh build() {
     const bool has_materials = !in_.materials.empty();
     if (!has_materials) in_.materials.push_back(plain_grey());
+    n_materials_ = in_.materials.size();
     has_colours_ = !(in_.colours.empty() && in_.face_colours.empty()) &&
                    !(has_materials && all_white(in_.colours) && all_white(in_.face_colours));
     if (has_colours_) choose_coloured_materials();
@@ -52,8 +53,7 @@ class Builder {
 
  private:
   size_t material_of(size_t face) const {
-    return in_.face_material.empty() ? 0
-                                     : std::min<size_t>(in_.face_material[face], in_.materials.size() - 1);
+    return in_.face_material.empty() ? 0 : std::min<size_t>(in_.face_material[face], n_materials_ - 1);
   }
 
   Vec3f colour_of(size_t face, const PolygonMesh::Corner& corner) const {
@@ -156,6 +156,7 @@ class Builder {
   const std::string& path_;
   const ReadMeshOptions& options_;
   Mesh out_;
+  size_t n_materials_ = 0;
   bool has_colours_ = false;
   std::vector<Vec3f> base_;  // sRGB base colour of each material before it became white
   DroppedFaces dropped_;

@@ -214,6 +214,10 @@ TEST(Formats, Ply) {
                ASSERT_EQ(two.textures.size(), 2u);
                EXPECT_EQ(two.materials[two.face_material[0]].base_texture.texture, 0);
                EXPECT_EQ(two.materials[two.face_material[1]].base_texture.texture, 1);
+               std::string past =
+                   wedges(form, "comment TextureFile tex.png\ncomment TextureFile other.png", true);
+               if (form == PlyWriter::Form::Ascii) past.replace(past.size() - 2, 1, "9");
+               for (const uint16_t m : read_text(past).mesh.face_material) EXPECT_LT(m, 2);
              }
            }},
           {"texture coordinates of vertices: `s t`, `u v`, `texture_u texture_v`", "read",
