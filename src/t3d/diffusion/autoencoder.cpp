@@ -35,12 +35,13 @@ PixelAttention::PixelAttention(const Weights& w, int64_t n_channels, int64_t n_g
 }
 
 at::Tensor PixelAttention::operator()(const at::Tensor& x, at::ScalarType arithmetic) const {
-  const auto project = [this](int i, const at::Tensor& in) {
+  const auto project = [this](int i, const at::Tensor& tokens) {
+    const auto in = factor_of(tokens);
     return at::linear(in, weight[i].to(in.scalar_type()), bias[i].to(in.scalar_type()));
   };
   const auto tokens = group_norm(x, arithmetic).flatten(2).transpose(1, 2).contiguous();  // [B,HW,C]
-  const auto q = project(0, tokens), k = project(1, tokens), v = project(2, tokens);
-  const auto out = attention(q.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1)).squeeze(1);
+  const auto of_tokens = [&](int i) { return project(i, tokens).to(tokens.scalar_type()).unsqueeze(1); };
+  const auto out = attention(of_tokens(0), of_tokens(1), of_tokens(2)).squeeze(1);
   return project(3, out).transpose(1, 2).reshape(x.sizes()) + x;
 }
 

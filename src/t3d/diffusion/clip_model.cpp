@@ -81,8 +81,8 @@ ClipModel::Image ClipModel::image(const at::Tensor& pixels) const {
             "pixels ", pixels.sizes(), ", the model takes [B,3,", side, ",", side, "]");
   const int64_t n = pixels.size(0), channels = config_.vision.tower.n_channels;
   // A convolution whose stride is its kernel is a product, which needs no search for an algorithm.
-  const auto patches = at::linear(squares_of(pixels.to(compute_type_), config_.vision.patch_size),
-                                  patch_weight_.flatten(1).to(compute_type_));  // [B,P,C]
+  const auto squares = factor_of(squares_of(pixels.to(compute_type_), config_.vision.patch_size));
+  const auto patches = at::linear(squares, patch_weight_.flatten(1).to(squares.scalar_type()));  // [B,P,C]
   const auto first = class_embedding_.to(compute_type_).expand({n, 1, channels});
   Image out;
   const auto sums = sum_type(compute_type_);

@@ -52,14 +52,6 @@ bool is_plain_bfloat16(const at::Tensor& x, at::ScalarType as, const at::Tensor&
   return is_for_bfloat16(x, as) && !records(x) && !records(weight) && !records(bias);
 }
 
-/// What a product that is not packed is given. Without a fast unit for them, bfloat16 numbers are multiplied
-/// in single precision: LibTorch's own operators round each result before anything is added to it, and are
-/// slower.
-at::Tensor factor_of(const at::Tensor& x) {
-  const bool is_emulated = x.is_cpu() && x.scalar_type() == at::kBFloat16 && !ops::has_fast_matrix_unit();
-  return is_emulated ? x.to(at::kFloat) : x;
-}
-
 at::ScalarType or_same(at::ScalarType as, const at::Tensor& x) {
   return as == kSame ? x.scalar_type() : as;
 }
@@ -99,6 +91,11 @@ at::ScalarType arithmetic_type(at::ScalarType stored, c10::Device device) {
   if (stored == at::kHalf) return at::kFloat;
   // LibTorch's bfloat16 operators are slower than single precision where they have no AVX-512.
   return stored == at::kBFloat16 && ops::simd() != ops::Simd::Avx512 ? at::kFloat : stored;
+}
+
+at::Tensor factor_of(const at::Tensor& x) {
+  const bool is_emulated = x.is_cpu() && x.scalar_type() == at::kBFloat16 && !ops::has_fast_matrix_unit();
+  return is_emulated ? x.to(at::kFloat) : x;
 }
 
 at::ScalarType sum_type(at::ScalarType arithmetic) {

@@ -29,6 +29,11 @@ namespace t3d::diffusion {
 /// for half, and for bfloat16 unless the processor multiplies it by itself (AVX-512).
 at::ScalarType arithmetic_type(at::ScalarType stored, c10::Device device);
 
+/// What a product that is not packed is given for x. On a CPU without a fast unit for them bfloat16 numbers
+/// are multiplied in single precision, x and the weights as they were rounded: LibTorch's own operators would
+/// round each result before anything is added to it, are slower there, and oneDNN lacks them without AVX-512.
+at::Tensor factor_of(const at::Tensor& x);
+
 /// The type of what residual connections add up, and of what time and cameras become, in a network that
 /// multiplies in `arithmetic`: single precision for bfloat16, whose 8 bits would otherwise be rounded to
 /// after every layer; `arithmetic` itself for the others.

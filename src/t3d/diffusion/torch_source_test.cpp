@@ -45,7 +45,7 @@ TEST(GoldenTorchSource, LoadsConvertedContiguousTensors) {
     const auto loaded = source->load(name, at::kHalf, c10::kCPU);
     EXPECT_TRUE(loaded.is_contiguous()) << name;
     EXPECT_EQ(loaded.is_floating_point(), is_float) << name;
-    if (is_float) EXPECT_EQ(loaded.scalar_type(), at::kHalf) << name;
+    EXPECT_EQ(loaded.scalar_type() == at::kHalf, is_float) << name;
     ++(is_float ? n_float : n_whole);
   }
   EXPECT_GT(n_whole, 0);
