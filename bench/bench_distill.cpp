@@ -132,7 +132,7 @@ void bench(const std::string& caption, const std::string& folder, const std::vec
   auto denoiser = std::make_shared<KnowsTheObjects>(caption, model->vae);
   denoiser->schedule = model->schedule;
   model->denoiser = denoiser;
-  model->latent_size = kSide / 4, model->reduction = 4, model->takes_cameras = true;
+  model->latent_height = model->latent_width = kSide / 4, model->reduction = 4, model->takes_cameras = true;
 
   system::SystemContext context;
   const auto keys = *root.find("system")->find("guidance");

@@ -52,7 +52,7 @@ int main(int argc, char** argv) {
   const auto options = at::TensorOptions().device(device);
   const auto config = shape == "sd15" ? ds::sd15_unet_config() : ds::sd21_unet_config();
   const auto model = bench::random_model(config, {}, {}, ds::Prediction::Epsilon, type, device);
-  const int64_t latent = model->latent_size, pixels = model->image_size();
+  const int64_t latent = model->latent_height, pixels = model->image_height();
 
   const auto text = at::randn({6, 77, config.text_channels}, options);
   const guidance::PromptEmbeddings prompt(text[0], text[1], text.slice(0, 2));

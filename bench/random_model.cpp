@@ -22,7 +22,7 @@ std::shared_ptr<guidance::Model> random_model(const ds::UNetConfig& unet_config,
   model->denoiser = std::make_shared<ds::UNetDenoiser>(unet, prediction);
   model->vae = vae;
   model->schedule = ds::NoiseSchedule(schedule).to(device);
-  model->latent_size = unet_config.sample_size;
+  model->latent_height = model->latent_width = unet_config.sample_size;
   model->reduction = vae_config.reduction();
   model->takes_cameras = unet_config.camera_inputs > 0;
   model->device = device;

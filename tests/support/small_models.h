@@ -54,7 +54,7 @@ inline std::shared_ptr<guidance::Model> toybox_like(int64_t latent_size = 8, boo
   model->vae = std::make_shared<ds::Autoencoder>(vae, ds::Weights::random(2));
   fill_zeros(model->vae->parameters());
   model->schedule = ds::NoiseSchedule(schedule);
-  model->latent_size = latent_size;
+  model->latent_height = model->latent_width = latent_size;
   model->reduction = vae.reduction();
   model->takes_cameras = takes_cameras;
   return model;

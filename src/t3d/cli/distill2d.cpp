@@ -105,11 +105,12 @@ class Particles {
       : o_(o), guidance_(guidance), cameras_(cameras_of(o)), rng_(o.seed) {
     const auto& model = guidance.model();
     const bool is_latent = o.space == "latents";
-    const int64_t side = is_latent ? model.latent_size : model.image_size();
+    const int64_t height = is_latent ? model.latent_height : model.image_height();
+    const int64_t width = is_latent ? model.latent_width : model.image_width();
     const int64_t channels = is_latent ? model.denoiser->latent_channels() : 3;
     gd::NamedTensors own;
     for (int64_t i = 0; i < o.particles; ++i) {
-      auto x = gd::draw_normal({o.views, side, side, channels}, rng_, device);
+      auto x = gd::draw_normal({o.views, height, width, channels}, rng_, device);
       if (!is_latent) x = 0.5 + 0.1 * x;
       particles_.push_back(x.contiguous().requires_grad_());
       own.emplace(cat("particle_", i), particles_.back());

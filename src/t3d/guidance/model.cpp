@@ -44,7 +44,7 @@ std::shared_ptr<const Model> open_model(const ModelRequest& request) {
   unet->pack();
   model->unet = unet;
   model->denoiser = std::make_shared<ds::UNetDenoiser>(unet, scheduler.prediction);
-  model->latent_size = unet_config.sample_size;
+  model->latent_height = model->latent_width = unet_config.sample_size;
   model->takes_cameras = unet_config.camera_inputs > 0;
   if (!request.with_vae) return model;
 

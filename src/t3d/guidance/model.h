@@ -26,12 +26,13 @@ struct Model {
   std::shared_ptr<const diffusion::UNet> unet;        ///< what LoRA is added to; null: no UNet
   std::shared_ptr<const diffusion::Autoencoder> vae;  ///< null: the model knows latents only
   diffusion::NoiseSchedule schedule;                  ///< on `device`
-  int64_t latent_size = 64;                           ///< height and width that it was trained at
+  int64_t latent_height = 64, latent_width = 64;      ///< that it was trained at
   int64_t reduction = 8;                              ///< pixels per latent
   bool takes_cameras = false;
   c10::Device device = c10::kCPU;
 
-  int64_t image_size() const { return latent_size * reduction; }
+  int64_t image_height() const { return latent_height * reduction; }
+  int64_t image_width() const { return latent_width * reduction; }
 };
 
 /// How a model is opened.

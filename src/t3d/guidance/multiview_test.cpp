@@ -6,15 +6,15 @@
 #include "t3d/diffusion/view_cameras.h"
 #include "t3d/guidance/multiview_asd.h"
 #include "t3d/guidance/multiview_sds.h"
-#include "tests/support/golden_cases.h"
+#include "tests/support/golden_guidance.h"
 #include "tests/support/small_models.h"
 
 namespace t3d::guidance {
 namespace {
 
 namespace ds = t3d::diffusion;
-using testing::golden_path;
 using testing::GoldenCases;
+using testing::GoldenOptions;
 using testing::max_relative_error;
 using testing::some_prompt;
 using testing::toybox_like;
@@ -91,13 +91,13 @@ class KnowsOnePicture : public ds::Denoiser {
 
 TEST(MultiviewSds, ImageLossPullsToTheDecodedPredictionAtAnyBackground) {
   auto model = std::make_shared<Model>(*toybox_like());
-  const auto clean = at::randn({4, 4, model->latent_size, model->latent_size});
+  const auto clean = at::randn({4, 4, model->latent_height, model->latent_width});
   model->denoiser = std::make_shared<KnowsOnePicture>(clean);
   MultiviewSds::Config config;
   config.use_img_loss = true;
   const MultiviewSds guidance(config, model);
-  const int64_t side = model->image_size();
-  const auto views = views_around(at::rand({4, side, side, 3}).requires_grad_());
+  const auto views =
+      views_around(at::rand({4, model->image_height(), model->image_width(), 3}).requires_grad_());
   const auto latents = at::randn(clean.sizes());
   const auto out = guidance.distill(views, some_prompt(), {Timesteps::of({600}, at::kCPU), latents, latents});
   out.losses.at("loss_sds_img").backward();
@@ -205,26 +205,30 @@ TEST(StepRange, DrawsBothEnds) {
   EXPECT_EQ(*std::max_element(drawn.begin(), drawn.end()), 12);
 }
 
-TEST(GoldenMultiviewAsd, GradientFromPicturesEqualsTheReference) {
-  T3D_NEED_FILE(golden_path("mvdream-tiny/cases_asd.safetensors"));
-  const GoldenCases cases("mvdream-tiny/cases_asd.safetensors");
-  ModelRequest request;
-  request.name = golden_path("mvdream-tiny/model.safetensors");
-  auto model = std::make_shared<Model>(*open_model(request));
-  model->latent_size = cases.tensor("latents").size(2);
+const char* const kAsd = "mvdream-tiny/cases_asd.safetensors";
 
-  MultiviewAsd::Config config;
+TEST(GoldenMultiviewAsd, GradientFromPicturesEqualsTheReference) {
+  T3D_NEED_CASES(kAsd);
+  const GoldenCases cases(kAsd);
+  const GoldenOptions options(kAsd);
+  const auto model = testing::model_of(
+      options, options.text("pretrained_model_name_or_path") + "/model.safetensors", cases.tensor("latents"));
+  const auto config = testing::config_of<MultiviewAsd::Config>(options);
   MultiviewAsd guidance(config, model);
+  guidance.update_step(0, 0);
   const auto prompt = cases.as_float("text_embedding"), negative = cases.as_float("uncond_text_embedding");
   const PromptEmbeddings embeddings(prompt, negative, prompt.expand({4, -1, -1}));
   Views views;
   views.rgb = cases.as_float("rgb").clone().requires_grad_();
   views.camera_to_world = cases.as_float("c2w");
-  views.angles.azimuth_deg = at::zeros({4});
-  const auto later = config.shift.apply({cases.tensor("t").item<int64_t>()}, {1}, 20, 1000);
-  EXPECT_EQ(later[0], cases.tensor("t_plus").item<int64_t>());
-  const MultiviewAsd::Draws draws{Timesteps::of({cases.tensor("t").item<int64_t>()}, at::kCPU),
-                                  Timesteps::of(later, at::kCPU), cases.as_float("noise"),
+  views.angles.azimuth_deg = at::zeros({views.rgb.size(0)});
+  const int64_t n_steps = model->schedule.n_steps();
+  EXPECT_EQ(options.whole("t_plus_max"), n_steps - 1);
+  const auto later =
+      config.shift.apply({cases.tensor("t").item<int64_t>()}, {1}, options.whole("min_step"), n_steps);
+  EXPECT_TRUE(config.shift.is_random || later[0] == cases.tensor("t_plus").item<int64_t>());
+  const MultiviewAsd::Draws draws{testing::steps_of(cases.tensor("t")),
+                                  testing::steps_of(cases.tensor("t_plus")), cases.as_float("noise"),
                                   cases.as_float("vae_noise")};
   EXPECT_LT(max_relative_error(ds::unit_cameras(views.camera_to_world), cases.as_float("camera")),
             kTolerance);
@@ -243,30 +247,32 @@ TEST(GoldenMultiviewAsd, GradientFromPicturesEqualsTheReference) {
   check("grad.rgb", views.rgb.grad(), cases.tensor("grad.rgb"), 1e-3);
   const auto from_recorded_gradient = [&] {
     const auto rgb = cases.as_float("rgb").clone().requires_grad_();
-    const auto sized = at::upsample_bilinear2d(rgb.permute({0, 3, 1, 2}), {256, 256}, false);
-    model->vae->to_latents(sized * 2 - 1, draws.vae_noise).backward(cases.as_float("grad") / 4);
+    const auto sized = at::upsample_bilinear2d(rgb.permute({0, 3, 1, 2}),
+                                               {model->image_height(), model->image_width()}, false);
+    model->vae->to_latents(sized * 2 - 1, draws.vae_noise)
+        .backward(cases.as_float("grad") / static_cast<double>(rgb.size(0)));
     return rgb.grad().clone();
   }();
   check("grad.rgb of the recorded gradient", from_recorded_gradient, cases.tensor("grad.rgb"), kTolerance);
 }
 
 TEST(GoldenTimestepShift, EqualsTheReference) {
-  T3D_NEED_FILE(golden_path("sds/asd.safetensors"));
+  T3D_NEED_CASES("sds/asd.safetensors");
   const GoldenCases cases("sds/asd.safetensors");
-  const auto vector = [&](const char* name) {
-    const auto t = cases.tensor(name);
-    return std::vector<int64_t>(t.data_ptr<int64_t>(), t.data_ptr<int64_t>() + t.numel());
-  };
+  const GoldenOptions options("sds/asd.safetensors");
+  const auto vector = [&](const std::string& name) { return testing::steps_of(cases.tensor(name)).host; };
   const auto t = vector("shift.t");
-  for (const auto& [ratio, name] :
-       {std::pair{0.0, "0.0"}, {0.1, "0.1"}, {0.2, "0.2"}, {0.5, "0.5"}, {2.0, "2.0"}})
-    EXPECT_EQ((TimestepShift{ratio, false}.apply(t, std::vector<float>(t.size(), 1), 20, 1000)),
-              vector(cat("shift.t_plus.ratio", name).c_str()))
+  const GoldenOptions shift = options.block("shift"), random = shift.block("random");
+  const int64_t t_min = shift.whole("min_step"), n_steps = options.whole("num_train_timesteps");
+  for (const auto& ratio : shift.at("plus_ratios"))
+    EXPECT_EQ(
+        (TimestepShift{ratio.get<double>(), false}.apply(t, std::vector<float>(t.size(), 1), t_min, n_steps)),
+        vector(cat("shift.t_plus.ratio", ratio.dump())))
         << ratio;
   const auto u = cases.tensor("shift.u");
-  EXPECT_EQ((TimestepShift{0.2, true}.apply(
-                t, std::vector<float>(u.data_ptr<float>(), u.data_ptr<float>() + u.numel()), 20, 1000)),
-            vector("shift.t_plus.ratio0.2_random"));
+  EXPECT_EQ((TimestepShift{random.number("plus_ratio"), random.truth("plus_random")}.apply(
+                t, std::vector<float>(u.data_ptr<float>(), u.data_ptr<float>() + u.numel()), t_min, n_steps)),
+            vector(cat("shift.t_plus.ratio", random.at("plus_ratio").dump(), "_random")));
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ std::shared_ptr<Model> analytic_model() {
   auto model = std::make_shared<Model>();
   model->name = "mixture";
   model->denoiser = std::make_shared<ds::AnalyticDenoiser>(target(), model->schedule);
-  model->latent_size = 1;
+  model->latent_height = model->latent_width = 1;
   return model;
 }
 

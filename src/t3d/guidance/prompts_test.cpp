@@ -8,7 +8,7 @@
 #include "t3d/guidance/embedding_cache.h"
 #include "t3d/guidance/prompt_library.h"
 #include "t3d/guidance/stable_diffusion_prompts.h"
-#include "tests/support/golden_cases.h"
+#include "tests/support/golden_guidance.h"
 #include "tests/support/temporary_folder.h"
 
 namespace t3d::guidance {
@@ -141,26 +141,32 @@ TEST(StableDiffusionPrompts, SurviveOddPrompts) {
 }
 
 TEST(GoldenPrompts, EmbeddingsAndPerpNegEqualTheReference) {
-  T3D_NEED_FILE(golden_path("sds/prompts.safetensors"));
+  T3D_NEED_CASES("sds/prompts.safetensors");
   const GoldenCases cases("sds/prompts.safetensors");
-  const StableDiffusionPrompts prompts(corgi_config(), {});
+  const testing::GoldenOptions options("sds/prompts.safetensors");
+  auto config = testing::config_of<StableDiffusionPrompts::Config>(options);
+  config.pretrained_model_name_or_path = golden_path(options.text("pretrained_model_name_or_path"));
+  const StableDiffusionPrompts prompts(config, {});
+  EXPECT_EQ(prompts.direction_prompts(), options.at("prompts_vd").get<std::vector<std::string>>());
   const auto& e = prompts.embeddings();
-  constexpr double kHalf = 2e-3;  // the file holds float16
-  EXPECT_LT(max_relative_error(e.prompt(), cases.tensor("text_embeddings")), kHalf);
-  EXPECT_LT(max_relative_error(e.negative(), cases.tensor("uncond_text_embeddings")), kHalf);
-  EXPECT_LT(max_relative_error(e.by_direction(), cases.tensor("text_embeddings_vd")), kHalf);
+  const double bound = options.text("embedding_dtype") == "float16" ? 2e-3 : 1e-4;
+  EXPECT_LT(max_relative_error(e.prompt(), cases.tensor("text_embeddings")), bound);
+  EXPECT_LT(max_relative_error(e.negative(), cases.tensor("uncond_text_embeddings")), bound);
+  EXPECT_LT(max_relative_error(e.by_direction(), cases.tensor("text_embeddings_vd")), bound);
 
   const ViewAngles views{cases.tensor("elevation"), cases.tensor("azimuth"), {}};
   const int64_t n = views.size();
   for (int64_t i = 0; i < n; ++i)
     EXPECT_EQ(static_cast<int64_t>(
-                  direction_of(views.elevation_deg[i].item<float>(), views.azimuth_deg[i].item<float>(), {})),
+                  e.direction(views.elevation_deg[i].item<float>(), views.azimuth_deg[i].item<float>())),
               cases.tensor("direction_idx")[i].item<int64_t>())
         << i;
   // One-hot texts: the positive embedding shows its mixture, the negatives show which text they are.
   const auto ours = [&] {
     const auto unit = at::eye(4).reshape({4, 1, 4});
-    return PromptEmbeddings(at::zeros({1, 4}), at::full({1, 4}, -1.0f), unit, {}, true).perp_neg_text(views);
+    return PromptEmbeddings(at::zeros({1, 4}), at::full({1, 4}, -1.0f), unit, testing::directions_of(options),
+                            true, testing::perp_neg_of(options))
+        .perp_neg_text(views);
   }();
   EXPECT_LT(max_relative_error(ours.positive.reshape({n, 4}), cases.tensor("perp.pos_mix")), 1e-5);
   EXPECT_LT(max_relative_error(ours.weights, cases.tensor("perp.neg_weights")), 1e-5);

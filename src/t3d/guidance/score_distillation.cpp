@@ -64,15 +64,17 @@ void ScoreDistillation::check_rows(const Views& views) const {
 }
 
 std::vector<int64_t> ScoreDistillation::latent_shape(const Views& views) const {
-  return {views.rgb.size(0), model_->denoiser->latent_channels(), model_->latent_size, model_->latent_size};
+  return {views.rgb.size(0), model_->denoiser->latent_channels(), model_->latent_height,
+          model_->latent_width};
 }
 
 at::Tensor ScoreDistillation::pictures(const Views& views) const {
   check_rows(views);
-  const int64_t side = views.is_latent ? model_->latent_size : model_->image_size();
+  const int64_t height = views.is_latent ? model_->latent_height : model_->image_height();
+  const int64_t width = views.is_latent ? model_->latent_width : model_->image_width();
   const auto rows = views.rgb.to(device(), at::kFloat).permute({0, 3, 1, 2});  // [B,C,H,W]
-  if (rows.size(2) == side && rows.size(3) == side) return rows;
-  return at::upsample_bilinear2d(rows, {side, side}, /*align_corners=*/false);
+  if (rows.size(2) == height && rows.size(3) == width) return rows;
+  return at::upsample_bilinear2d(rows, {height, width}, /*align_corners=*/false);
 }
 
 at::Tensor ScoreDistillation::latents_of(const at::Tensor& pictures, bool is_latent,

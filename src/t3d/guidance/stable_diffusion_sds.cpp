@@ -18,9 +18,10 @@ constexpr int64_t kMostLatents = 64;
 std::shared_ptr<const Model> open_stable_diffusion(const StableDiffusionConfig& config,
                                                    const GuidanceContext& context) {
   auto model = open_for(config, config.pretrained_model_name_or_path, context);
-  if (model->latent_size <= kMostLatents) return model;
+  if (std::max(model->latent_height, model->latent_width) <= kMostLatents) return model;
   auto smaller = std::make_shared<Model>(*model);
-  smaller->latent_size = kMostLatents;
+  smaller->latent_height = std::min(smaller->latent_height, kMostLatents);
+  smaller->latent_width = std::min(smaller->latent_width, kMostLatents);
   return smaller;
 }
 
