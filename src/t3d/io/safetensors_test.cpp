@@ -248,8 +248,8 @@ TEST(SafetensorsFile, NamesWhatIsWrong) {
 }
 
 TEST(GoldenSafetensors, EveryRecordedFileOpensAndWritesBackTheSameTensors) {
-  const std::string manifest = testing::golden_path("MANIFEST.json");
-  T3D_NEED_FILE(manifest);
+  const std::string options = testing::golden_path("options.json");
+  T3D_NEED_FILE(options);
   const testing::TemporaryFolder folder;
   int n_files = 0;
   for (const auto& found : std::filesystem::recursive_directory_iterator(testing::golden_folder())) {
