@@ -18,7 +18,9 @@ constexpr const char* kRead[] = {"KHR_mesh_quantization",
                                  "KHR_materials_specular",
                                  "KHR_node_visibility",
                                  "EXT_mesh_gpu_instancing",
+#ifdef T3D_HAS_WEBP
                                  "EXT_texture_webp",
+#endif
 #ifdef T3D_HAS_MESHOPTIMIZER
                                  "EXT_meshopt_compression",
 #endif
@@ -63,6 +65,8 @@ std::string advice(const std::string& name) {
   if (name == "KHR_draco_mesh_compression") return "Export it without mesh compression.";
   if (name == "EXT_meshopt_compression")
     return "Install libmeshoptimizer-dev and build again, or export it without mesh compression.";
+  if (name == "EXT_texture_webp")
+    return "Install libwebp-dev and build again, or export it with PNG or JPEG textures.";
   if (name == "KHR_texture_basisu") return "Export it with PNG or JPEG textures instead of KTX2.";
   if (name == "EXT_texture_avif" || name == "MSFT_texture_dds") return "Export it with PNG or JPEG textures.";
   return "Export it without that.";
