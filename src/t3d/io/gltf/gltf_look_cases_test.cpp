@@ -1,6 +1,10 @@
 #include "t3d/io/gltf/gltf_format_cases.h"
 #include "tests/support/temporary_folder.h"
 
+#ifdef T3D_HAS_WEBP
+#include <webp/encode.h>
+#endif
+
 namespace t3d::io::gltf::format {
 
 std::vector<FormatCase> file_cases() {
@@ -173,6 +177,38 @@ std::vector<FormatCase> texture_cases() {
          EXPECT_EQ(read(file).textures.size(), 1u);
          file.json["images"][0] = {{"uri", GltfBuilder::data_uri(one_pixel({7, 8, 9, 255}), "image/png")}};
          EXPECT_EQ(read(file).textures[0].at(0, 0)[2], 9);
+       }},
+      {"EXT_texture_webp", "decoded; refused by name in a build without libwebp",
+       [] {
+         GltfBuilder file;
+         file.json["extensionsRequired"] = {"EXT_texture_webp"};
+#ifdef T3D_HAS_WEBP
+         const uint8_t rgba[4] = {10, 20, 30, 40};
+         uint8_t* encoded = nullptr;
+         const size_t n = WebPEncodeLosslessRGBA(rgba, 1, 1, 4, &encoded);
+         const std::string webp(reinterpret_cast<const char*>(encoded), n);
+         WebPFree(encoded);
+         file.material()["emissiveTexture"]["index"] = file.add_texture(webp, "image/webp");
+         file.json["textures"][0] = Json::parse(R"({"extensions": {"EXT_texture_webp": {"source": 0}}})");
+         const Mesh mesh = read(file);
+         ASSERT_EQ(mesh.textures.size(), 1u);
+         EXPECT_EQ(mesh.textures[0].at(0, 0)[1], 20);
+#else
+         EXPECT_THAT(refusal(file), HasSubstr("EXT_texture_webp"));
+#endif
+       }},
+      {"an image file that is not there", "a warning, and the plain colour; with `--strict` an error",
+       [] {
+         GltfBuilder file;
+         file.json["images"] = Json::parse(R"([{"uri": "gone.png"}])");
+         file.json["textures"] = Json::parse(R"([{"source": 0}])");
+         file.material()["emissiveTexture"]["index"] = 0;
+         file.material()["emissiveFactor"] = {1, 1, 1};
+         EXPECT_THAT(said(file), HasSubstr("gone.png"));
+         EXPECT_EQ(read(file).materials[0].emission, Vec3f::Zero());
+         ReadMeshOptions options;
+         options.strict = true;
+         EXPECT_THROW(read_gltf_bytes(file.glb(), "a.glb", options), SystemError);
        }},
       {"KTX2, DDS or AVIF images (KHR_texture_basisu, ...) beside PNG, or alone",
        "the PNG; refused: names the kind",

@@ -12,6 +12,7 @@
 #include "t3d/io/gltf/gltf_material.h"
 #include "t3d/io/gltf/gltf_primitive.h"
 #include "t3d/io/gltf/gltf_scene.h"
+#include "t3d/io/mesh_textures.h"
 
 namespace t3d::io::gltf {
 namespace {
@@ -168,20 +169,10 @@ class SceneJoiner {
                           dropped, ". Export the mesh again, with faces."));
     if (!dropped.empty()) log::warning(cat(document_.path, ": left out ", dropped));
     mesh_.linear_colours = true;
-    add_default_texture();
+    if (!mesh_.uvs.empty())
+      MeshTextures(document_.path, options_, mesh_.textures).put_on_the_rest(mesh_.materials, false);
     make_missing_normals(mesh_);
     join_equal_vertices(mesh_);
-  }
-
-  /// options.texture, for materials without one of their own.
-  void add_default_texture() {
-    if (options_.texture.empty() || !options_.load_textures || mesh_.uvs.empty()) return;
-    mesh_.textures.push_back(read_image(options_.texture, 4));
-    for (Material& material : mesh_.materials) {
-      if (material.base_texture.is_set()) continue;
-      material.base_texture.texture = static_cast<int>(mesh_.textures.size()) - 1;
-      material.base_colour = Vec3f::Ones();
-    }
   }
 
   const Document& document_;
