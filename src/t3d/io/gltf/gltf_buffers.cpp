@@ -20,6 +20,12 @@ const std::string& Buffers::buffer(const Value& index) {
   return files_[i] = read_uri(document_, uri).bytes;
 }
 
+bool Buffers::has_data(const Value& index) const {
+  const Value buffers = document_.root()["buffers"];
+  const size_t i = index.index(buffers.size());
+  return buffers[i]["uri"].exists() || (i == 0 && document_.has_binary);
+}
+
 Bytes Buffers::slice(const Value& place) {
   const std::string& bytes = buffer(place["buffer"]);
   const uint64_t offset = place["byteOffset"].whole_or(0), length = place["byteLength"].whole();
@@ -31,7 +37,8 @@ Bytes Buffers::slice(const Value& place) {
 Bytes Buffers::view(const Value& index) {
   const Value place = entry(index);
   const Value compression = place.extension("EXT_meshopt_compression");
-  if (!compression.exists()) return slice(place);
+  // Files for all readers also hold the data as they are.
+  if (!compression.exists() || (!decodes_meshopt() && has_data(place["buffer"]))) return slice(place);
   const size_t i = index.index(document_.root()["bufferViews"].size());
   auto known = decoded_.find(i);
   if (known == decoded_.end()) {
@@ -46,7 +53,8 @@ Bytes Buffers::view(const Value& index) {
 size_t Buffers::stride(const Value& index) const {
   const Value place = entry(index);
   const Value compression = place.extension("EXT_meshopt_compression");
-  const Value stride = compression.exists() ? compression["byteStride"] : place["byteStride"];
+  const Value stride =
+      compression.exists() && decodes_meshopt() ? compression["byteStride"] : place["byteStride"];
   const uint64_t bytes = stride.whole_or(0);
   if (bytes > 65536) stride.refuse(cat("is ", bytes, ", expected at most 252"));
   return static_cast<size_t>(bytes);

@@ -27,6 +27,8 @@ class Buffers {
  private:
   Value entry(const Value& index) const;
   const std::string& buffer(const Value& index);
+  /// Whether a buffer holds bytes; one that stands in for compressed data need not.
+  bool has_data(const Value& index) const;
   /// byteOffset and byteLength of `place` in the buffer that it names.
   Bytes slice(const Value& place);
 
@@ -34,6 +36,9 @@ class Buffers {
   std::map<size_t, std::string> files_, decoded_;
   uint64_t n_decoded_ = 0;
 };
+
+/// Whether this build decompresses buffer views.
+bool decodes_meshopt();
 
 /// Decompresses a buffer view by the members of its EXT_meshopt_compression. Throws UserError.
 std::string decode_meshopt(const Bytes& source, const Value& extension, uint64_t max_bytes);

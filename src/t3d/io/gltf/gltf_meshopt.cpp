@@ -11,6 +11,10 @@ namespace t3d::io::gltf {
 
 #ifndef T3D_HAS_MESHOPTIMIZER
 
+bool decodes_meshopt() {
+  return false;
+}
+
 std::string decode_meshopt(const Bytes&, const Value& extension, uint64_t) {
   throw UserError(cat(extension.place(),
                       " is compressed, and this build cannot decompress it. Install "
@@ -18,6 +22,10 @@ std::string decode_meshopt(const Bytes&, const Value& extension, uint64_t) {
 }
 
 #else
+
+bool decodes_meshopt() {
+  return true;
+}
 
 namespace {
 
