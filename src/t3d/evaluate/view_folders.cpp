@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cctype>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -11,6 +10,7 @@
 #include "t3d/core/error.h"
 #include "t3d/core/interrupt.h"
 #include "t3d/evaluate/report_table.h"
+#include "t3d/io/image_format.h"
 
 namespace t3d::evaluate {
 namespace {
@@ -24,13 +24,6 @@ struct Folder {
   std::vector<std::string> pictures;
 };
 
-bool is_picture(const fs::path& path) {
-  std::string ending = path.extension().string();
-  std::transform(ending.begin(), ending.end(), ending.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
-  return ending == ".png" || ending == ".jpg" || ending == ".jpeg";
-}
-
 std::vector<Folder> list_folders(const std::string& folder) {
   if (!fs::is_directory(folder))
     throw SystemError(
@@ -42,10 +35,11 @@ std::vector<Folder> list_folders(const std::string& folder) {
     Folder f{name, entry.path().string(), {}};
     std::replace(f.prompt.begin(), f.prompt.end(), '_', ' ');
     for (const auto& file : fs::directory_iterator(entry.path()))
-      if (file.is_regular_file() && is_picture(file.path())) f.pictures.push_back(file.path().string());
+      if (file.is_regular_file() && io::is_image_file(file.path().string()))
+        f.pictures.push_back(file.path().string());
     if (f.pictures.empty())
       throw UserError(cat(f.path,
-                          ": holds no pictures (.png, .jpg). Every sub-folder is a prompt with its views; "
+                          ": holds no pictures (.png, .jpg, .webp, ...). Every sub-folder is a prompt with its views; "
                           "take this one away, or put them there."));
     std::sort(f.pictures.begin(), f.pictures.end());
     out.push_back(std::move(f));

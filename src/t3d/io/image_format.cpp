@@ -90,7 +90,7 @@ std::string known_content(const EncodedImage& file) {
       {0, bytes_of("\x1f\x8b"), "a gzip archive"},
       {0, "Rar!", "a RAR archive"},
       {0, "version https://git-lfs",
-       "a pointer of Git LFS in place of the image ('git lfs pull' fetches it)"},
+       "a pointer of Git LFS in place of the file ('git lfs pull' fetches it)"},
       {0, "<!DOCTYPE html", "a web page, probably in place of a download"},
       {0, "<!doctype html", "a web page, probably in place of a download"},
       {0, "<html", "a web page, probably in place of a download"},

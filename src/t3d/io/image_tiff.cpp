@@ -78,7 +78,7 @@ struct Layout {
                           photometric == PHOTOMETRIC_RGB;
     const bool is_number = (format == SAMPLEFORMAT_UINT && (depth == 8 || depth == 16)) ||
                            (format == SAMPLEFORMAT_IEEEFP && depth == 32);
-    return is_plain && is_number && planar == PLANARCONFIG_CONTIG;
+    return is_plain && is_number && planar == PLANARCONFIG_CONTIG && samples <= 16;
   }
   int channels() const {
     const bool is_grey = photometric == PHOTOMETRIC_MINISBLACK || photometric == PHOTOMETRIC_MINISWHITE;
@@ -181,7 +181,7 @@ class TiffFile {
     TIFFGetField(t, TIFFTAG_TILEWIDTH, &tile_width);
     TIFFGetField(t, TIFFTAG_TILELENGTH, &tile_height);
     const uint64_t n_tile = uint64_t{tile_width} * tile_height * n_bytes;
-    if (n_tile == 0 || n_tile > (uint64_t{1} << 30) || static_cast<uint64_t>(TIFFTileSize(t)) < n_tile)
+    if (n_tile == 0 || n_tile > (uint64_t{1} << 28) || static_cast<uint64_t>(TIFFTileSize(t)) < n_tile)
       fail();
     std::vector<uint8_t> tile(static_cast<size_t>(TIFFTileSize(t)));
     for (uint32_t top = 0; top < layout_.height; top += tile_height)

@@ -22,7 +22,9 @@ int MeshTextures::find(const std::string& name, const std::string& folder) {
       looks.other_endings.emplace_back(*ending);
     paths = paths_.emplace(folder, PathResolver(folders, looks)).first;
   }
-  const ResolvedPath file = paths->second.find(name);
+  ResolvedPath file = paths->second.find(name);
+  const size_t comment = name.find(" #");
+  if (!file && comment != std::string::npos) file = paths->second.find(name.substr(0, comment));
   if (file) return read(file.path);
   if (options_.strict)
     throw SystemError(cat(path_, ": its texture is missing: ", file.tried,

@@ -7,6 +7,7 @@
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
 #include "t3d/io/gltf/read_gltf.h"
+#include "t3d/io/image_format.h"
 #include "t3d/io/mesh_textures.h"
 #include "t3d/io/obj/read_obj.h"
 #include "t3d/io/parse_stl_off.h"
@@ -30,6 +31,19 @@ void check_readable(const std::string& path) {
     throw SystemError(cat(path, ": is a folder, where a mesh file is expected. Name a file in it."));
   if (!std::ifstream(path, std::ios::binary))
     throw SystemError(cat(path, ": cannot be opened", errno_text(), ". Check its permissions."));
+}
+
+/// A download that failed, or a repository without its large files.
+void check_content(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string start(64, '\0');
+  file.read(start.data(), static_cast<std::streamsize>(start.size()));
+  start.resize(static_cast<size_t>(file.gcount()));
+  const std::string content =
+      known_content({reinterpret_cast<const uint8_t*>(start.data()), start.size(), path});
+  for (const char* word : {"Git LFS", "web page", "archive"})
+    if (content.find(word) != std::string::npos)
+      throw UserError(cat(path, ": this is ", content, ", where a mesh is expected. Get the file itself."));
 }
 
 Mesh read_off(const std::string& path, const ReadMeshOptions& options) {
@@ -60,6 +74,7 @@ bool is_mesh_file(const std::string& path) {
 Mesh read_mesh(const std::string& path, const ReadMeshOptions& options) {
   check_readable(path);
   const std::string extension = lower_extension(path);
+  if (is_mesh_file(path)) check_content(path);
   if (extension == ".glb" || extension == ".gltf") return gltf::read_gltf(path, options);
   if (extension == ".obj") return obj::read_obj(path, options);
   if (extension == ".ply") return ply::read_ply(path, options);

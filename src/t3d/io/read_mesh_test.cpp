@@ -167,6 +167,39 @@ TEST(ReadMesh, AppliesGltfNodesAndReadsLinearColours) {
   EXPECT_NEAR(mesh.colours[0].x(), 0.5f, 1e-3f);
 }
 
+TEST(ReadMesh, GoesOnWithoutAMissingTextureOfAGltf) {
+  const TemporaryFolder folder;
+  write_text(folder / "a.gltf", R"({"asset": {"version": "2.0"}, "scene": 0, "scenes": [{"nodes": [0]}],
+    "nodes": [{"mesh": 0}], "images": [{"uri": "gone.png"}], "textures": [{"source": 0}],
+    "materials": [{"pbrMetallicRoughness": {"baseColorFactor": [1, 0.5, 0, 1], "baseColorTexture": {"index": 0}}}],
+    "meshes": [{"primitives": [{"attributes": {"POSITION": 0}, "material": 0}]}],
+    "accessors": [{"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3", "min": [0,0,0], "max": [1,1,0]}],
+    "bufferViews": [{"buffer": 0, "byteLength": 36}],
+    "buffers": [{"byteLength": 36, "uri": "data:application/octet-stream;base64,)"
+                                "AAAAAAAAAAAAAAAAAACAPwAAAAAAAAAAAAAAAAAAgD8AAAAA"
+                                R"("}]})");
+  ::testing::internal::CaptureStderr();
+  const Mesh mesh = read_mesh(folder / "a.gltf");
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("gone.png"));
+  EXPECT_FALSE(mesh.materials[mesh.face_material[0]].base_texture.is_set());
+  EXPECT_EQ(mesh.materials[mesh.face_material[0]].base_colour, Vec3f(1, .5f, 0));
+  ReadMeshOptions strict;
+  strict.strict = true;
+  EXPECT_THROW(read_mesh(folder / "a.gltf", strict), SystemError);
+}
+
+TEST(ReadMesh, NamesWhatStandsInPlaceOfAMesh) {
+  const TemporaryFolder folder;
+  for (const char* name : {"a.obj", "a.ply", "a.stl", "a.glb", "a.off"}) {
+    write_text(folder / name, "version https://git-lfs.github.com/spec/v1\noid sha256:0\n");
+    EXPECT_THAT(message_of(folder / name), HasSubstr("git lfs pull")) << name;
+    write_text(folder / name, "<!DOCTYPE html><html>");
+    EXPECT_THAT(message_of(folder / name), HasSubstr("web page")) << name;
+  }
+  write_text(folder / "a.splat", "0");
+  EXPECT_THAT(message_of(folder / "a.splat"), HasSubstr("Gaussian splat"));
+}
+
 TEST(ReadMesh, ExplainsFilesThatAreNotThere) {
   const TemporaryFolder folder;
   EXPECT_THAT(message_of(folder / "no.obj"), HasSubstr("no such file"));

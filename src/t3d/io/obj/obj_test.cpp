@@ -15,7 +15,6 @@ namespace {
 using namespace testing;
 using ::testing::HasSubstr;
 
-
 const char* kFace = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nvt 0 0\nvt 1 0\nvt 1 1\nvt 0 1\n";
 std::string square(const std::string& head = "mtllib m.mtl\nusemtl m\n") {
   return cat(head, kFace, "f 1/1 2/2 3/3 4/4\n");
@@ -348,6 +347,8 @@ TEST(Formats, Obj) {
              EXPECT_EQ(with_material("d 1\nTr 0\n").said, "");
              EXPECT_FLOAT_EQ(opacity("d 1\nTr 1\n"), 1);
              EXPECT_THAT(with_material("Tr 1\nd 1\n").said, HasSubstr("contradict"));
+             EXPECT_FLOAT_EQ(opacity("d 0\nTr 0\n"), 1);
+             EXPECT_THAT(with_material("d 0\nTr 0\n").said, HasSubstr("contradict"));
            }},
           {"`d 0`", "unseen, with a warning that names the material",
            [] {

@@ -182,7 +182,8 @@ class ObjReader {
   float opacity(const MtlMaterial& source) {
     if (source.d && source.tr && std::abs(*source.d + *source.tr - 1.0f) > 0.01f)
       conflicting_.push_back(source.name);
-    if (source.d) {
+    // Exporters that write "d 0" and "Tr 0" mean opaque; nothing becomes invisible by a contradiction.
+    if (source.d && !(*source.d <= 0 && source.tr && *source.tr < 1)) {
       const float d = std::clamp(*source.d, 0.0f, 1.0f);
       if (d == 0 && !source.map_d.is_set()) invisible_.push_back(source.name);
       return d;

@@ -46,6 +46,7 @@ class PlyParser {
       } else if (element.name == "face" || element.name == "tristrips") {
         read_faces(element);
       } else {
+        out_.has_other_uvs = out_.has_other_uvs || element.name.compare(0, 13, "multi_texture") == 0;
         rows_.read(element, {});
       }
     }
@@ -254,6 +255,10 @@ Mesh read_ply(const std::string& path, const ReadMeshOptions& options) {
   if (file.n_skipped > 0)
     log::warning(cat(path, ": left out ", file.n_skipped,
                      file.n_skipped == 1 ? " face that points" : " faces that point", " past the vertices"));
+  if (file.has_other_uvs)
+    log::warning(cat(path,
+                     ": its texture coordinates are elements of their own (multi_texture_...), which are not "
+                     "read. Export it with texture coordinates at vertices or faces."));
   PolygonMesh& mesh = file.mesh;
   MeshTextures textures(path, options, mesh.textures);
   if (!mesh.uvs.empty()) {

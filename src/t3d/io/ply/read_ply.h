@@ -10,6 +10,7 @@ namespace t3d::io::ply {
 struct PlyMesh {
   PolygonMesh mesh;                   // face_material indexes `textures` where there are several
   std::vector<std::string> textures;  // "comment TextureFile", as written
+  bool has_other_uvs = false;         // in elements of their own (multi_texture_...), which are not read
   int64_t n_skipped = 0;              // faces that point past the vertices
 };
 
