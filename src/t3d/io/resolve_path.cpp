@@ -351,8 +351,9 @@ std::string PathResolver::not_found(const std::string& written) const {
   std::string where;
   for (const std::string& folder : folders_)
     where += cat(where.empty() ? "" : " and ", folder.empty() ? "the working folder" : folder);
-  return cat("there is no '", written, "'; looked for it and for its last name '",
-             parts.empty() ? "" : parts.back(), "' in ", where,
+  const std::string last = parts.empty() ? "" : parts.back();
+  return cat("there is no '", written, "'; looked for it ",
+             last == written ? "" : cat("and for its last name '", last, "' "), "in ", where,
              " and in folders such as textures there, in any letter case");
 }
 
