@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "t3d/core/error.h"
+#include "t3d/core/file_kind.h"
 
 namespace t3d {
 namespace {
@@ -75,7 +76,10 @@ class Builder : public nlohmann::json_sax<json> {
       reason = reason.substr(colon + 2);
     else if (bracket != std::string::npos)
       reason = reason.substr(bracket + 2);
-    fail(position > 0 ? position - 1 : 0, cat(reason, ". Correct the file; it may have been cut off."));
+    refuse_placeholder(text_, name_, "JSON");
+    const std::string hint = file_kind_hint(text_);
+    fail(position > 0 ? position - 1 : 0,
+         cat(reason, ".", hint.empty() ? " Correct the file; it may have been cut off." : hint));
   }
 
  private:
@@ -154,9 +158,12 @@ json parse_json(std::string_view text, const std::string& name, const JsonLimits
                         ". It is not the kind of file that belongs here."));
   // The parser takes a zero byte for the end of its input.
   const auto zero = text.find('\0');
-  if (zero != std::string_view::npos)
-    throw UserError(cat(name, line_and_column(text, zero),
-                        ": found a zero byte, expected JSON text. Correct the file; it may be damaged."));
+  if (zero != std::string_view::npos) {
+    refuse_placeholder(text, name, "JSON");
+    const std::string hint = file_kind_hint(text);
+    throw UserError(cat(name, line_and_column(text, zero), ": found a zero byte, expected JSON text.",
+                        hint.empty() ? " Correct the file; it may be damaged." : hint));
+  }
   Builder builder(text, name, limits.max_depth);
   CountingIterator begin(text.data(), builder.furthest());
   const char* ignored = nullptr;

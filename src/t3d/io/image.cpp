@@ -6,6 +6,7 @@
 
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
+#include "t3d/core/file_kind.h"
 #include "t3d/core/log.h"
 #include "t3d/io/exif.h"
 #include "t3d/io/image_check.h"
@@ -45,6 +46,7 @@ void say_that_the_first_is_used(ImageFormat format, const std::string& name) {
 }
 
 [[noreturn]] void throw_unknown(const EncodedImage& file) {
+  refuse_placeholder({reinterpret_cast<const char*>(file.bytes), file.n}, file.name, "an image");
   const std::string content = known_content(file);
   const std::string formats = readable_image_formats();
   if (content.empty())

@@ -52,7 +52,8 @@ TEST(JsonFile, SaysWhereTheTextIsWrong) {
   EXPECT_EQ(message("{\"a\": [1, 2.5e3, \"\\u00e9\", null, true]}"), "");
   EXPECT_THAT(message("{\n  \"frames\": [1, 2,\n"), StartsWith("x.json:3:1: "));
   EXPECT_THAT(message("{\n  \"a\": nan }"), StartsWith("x.json:2:9: "));
-  EXPECT_THAT(message(""), StartsWith("x.json:1:1: "));
+  EXPECT_THAT(message(""), StartsWith("x.json: is empty, not JSON."));
+  EXPECT_THAT(message(" "), StartsWith("x.json:1:"));
   EXPECT_THAT(message(std::string("{}\n\0", 4)), StartsWith("x.json:2:1: found a zero byte"));
   EXPECT_THAT(message("{} x"), StartsWith("x.json:1:4: "));
   EXPECT_THAT(message("{\"a\": 1e400}"), StartsWith("x.json:1:"));

@@ -5,6 +5,7 @@
 
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
+#include "t3d/core/file_kind.h"
 #include "t3d/core/log.h"
 #include "t3d/io/gltf/read_gltf.h"
 #include "t3d/io/image_format.h"
@@ -29,8 +30,12 @@ void check_readable(const std::string& path) {
   if (!fs::exists(path, ignored)) throw SystemError(cat(path, ": no such file. Check the path."));
   if (fs::is_directory(path, ignored))
     throw SystemError(cat(path, ": is a folder, where a mesh file is expected. Name a file in it."));
-  if (!std::ifstream(path, std::ios::binary))
-    throw SystemError(cat(path, ": cannot be opened", errno_text(), ". Check its permissions."));
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw SystemError(cat(path, ": cannot be opened", errno_text(), ". Check its permissions."));
+  std::string start(4096, '\0');
+  file.read(start.data(), static_cast<std::streamsize>(start.size()));
+  start.resize(static_cast<size_t>(file.gcount()));
+  if (!start.empty()) refuse_placeholder(start, path, "a mesh");
 }
 
 /// A download that failed, or a repository without its large files.

@@ -10,6 +10,7 @@
 #include "t3d/core/checksum.h"
 #include "t3d/core/error.h"
 #include "t3d/core/sentence.h"
+#include "t3d/io/float8.h"
 
 namespace t3d::io {
 namespace {
@@ -73,12 +74,18 @@ std::string_view SafetensorsFile::bytes(const std::string& name) const {
 
 at::Tensor SafetensorsFile::tensor(const std::string& name) const {
   const auto& found = entry(name);
+  if (const auto float8 = float8_named(found.dtype)) {
+    if (found.begin == found.end) return at::empty(found.shape, at::TensorOptions().dtype(at::kHalf));
+    return decode_float8(at::from_blob(file_->data() + header_.data_start + found.begin, found.shape,
+                                       at::TensorOptions().dtype(at::kByte)),
+                         *float8);
+  }
   const auto* type = std::find_if(std::begin(kTensorTypes), std::end(kTensorTypes),
                                   [&](const TypeName& known) { return found.dtype == known.name; });
   if (type == std::end(kTensorTypes))
-    throw UserError(cat(
-        path_, ": tensor \"", name, "\" is of type ", found.dtype,
-        ", which LibTorch does not hold. Convert the file to F32 or another type of docs/safetensors.md."));
+    throw UserError(
+        cat(path_, ": tensor \"", name, "\" is of type ", found.dtype,
+            ", which is not read. Convert the file to F32 or another type of docs/safetensors.md."));
   char* data = file_->data() + header_.data_start + found.begin;
   const size_t n_bytes = static_cast<size_t>(found.end - found.begin);
   if (type->type == at::kBool) {

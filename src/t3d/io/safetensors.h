@@ -36,7 +36,8 @@ class SafetensorsFile {
 
   /// A CPU tensor over the mapped file, without a copy; it keeps the mapping alive by itself. Meant for
   /// reading: writing into it changes this process's view of the file, never the file. Data that is not
-  /// aligned for its type is copied. Throws UserError for a type that this LibTorch does not have.
+  /// aligned for its type is copied; 8-bit floats (F8_*) become float16, which has all of their values.
+  /// Throws UserError for a type that is not read.
   at::Tensor tensor(const std::string& name) const;
   /// The same in memory of its own.
   at::Tensor copy(const std::string& name) const;

@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "t3d/core/error.h"
+#include "t3d/core/file_kind.h"
 #include "t3d/core/json_text.h"
 
 namespace t3d::io {
@@ -234,22 +235,33 @@ int safetensors_bits(std::string_view dtype) {
 
 SafetensorsHeader parse_safetensors_header(std::string_view start, uint64_t n_bytes,
                                            const std::string& path) {
-  if (n_bytes < 8 || start.size() < 8)
+  constexpr const char* kOurs = "a safetensors file";
+  const auto or_hint = [&start](const char* remedy) {
+    const std::string hint = file_kind_hint(start, "safetensors");
+    return hint.empty() ? std::string(remedy) : hint;
+  };
+  if (n_bytes < 8 || start.size() < 8) {
+    refuse_placeholder(start, path, kOurs);
     throw UserError(
         cat(path, ": holds ", n_bytes,
             " bytes, expected at least the 8 bytes of the header's length. It is not a safetensors file."));
+  }
   uint64_t length = 0;
   for (int i = 7; i >= 0; --i) length = length << 8 | static_cast<uint8_t>(start[static_cast<size_t>(i)]);
   const uint64_t most = std::min(kMaxSafetensorsHeader, n_bytes - 8);
-  if (length > most || length > start.size() - 8)
+  if (length > most || length > start.size() - 8) {
+    refuse_placeholder(start, path, kOurs);
     throw UserError(cat(path, ": its first 8 bytes say that the header has ", length,
                         " bytes, expected at most ", most,
-                        most == kMaxSafetensorsHeader ? ", the format's limit" : ", what the file holds",
-                        ". It is not a safetensors file, or was cut off."));
+                        most == kMaxSafetensorsHeader ? ", the format's limit." : ", what the file holds.",
+                        or_hint(" It is not a safetensors file, or was cut off.")));
+  }
   const std::string_view text = start.substr(8, length);
-  if (text.empty() || text[0] != '{')
-    throw UserError(
-        cat(path, ": the header does not begin with '{' at byte 8. It is not a safetensors file."));
+  if (text.empty() || text[0] != '{') {
+    refuse_placeholder(start, path, kOurs);
+    throw UserError(cat(path, ": the header does not begin with '{' at byte 8.",
+                        or_hint(" It is not a safetensors file.")));
+  }
   // The JSON parser takes a zero byte for the end of its input.
   const auto zero = text.find('\0');
   if (zero != std::string_view::npos)

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "t3d/core/error.h"
+#include "t3d/core/file_kind.h"
 #include "t3d/core/sentence.h"
 #include "t3d/core/text_ends.h"
 #include "t3d/io/zip_archive.h"
@@ -29,7 +30,20 @@ constexpr StorageType kStorageTypes[] = {{"FloatStorage", at::kFloat},
                                          {"CharStorage", at::kChar},
                                          {"ByteStorage", at::kByte},
                                          {"BoolStorage", at::kBool},
-                                         {"ComplexFloatStorage", at::kComplexFloat}};
+                                         {"ComplexFloatStorage", at::kComplexFloat},
+                                         {"UntypedStorage", at::kByte}};  // bytes; the tensor says of what
+
+struct NamedType {
+  const char* name;
+  at::ScalarType type;
+};
+constexpr NamedType kNamedTypes[] = {{"torch.float32", at::kFloat},     {"torch.float16", at::kHalf},
+                                     {"torch.bfloat16", at::kBFloat16}, {"torch.float64", at::kDouble},
+                                     {"torch.int64", at::kLong},        {"torch.int32", at::kInt},
+                                     {"torch.int16", at::kShort},       {"torch.int8", at::kChar},
+                                     {"torch.uint8", at::kByte},        {"torch.bool", at::kBool}};
+
+constexpr const char* kRebuildWithType = "torch._utils._rebuild_tensor_v3";
 
 /// The long 0x1950a86a20f9469cfc6c in protocol 2: how a file older than PyTorch 1.6 begins.
 constexpr std::string_view kLegacyStart("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e", 15);
@@ -66,12 +80,12 @@ struct TorchFile::Reader {
     std::string_view bytes = file.file_->bytes();
     if (ZipArchive::looks_like_zip(bytes)) return read_zip();
     if (bytes.substr(0, kLegacyStart.size()) == kLegacyStart) return read_legacy(bytes);
+    refuse_placeholder(bytes, path(), "a file of torch.save");
+    const std::string hint = file_kind_hint(bytes);
     throw UserError(cat(path(),
-                        bytes.empty() ? ": is empty" : ": does not begin as a file of torch.save does",
-                        ", neither a zip archive nor the older container. ",
-                        bytes.substr(0, 7) == "version" ? "It is a pointer that stands for a large file (git "
-                                                          "LFS); get the file itself."
-                                                        : "Get the file again."));
+                        ": does not begin as a file of torch.save does, neither a zip archive nor the older "
+                        "container.",
+                        hint.empty() ? " Get the file again." : hint));
   }
 
   void read_zip() {
@@ -82,9 +96,12 @@ struct TorchFile::Reader {
         folder = entry.name.substr(0, entry.name.size() - 8);
     const auto* pickle = archive.find(folder + "data.pkl");
     if (folder.empty() || pickle == nullptr)
-      throw UserError(cat(path(),
-                          ": is a zip archive without data.pkl, so torch.save did not write it. Name "
-                          "a .pt, .ckpt or .bin file."));
+      throw UserError(cat(path(), ": is a zip archive without data.pkl, so torch.save did not write it",
+                          archive.entries().empty()
+                              ? "; it is empty. "
+                              : cat("; it holds ", archive.entries().front().name.substr(0, 100),
+                                    archive.entries().size() > 1 ? " and more. " : ". "),
+                          "Unpack it and name the .safetensors, .pt, .ckpt or .bin file inside."));
     if (const auto* order = archive.find(folder + "byteorder"))
       if (archive.bytes(*order) != "little")
         throw UserError(
@@ -186,11 +203,12 @@ struct TorchFile::Reader {
     if (value.state != nullptr) visit_storages(*value.state, depth + 1);
   }
 
-  /// The arguments of _rebuild_tensor(_v2) inside a tensor or a parameter; nullptr for anything else.
+  /// The arguments of _rebuild_tensor(_v2, _v3) inside a tensor or a parameter; nullptr for anything else.
   static const PickleValue* tensor_in(const PickleValue& value) {
     const PickleValue* at = &value;
     for (int i = 0; i < 4 && at->is(Kind::Object); ++i) {
-      if (at->text == "torch._utils._rebuild_tensor_v2" || at->text == "torch._utils._rebuild_tensor")
+      if (at->text == "torch._utils._rebuild_tensor_v2" || at->text == "torch._utils._rebuild_tensor" ||
+          at->text == kRebuildWithType)
         return at;
       const bool is_wrapper = at->text == "torch._utils._rebuild_parameter" ||
                               at->text == "torch._utils._rebuild_parameter_with_state" ||
@@ -250,6 +268,7 @@ struct TorchFile::Reader {
     const StorageId id = storage_id(*call.items[0], name);
     TorchEntry entry;
     entry.dtype = id.dtype;
+    if (call.text == kRebuildWithType) set_type(call, name, entry);
     entry.n_storage = id.n_bytes;
     entry.offset = call.items[1]->whole;
     entry.shape = whole_numbers(*call.items[2], name);
@@ -265,6 +284,23 @@ struct TorchFile::Reader {
       fail(cat("the storage of ", name, " has ", found->second.n_bytes, " bytes, expected ", id.n_bytes));
     entry.begin = found->second.begin;
     return entry;
+  }
+
+  /// _rebuild_tensor_v3 has the type behind the arguments of v2, for types that came after storages had
+  /// types.
+  void set_type(const PickleValue& call, const std::string& name, TorchEntry& entry) const {
+    if (call.items.size() < 7 || !call.items[6]->is(Kind::Global) || entry.dtype != at::kByte)
+      fail(cat(name, " is described incompletely"));
+    const std::string& type = call.items[6]->text;
+    entry.float8 = float8_named(type);
+    if (entry.float8) return;
+    const auto* known = std::find_if(std::begin(kNamedTypes), std::end(kNamedTypes),
+                                     [&type](const NamedType& each) { return type == each.name; });
+    if (known == std::end(kNamedTypes))
+      throw UserError(
+          cat(path(), ": ", name, " is of type ", type.substr(0, 100),
+              ", which this program does not read. Convert it to float and save the file again."));
+    entry.dtype = known->type;
   }
 
   void check_view(const TorchEntry& entry, const std::string& name) const {
@@ -308,6 +344,10 @@ const TorchEntry& TorchFile::entry(const std::string& name) const {
 
 at::Tensor TorchFile::tensor(const std::string& name) const {
   const TorchEntry& found = entry(name);
+  return found.float8 ? decode_float8(stored(found, name), *found.float8) : stored(found, name);
+}
+
+at::Tensor TorchFile::stored(const TorchEntry& found, const std::string& name) const {
   const auto options = at::TensorOptions().dtype(found.dtype);
   if (std::find(found.shape.begin(), found.shape.end(), 0) != found.shape.end())
     return at::empty(found.shape, options);

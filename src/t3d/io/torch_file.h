@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "t3d/io/float8.h"
 #include "t3d/io/mapped_file.h"
 #include "t3d/io/pickle.h"
 
@@ -15,7 +17,8 @@ namespace t3d::io {
 
 /// One tensor of a PyTorch file: a strided view of a storage, which other tensors may share.
 struct TorchEntry {
-  at::ScalarType dtype = at::ScalarType::Float;
+  at::ScalarType dtype = at::ScalarType::Float;  ///< as it is stored; bytes for 8-bit floats
+  std::optional<Float8> float8;                  ///< what those bytes are
   std::vector<int64_t> shape, strides;
   int64_t offset = 0;      ///< elements from the storage's start
   uint64_t begin = 0;      ///< of the storage in the file
@@ -41,7 +44,8 @@ class TorchFile {
   const TorchEntry& entry(const std::string& name) const;
 
   /// A CPU tensor over the mapped file, without a copy, with the file's strides; it keeps the mapping alive.
-  /// Data that is not aligned for its type is copied.
+  /// Data that is not aligned for its type is copied; 8-bit floats are converted to float16, which has them
+  /// all.
   at::Tensor tensor(const std::string& name) const;
   /// Gives back the memory of the pages that `tensor` was read from.
   void release(const std::string& name) const;
@@ -51,6 +55,7 @@ class TorchFile {
 
  private:
   struct Reader;
+  at::Tensor stored(const TorchEntry& entry, const std::string& name) const;
   std::shared_ptr<const MappedFile> file_;
   Pickle pickle_;
   std::map<std::string, TorchEntry> entries_;

@@ -254,10 +254,46 @@ TEST(TorchFile, RefusesEndlessAndRepeatedNesting) {
 
 TEST(TorchFile, OtherFilesAreExplained) {
   EXPECT_THAT(error_of(""), HasSubstr("is empty"));
-  EXPECT_THAT(error_of("version https://git-lfs.github.com/spec/v1\n"), HasSubstr("git LFS"));
+  EXPECT_THAT(error_of("version https://git-lfs.github.com/spec/v1\n"), HasSubstr("Git LFS pointer"));
   EXPECT_THAT(error_of(zip({{"readme.txt", "x"}})), HasSubstr("without data.pkl"));
   EXPECT_THAT(error_of(torch_zip("\x80\x02}.")), HasSubstr("holds no tensors"));
   EXPECT_THROW(TorchFile("/no/such/file.pt"), SystemError);
+}
+
+/// _rebuild_tensor_v3 of the untyped storage "0" of 16 bytes, as PyTorch writes types younger than typed
+/// storages.
+std::string typed_tensor_op(const std::string& type, const std::vector<int64_t>& shape,
+                            const std::vector<int64_t>& strides) {
+  return "ctorch._utils\n_rebuild_tensor_v3\n((" + text_op("storage") + "ctorch.storage\nUntypedStorage\n" +
+         text_op("0") + text_op("cpu") + int_op(16) + "tQ" + int_op(0) + tuple_op(shape) + tuple_op(strides) +
+         "\x89}ctorch\n" + type + "\ntR";
+}
+
+TEST(TorchFile, EightBitFloatsAreConverted) {
+  const std::string path =
+      write_temporary(torch_zip(dict_pickle("w", typed_tensor_op("float8_e4m3fn", {4, 4}, {1, 4}))));
+  const TorchFile file(path);
+  EXPECT_EQ(file.entry("w").float8, Float8::E4M3);
+  const at::Tensor w = file.tensor("w");  // the bytes of the floats 0, 1, 2, 3, transposed
+  EXPECT_EQ(w.scalar_type(), at::kHalf);
+  EXPECT_EQ(w[2][1].item<float>(), float8_values(Float8::E4M3)[0x80]);
+  EXPECT_EQ(w[3][1].item<float>(), float8_values(Float8::E4M3)[0x3f]);
+  for (const char* type : {"float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"}) {
+    const TorchFile other(write_temporary(torch_zip(dict_pickle("w", typed_tensor_op(type, {16}, {1})))));
+    EXPECT_EQ(other.tensor("w").numel(), 16) << type;
+  }
+  const TorchFile plain(write_temporary(torch_zip(dict_pickle("w", typed_tensor_op("float32", {4}, {1})))));
+  EXPECT_EQ(plain.tensor("w")[3].item<float>(), 3.f);
+}
+
+TEST(TorchFile, TypesThatAreNotReadAreNamed) {
+  EXPECT_THAT(error_of(torch_zip(dict_pickle("w", typed_tensor_op("float4_e2m1fn_x2", {16}, {1})))),
+              HasSubstr("w is of type torch.float4_e2m1fn_x2, which this program does not read"));
+  EXPECT_THAT(error_of(torch_zip(dict_pickle("w", typed_tensor_op("float8_e5m2", {17}, {1})))),
+              HasSubstr("reaches past its storage"));
+  EXPECT_THAT(error_of("<html><title>Log in</title>"), HasSubstr("is a web page (\"Log in\")"));
+  EXPECT_THAT(error_of(zip({{"model.safetensors", "x"}})),
+              HasSubstr("it holds model.safetensors. Unpack it"));
 }
 
 }  // namespace

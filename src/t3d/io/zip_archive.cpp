@@ -97,8 +97,10 @@ class Parser {
     if ((flags & 1) != 0)
       throw UserError(cat(path_, ": entry ", name, " is encrypted. Save the file without a password."));
     if (method != 0)
-      throw UserError(cat(path_, ": entry ", name, " is compressed (method ", method,
-                          "), which PyTorch never does. Load and save the file with PyTorch."));
+      throw UserError(
+          cat(path_, ": entry ", name, " is compressed (method ", method,
+              "), which PyTorch never does. If the archive holds the file that you mean, unpack it "
+              "and name that; else load and save the file with PyTorch."));
     if (packed != size) fail(cat("entry ", name, " takes ", packed, " bytes and claims to hold ", size));
     at += kCentralSize + n_name + n_extra + n_comment;
     return {{name, 0, size}, header};

@@ -9,13 +9,14 @@
 
 #include "t3d/core/config/scalar.h"
 #include "t3d/core/error.h"
+#include "t3d/core/file_kind.h"
 #include "t3d/core/sentence.h"
 #include "t3d/core/text.h"
 
 namespace t3d::config {
 namespace {
 
-constexpr size_t kMaxDepth = 64, kMaxNodes = 1'000'000, kMaxBytes = 16 << 20;
+constexpr size_t kMaxYamlDepth = 64, kMaxYamlNodes = 1'000'000, kMaxYamlBytes = 16 << 20;
 
 size_t count_nodes(const Node& node) {
   size_t n = 1;
@@ -95,7 +96,8 @@ class Builder : public YAML::EventHandler {
     if (!tag.empty() && tag != "?" && tag != "!" && tag != "tag:yaml.org,2002:map" &&
         tag != "tag:yaml.org,2002:seq")
       fail(mark, cat("the tag ", tag, " is not read; leave it out"));
-    if (levels_.size() >= kMaxDepth) fail(mark, cat("more than ", kMaxDepth, " levels; flatten the file"));
+    if (levels_.size() >= kMaxYamlDepth)
+      fail(mark, cat("more than ", kMaxYamlDepth, " levels; flatten the file"));
     if (!levels_.empty() && levels_.back().node.is_map() && !levels_.back().has_key)
       fail(mark, "a list or mapping stands as a key; keys must be words");
     levels_.push_back({std::move(node), anchor, false, {}, {}, {}});
@@ -111,9 +113,9 @@ class Builder : public YAML::EventHandler {
 
   void add(Node node, YAML::anchor_t anchor, size_t n_nodes = 1) {
     n_nodes_ += n_nodes;
-    if (n_nodes_ > kMaxNodes)
+    if (n_nodes_ > kMaxYamlNodes)
       throw UserError(
-          cat(node.origin.text(), ": more than ", kMaxNodes, " values; aliases unfold to too much."));
+          cat(node.origin.text(), ": more than ", kMaxYamlNodes, " values; aliases unfold to too much."));
     if (anchor != 0) anchors_[anchor] = node;
     if (levels_.empty()) {
       root = std::move(node);
@@ -166,9 +168,9 @@ class Builder : public YAML::EventHandler {
 }  // namespace
 
 Node read_yaml(const std::string& text, const std::string& source) {
-  if (text.size() > kMaxBytes)
+  if (text.size() > kMaxYamlBytes)
     throw UserError(cat(source, ": ", human_bytes(text.size()), " is no configuration; expected at most ",
-                        human_bytes(kMaxBytes), "."));
+                        human_bytes(kMaxYamlBytes), "."));
   std::istringstream in(text);
   Builder builder(source);
   try {
@@ -188,6 +190,7 @@ Node read_yaml_file(const std::string& path) {
   std::ostringstream text;
   if (!file || !(text << file.rdbuf()))
     throw SystemError(cat(path, ": cannot be read", errno_text(), "; expected a YAML file."));
+  if (text.tellp() > 0) refuse_placeholder(text.str(), path, "a configuration");
   return read_yaml(text.str(), path);
 }
 
