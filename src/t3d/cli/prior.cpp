@@ -160,7 +160,14 @@ int train(PriorCommand& o, const config::Node& root) {
 }
 
 int train_prior(PriorCommand o) {
-  const auto root = config::load_config(o.config_file, o.overrides);
+  const auto root = config::load_config(
+      o.config_file, o.overrides, {}, [](const config::Node& given, const std::string& path) {
+        for (const auto& kinds :
+             {config::kinds_of<prior::UNetTraining>(), config::kinds_of<prior::AutoencoderTraining>(),
+              config::kinds_of<prior::JudgeTraining>()})
+          if (kinds(given, path) != config::KeyKind::Yaml) return kinds(given, path);
+        return config::KeyKind::Yaml;
+      });
   const config::Node* part = root.find("part");
   const std::string name = part != nullptr && part->is_string() ? std::get<std::string>(part->value) : "";
   if (name == "autoencoder") return train<prior::AutoencoderTraining>(o, root);

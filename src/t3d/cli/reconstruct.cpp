@@ -253,10 +253,11 @@ void read_config(ReconstructOptions& o, const std::vector<std::string>& inputs, 
   config::Node root(config::Node::Map{});
   const bool goes_on = o.resume && fs::exists(parsed);
   if (goes_on) root = config::read_yaml_file(parsed);
+  const config::KeyKinds kinds = config::kinds_of<ReconstructConfig>();
   if (!o.config_file.empty()) {
-    config::merge(root, config::load_config(o.config_file, overrides));
+    config::merge(root, config::load_config(o.config_file, overrides, {}, kinds));
   } else {
-    for (const auto& text : overrides) config::apply_override(root, text);
+    for (const auto& text : overrides) config::apply_override(root, text, kinds);
   }
   config::merge(root, given);
   o.config = config::read_struct<ReconstructConfig>(root, "");

@@ -10,6 +10,7 @@
 #include "t3d/core/error.h"
 #include "t3d/core/sentence.h"
 #include "t3d/core/text.h"
+#include "t3d/core/type_aliases.h"
 
 namespace t3d {
 
@@ -41,6 +42,7 @@ class Registry {
     std::string name, help;
     std::function<std::unique_ptr<Base>(const config::Node& block, const std::string& path, Args...)> make;
     std::function<std::vector<config::FieldInfo>()> describe;
+    std::function<void(const config::Node& block, const std::string& path)> check;
   };
 
   /// A name that occurs twice is a BugError.
@@ -54,29 +56,34 @@ class Registry {
   template <class T>
   static Entry entry(std::string name, std::string help) {
     using Config = typename T::Config;
-    return {std::move(name), std::move(help),
-            [](const config::Node& block, const std::string& path, Args... args) {
-              return std::unique_ptr<Base>(
-                  std::make_unique<T>(config::read_struct<Config>(block, path), std::forward<Args>(args)...));
-            },
-            [] { return config::describe<Config>(); }};
+    return {
+        std::move(name), std::move(help),
+        [](const config::Node& block, const std::string& path, Args... args) {
+          return std::unique_ptr<Base>(
+              std::make_unique<T>(config::read_struct<Config>(block, path), std::forward<Args>(args)...));
+        },
+        [] { return config::describe<Config>(); },
+        [](const config::Node& block, const std::string& path) { config::read_struct<Config>(block, path); }};
   }
 
   bool contains(const std::string& name) const { return find(name) != nullptr; }
+  /// The table's own name for `name`, which may be one of type_aliases.h; empty for an unknown one.
+  std::string own_name(const std::string& name) const {
+    const Entry* found = find(name);
+    return found == nullptr ? "" : found->name;
+  }
 
   /// An object of type `name` from its block; an absent block (null) means all defaults. `path` is the
   /// block's place in the configuration. Throws UserError for an unknown name, with the nearest one, and for
   /// a block that does not fit.
   std::unique_ptr<Base> make(const std::string& name, const config::Node& block, const std::string& path,
                              Args... args) const {
-    const Entry* found = find(name);
-    if (found == nullptr) {
-      const std::string at = block.origin.source.empty() ? "" : block.origin.text() + ": ";
-      throw UserError(cat(at, path, ": there is no ", family_, " named ", name,
-                          end_or_suggestion(name, names()), " See t3d list ", family_, "."));
-    }
-    return found->make(block.is_null() ? config::Node(config::Node::Map{}, block.origin) : block, path,
-                       std::forward<Args>(args)...);
+    return need(name, block, path).make(or_empty(block), path, std::forward<Args>(args)...);
+  }
+
+  /// Throws what make() would throw for the name and the block, and makes nothing.
+  void check(const std::string& name, const config::Node& block, const std::string& path) const {
+    need(name, block, path).check(or_empty(block), path);
   }
 
   const std::string& family() const { return family_; }
@@ -93,10 +100,20 @@ class Registry {
   }
 
  private:
+  static config::Node or_empty(const config::Node& block) {
+    return block.is_null() ? config::Node(config::Node::Map{}, block.origin) : block;
+  }
   const Entry* find(const std::string& name) const {
-    for (const Entry& e : entries_)
-      if (e.name == name) return &e;
+    for (const std::string& each : {name, type_alias(name)})
+      for (const Entry& e : entries_)
+        if (e.name == each) return &e;
     return nullptr;
+  }
+  const Entry& need(const std::string& name, const config::Node& block, const std::string& path) const {
+    if (const Entry* found = find(name)) return *found;
+    const std::string at = block.origin.source.empty() ? "" : block.origin.text() + ": ";
+    throw UserError(cat(at, path, ": there is no ", family_, " named ", name,
+                        end_or_suggestion(name, names()), " See t3d list ", family_, "."));
   }
 
   std::string family_, help_;

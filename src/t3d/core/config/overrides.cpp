@@ -1,5 +1,7 @@
 #include "t3d/core/config/overrides.h"
 
+#include <algorithm>
+
 #include "t3d/core/config/read_yaml.h"
 #include "t3d/core/error.h"
 
@@ -14,7 +16,40 @@ void set_origin(Node& node, const Origin& origin) {
     for (auto& entry : node.map()) set_origin(entry.second, origin);
 }
 
+bool is_null_word(const std::string& text) {
+  return text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL";
+}
+
+/// As it was written; without the quotes where one pair holds all of it.
+Node text_value(const std::string& text, KeyKind kind, const std::string& name) {
+  if (kind == KeyKind::TextOrNull && is_null_word(text)) return Node();
+  const bool has_quotes =
+      text.size() >= 2 && (text.front() == '"' || text.front() == '\'') && text.back() == text.front();
+  if (has_quotes) {
+    try {
+      Node inner = read_yaml(text, name);
+      if (inner.is_string()) return inner;
+    } catch (const UserError&) {
+      // quotes that belong to the text
+    }
+  }
+  return Node(text);
+}
+
 }  // namespace
+
+KeyKind kind_of(const std::vector<FieldInfo>& fields, const std::string& path) {
+  const size_t dot = std::min(path.find('.'), path.size());
+  const std::string key = path.substr(0, dot);
+  for (const FieldInfo& field : fields) {
+    if (field.name != key) continue;
+    if (dot < path.size()) return kind_of(field.fields, path.substr(dot + 1));
+    return field.type == "str"        ? KeyKind::Text
+           : field.type == "str|null" ? KeyKind::TextOrNull
+                                      : KeyKind::Yaml;
+  }
+  return KeyKind::Yaml;
+}
 
 void merge(Node& into, const Node& from) {
   if (!into.is_map() || !from.is_map()) {
@@ -31,10 +66,14 @@ void merge(Node& into, const Node& from) {
   }
 }
 
-void apply_override(Node& root, const std::string& text) {
+void apply_override(Node& root, const std::string& text, const KeyKinds& kinds) {
   const size_t equals = text.find('=');
   const std::string path = text.substr(0, equals), name = cat("override '", text, "'");
-  Node value = equals == std::string::npos ? Node() : read_yaml(text.substr(equals + 1), name);
+  const KeyKind kind = kinds ? kinds(root, path) : KeyKind::Yaml;
+  Node value;
+  if (equals != std::string::npos)
+    value = kind == KeyKind::Yaml ? read_yaml(text.substr(equals + 1), name)
+                                  : text_value(text.substr(equals + 1), kind, name);
   set_origin(value, {name, 0, 0});
   Node tree;
   Node* at = &tree;

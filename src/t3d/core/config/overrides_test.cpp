@@ -38,6 +38,84 @@ TEST(Overrides, AnEmptyKeyIsRefused) {
   EXPECT_THROW(with("", {"a=[1"}), UserError);
 }
 
+struct Texts {
+  struct Inner {
+    std::string prompt;
+    int64_t n = 0;
+    template <class V>
+    void visit(V& v) {
+      v("prompt", prompt, any(), "");
+      v("n", n, any(), "");
+    }
+  };
+  std::string name = "x";
+  std::optional<std::string> weights;
+  Inner inner;
+  template <class V>
+  void visit(V& v) {
+    v("name", name, any(), "");
+    v("weights", weights, any(), "");
+    v("inner", inner, any(), "");
+  }
+};
+
+TEST(Overrides, TextKeysAreTakenAsWritten) {
+  const auto text_of = [](const std::string& right) {
+    Node root = read_yaml("", "");
+    apply_override(root, "inner.prompt=" + right, kinds_of<Texts>());
+    return std::get<std::string>(root.find("inner")->find("prompt")->value);
+  };
+  for (const char* text : {"a robot #1, 4k",
+                           "yes",
+                           "no",
+                           "on",
+                           "True",
+                           "a robot: red",
+                           "[a cube]",
+                           "{a: b}",
+                           "null",
+                           "~",
+                           "",
+                           "1e3",
+                           "42",
+                           "0x1f",
+                           "1:30",
+                           "a 'small' robot",
+                           "\"big\" robot",
+                           "\"a\" and \"b\"",
+                           "*star",
+                           "&anchor",
+                           "!tag",
+                           "%",
+                           "@x",
+                           "`x`",
+                           "a \"robot",
+                           "- a",
+                           "? a",
+                           "x=y",
+                           " a",
+                           "a\tb",
+                           "\\n",
+                           "caf\u00e9",
+                           "|",
+                           ">",
+                           "a, b: [c"})
+    EXPECT_EQ(text_of(text), text) << text;
+  EXPECT_EQ(text_of("\"a robot: red\""), "a robot: red");
+  EXPECT_EQ(text_of("'it''s red'"), "it's red");
+  EXPECT_EQ(text_of("''"), "");
+}
+
+TEST(Overrides, OtherKeysStayYaml) {
+  Node root = read_yaml("", "");
+  for (const char* text : {"inner.n=3", "weights=null", "name=null", "other=[1, 2]"})
+    apply_override(root, text, kinds_of<Texts>());
+  EXPECT_EQ(root, read_yaml("{inner: {n: 3}, weights: ~, name: 'null', other: [1, 2]}", ""));
+  apply_override(root, "weights=yes", kinds_of<Texts>());
+  EXPECT_EQ(*root.find("weights"), Node(std::string("yes")));
+  EXPECT_THROW(apply_override(root, "inner.n=[1", kinds_of<Texts>()), UserError);
+}
+
 Schedule schedule(const std::string& yaml) {
   return Schedule(read_yaml(yaml, "test.yaml"));
 }
