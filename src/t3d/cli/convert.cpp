@@ -13,6 +13,7 @@
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
 #include "t3d/core/sentence.h"
+#include "t3d/diffusion/adapter.h"
 #include "t3d/diffusion/ldm_config.h"
 #include "t3d/diffusion/ldm_names.h"
 #include "t3d/diffusion/model_store.h"
@@ -34,19 +35,18 @@ namespace fs = std::filesystem;
 namespace ds = t3d::diffusion;
 
 std::string tokenizer_folder(const std::string& from) {
-  const bool is_inside = !fs::exists(fs::path(from) / "vocab.json");
-  const fs::path folder = is_inside ? fs::path(from) / "tokenizer" : fs::path(from);
-  for (const char* name : {"vocab.json", "merges.txt"})
-    if (!fs::exists(folder / name))
-      throw SystemError(cat((folder / name).string(),
-                            ": is missing. Name a folder that holds the CLIP "
-                            "tokenizer's vocab.json and merges.txt."));
-  return folder.string();
+  const std::string folder = ds::find_tokenizer(from);
+  if (folder.empty())
+    throw SystemError(cat(from, fs::is_directory(from) ? ": holds no tokenizer" : ": is no folder",
+                        ". Name a folder that holds the CLIP tokenizer's vocab.json and merges.txt, or its "
+                        "tokenizer.json."));
+  return folder;
 }
 
 void copy_tokenizer(const std::string& from, const std::string& folder) {
   const fs::path source = tokenizer_folder(from);
-  for (const char* name : {"vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"})
+  for (const char* name :
+       {"vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"})
     if (fs::exists(source / name))
       write_file_atomically((fs::path(folder) / "tokenizer" / name).string(),
                             read_whole_file(ds::link_target((source / name).string())));
@@ -56,13 +56,14 @@ namespace {
 
 struct ConvertOptions {
   std::string model, folder, dtype = "fp16", tokenizer;
+  ds::AdapterUse lora;
   bool overwrite = false;
 };
 
 /// One part, tensor by tensor; read back and held against what was written.
 void convert_part(const std::string& model, const std::string& part, at::ScalarType dtype,
-                  const std::string& folder) {
-  const auto source = ds::open_part(model, part);
+                  const std::string& folder, const ds::AdapterUse& lora) {
+  const auto source = ds::open_adapted_part(model, part, lora);
   std::vector<io::PlannedTensor> plan;
   for (const auto& name : source->names())
     plan.push_back({name, dtype, source->shape(name), [source, name, dtype, folder] {
@@ -99,18 +100,20 @@ int convert(const ConvertOptions& options) {
   offer_to_go_on([folder = options.folder] { return command_to_resume(folder); });
   const InterruptScope interrupts;
   // Every config is made before the first large file is written.
-  for (const char* part : {"unet", "vae", "text_encoder"}) ds::part_config(model, part);
-  for (const char* part : {"unet", "vae", "text_encoder"}) convert_part(model, part, dtype, options.folder);
+  for (const char* part : {"unet", "vae", "text_encoder"}) {
+    ds::part_config(model, part);
+    if (!options.lora.path.empty()) ds::open_adapted_part(model, part, options.lora);
+  }
+  for (const char* part : {"unet", "vae", "text_encoder"}) {
+    convert_part(model, part, dtype, options.folder, options.lora);
+  }
   const auto scheduler = ds::part_config(model, "scheduler");
   io::write_json_file(options.folder + "/scheduler/scheduler_config.json", scheduler);
   io::write_json_file(options.folder + "/model_index.json",
                       ds::model_index(scheduler.value("_class_name", "DDIMScheduler")));
-  const auto info = ds::inspect_model(model);
-  if (!options.tokenizer.empty()) {
-    copy_tokenizer(options.tokenizer, options.folder);
-  } else if (info.is_complete()) {
-    const std::string beside = std::filesystem::path(model).parent_path().string();
-    copy_tokenizer(info.is_single_file ? beside : model, options.folder);
+  const std::string tokenizer = options.tokenizer.empty() ? ds::find_tokenizer(model) : options.tokenizer;
+  if (!tokenizer.empty()) {
+    copy_tokenizer(tokenizer, options.folder);
   } else {
     log::warning(cat("no tokenizer: put CLIP's vocab.json and merges.txt into ", options.folder,
                      "/tokenizer, or pass --tokenizer"));
@@ -130,6 +133,10 @@ void add_convert_command(CLI::App& app, Run& run) {
   command->add_option("-o,--output", options->folder, "Folder to write")->required();
   command->add_option("--dtype", options->dtype, "fp16, bf16 or fp32")->capture_default_str();
   command->add_option("--tokenizer", options->tokenizer, "Folder with CLIP's vocab.json and merges.txt");
+  command->add_option("--lora", options->lora.path,
+                      "LoRA file to sum into UNet and text encoder: docs/lora.md");
+  command->add_option("--lora-scale", options->lora.strength, "How strongly it counts")
+      ->capture_default_str();
   command->add_flag("--overwrite", options->overwrite, "Write into a folder that is not empty");
   command->callback([options, &run] { run = [options] { return convert(*options); }; });
 }

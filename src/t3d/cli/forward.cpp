@@ -9,9 +9,11 @@
 #include "t3d/cli/print_result.h"
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
+#include "t3d/diffusion/adapter.h"
 #include "t3d/diffusion/autoencoder.h"
-#include "t3d/diffusion/lora.h"
+#include "t3d/diffusion/model_store.h"
 #include "t3d/diffusion/text_encoder.h"
+#include "t3d/diffusion/torch_source.h"
 #include "t3d/diffusion/unet.h"
 #include "t3d/io/safetensors.h"
 
@@ -38,9 +40,21 @@ std::string part_folder(const std::string& model, const std::string& part) {
   return std::filesystem::is_regular_file(inside + "/config.json") ? inside : model;
 }
 
+/// The UNet's weights with what --lora changes in them; it must change something.
+std::shared_ptr<TensorSource> with_lora(std::shared_ptr<TensorSource> source, const ForwardOptions& o) {
+  if (o.lora.empty()) return source;
+  const Adapter adapter = Adapter::open(o.lora);
+  if (!adapter.changes(AdaptedPart::UNet))
+    throw UserError(cat(adapter.where(), ": changes the text encoder alone. Run t3d forward text with it."));
+  if (const size_t n = adapter.n_layers(AdaptedPart::TextEncoder); n > 0)
+    log::info(cat(adapter.where(), ": its ", n,
+                  " layers of the text encoder are for t3d forward text, t3d sample and "
+                  "t3d convert"));
+  return adapter.onto(std::move(source), AdaptedPart::UNet, o.lora_scale);
+}
+
 Weights open_weights(const std::string& folder, const ForwardOptions& o) {
-  return Weights::from(safetensors_source(folder + "/diffusion_pytorch_model.safetensors"),
-                       scalar_type(o.dtype), c10::Device(o.device));
+  return Weights::from(open_source(find_weights(folder)), scalar_type(o.dtype), c10::Device(o.device));
 }
 
 class Inputs {
@@ -71,7 +85,8 @@ class Inputs {
 Tensors run_unet(const ForwardOptions& o, Inputs& in) {
   const std::string folder = part_folder(o.model, "unet");
   const UNetConfig config = read_unet_config(folder + "/config.json");
-  const Weights weights = open_weights(folder, o);
+  const Weights weights = Weights::from(with_lora(open_source(find_weights(folder)), o), scalar_type(o.dtype),
+                                        c10::Device(o.device));
   UNet unet(config, weights);
   weights.check();
   unet.pack();
@@ -80,16 +95,13 @@ Tensors run_unet(const ForwardOptions& o, Inputs& in) {
   extra.n_views = o.n_views;
   if (in.has("class_labels")) extra.class_labels = in.get("class_labels");
   if (in.has("camera")) extra.camera = in.get("camera");
-  std::optional<Lora> lora;
-  if (!o.lora.empty()) {
-    lora = Lora::load(*safetensors_source(o.lora), attention_sites(unet.parameters()), weights.device());
-    extra.lora = &*lora;
-    extra.lora_scale = o.lora_scale;
-  }
   return {{"out", unet(in.get("sample"), in.get("timesteps"), in.get("encoder_hidden_states"), extra)}};
 }
 
 Tensors run_autoencoder(const ForwardOptions& o, Inputs& in) {
+  if (!o.lora.empty())
+    throw UserError(
+        cat("--lora ", o.lora, ": no LoRA changes an autoencoder. Run t3d forward unet or text with it."));
   const std::string folder = part_folder(o.model, "vae");
   const AutoencoderConfig config = read_autoencoder_config(folder + "/config.json");
   const Weights weights = open_weights(folder, o);
@@ -104,8 +116,10 @@ Tensors run_autoencoder(const ForwardOptions& o, Inputs& in) {
 }
 
 Tensors run_text(const ForwardOptions& o, Inputs& in) {
-  const ClipTextModel model =
-      load_clip_text_model(part_folder(o.model, "text_encoder"), scalar_type(o.dtype), c10::Device(o.device));
+  if (!o.lora.empty() && !Adapter::open(o.lora).changes(AdaptedPart::TextEncoder))
+    throw UserError(cat(o.lora, ": changes the UNet alone. Run t3d forward unet with it."));
+  const ClipTextModel model = load_clip_text_model(part_folder(o.model, "text_encoder"), scalar_type(o.dtype),
+                                                   c10::Device(o.device), {o.lora, o.lora_scale});
   const auto output = model(in.get("input_ids"));
   return {{"out", output.last_hidden_state}, {"pooled", output.pooled}};
 }
@@ -149,8 +163,8 @@ void add_forward_command(CLI::App& app, Run& run) {
   command->add_option("--inputs", o->inputs, "safetensors: see docs/forward.md for the names")->required();
   command->add_option("--output", o->output, "safetensors to write")->required();
   command->add_option("--grad", o->grad, "also the gradient of sum(out * R) with respect to this input");
-  command->add_option("--lora", o->lora, "LoRA weights for the UNet, any naming");
-  command->add_option("--lora-scale", o->lora_scale, "their factor");
+  command->add_option("--lora", o->lora, "LoRA for the UNet or the text encoder, any naming: docs/lora.md");
+  command->add_option("--lora-scale", o->lora_scale, "how strongly it counts; 0: as without");
   command->add_option("--views", o->n_views, "views per object (MVDream)")->check(CLI::Range(1, 64));
   command->add_option("--dtype", o->dtype, "of the weights")->check(CLI::IsMember({"fp32", "fp16", "bf16"}));
   command->add_option("--device", o->device, "cpu or cuda")->check(CLI::IsMember({"cpu", "cuda"}));

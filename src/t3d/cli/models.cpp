@@ -82,7 +82,7 @@ int synthesize(const SynthesizeOptions& options) {
                         "; choose sd21, sd15 or mvdream."));
   dtype_named(options.dtype);
   check_new_folder(options.folder, options.overwrite);
-  if (!options.tokenizer.empty()) tokenizer_folder(options.tokenizer);
+  tokenizer_folder(options.tokenizer.empty() ? ds::find_model("toybox") : options.tokenizer);
   offer_to_go_on([folder = options.folder] { return command_to_resume(folder); });
   const InterruptScope interrupts;
   const auto unet = is_sd15      ? ds::sd15_unet_config()
@@ -106,8 +106,9 @@ int synthesize(const SynthesizeOptions& options) {
                       ds::scheduler_config(scheduler, "epsilon"));
   io::write_json_file(options.folder + "/model_index.json", ds::model_index(scheduler));
   if (options.tokenizer.empty()) {
-    log::warning(cat("no tokenizer: put CLIP's vocab.json and merges.txt into ", options.folder,
-                     "/tokenizer, or pass --tokenizer"));
+    const std::string toybox = ds::find_tokenizer(ds::find_model("toybox"));
+    copy_tokenizer(toybox, options.folder);
+    log::info(cat("tokenizer: that of the toybox, of few words, from ", toybox, "; --tokenizer DIR takes CLIP's"));
   } else {
     copy_tokenizer(options.tokenizer, options.folder);
   }
@@ -129,7 +130,8 @@ void add_models_command(CLI::App& app, Run& run) {
   made->add_option("-o,--output", options->folder, "Folder to write")->required();
   made->add_option("--dtype", options->dtype, "fp16, bf16 or fp32")->capture_default_str();
   made->add_option("--seed", options->seed, "Of the random weights")->capture_default_str();
-  made->add_option("--tokenizer", options->tokenizer, "Folder with CLIP's vocab.json and merges.txt");
+  made->add_option("--tokenizer", options->tokenizer,
+                   "Folder with CLIP's vocab.json and merges.txt, or tokenizer.json [the toybox's]");
   made->add_flag("--overwrite", options->overwrite, "Write into a folder that is not empty");
   made->callback([options, &run] { run = [options] { return synthesize(*options); }; });
 }

@@ -25,9 +25,9 @@ namespace ds = t3d::diffusion;
 const char* const kToybox = "toybox";
 
 struct SampleCommand {
-  std::string model = kToybox, prompt, negative, output, sampler, dtype = "float32", device = "cpu";
+  std::string model = kToybox, prompt, negative, output, sampler, lora, dtype = "float32", device = "cpu";
   int64_t steps = 0, size = 0, views = 0;
-  double guidance = -1, elevation_deg = 15, azimuth_deg = -1;
+  double guidance = -1, lora_scale = 1, elevation_deg = 15, azimuth_deg = -1;
   uint64_t seed = 0;
   bool is_toybox() const { return std::filesystem::path(model).filename() == kToybox; }
 };
@@ -57,8 +57,9 @@ int sample(const SampleCommand& o) {
   const std::string path = ds::find_model(o.model);
   const c10::Device device(o.device);
   const InterruptScope interrupts;
-  const auto text = ds::embed_prompts(path, {o.prompt, o.negative}, type_named(o.dtype), device);
-  const auto model = ds::load_model(path, o.sampler, type_named(o.dtype), device);
+  const ds::AdapterUse lora{o.lora, o.lora_scale};
+  const auto text = ds::embed_prompts(path, {o.prompt, o.negative}, type_named(o.dtype), device, lora);
+  const auto model = ds::load_model(path, o.sampler, type_named(o.dtype), device, lora);
 
   const int64_t views = o.views > 0 ? o.views : model.takes_cameras ? 4 : 1;
   if (views > 1 && !model.takes_cameras)
@@ -109,6 +110,8 @@ void add_sample_command(CLI::App& app, Run& run) {
       ->capture_default_str();
   command->add_option("--scheduler", o->sampler, "Sampler instead of the model's own")
       ->check(CLI::IsMember({"ddpm", "ddim", "euler", "dpm", "pndm"}));
+  command->add_option("--lora", o->lora, "LoRA file, summed into UNet and text encoder: docs/lora.md");
+  command->add_option("--lora-scale", o->lora_scale, "How strongly it counts")->capture_default_str();
   command->add_option("--size", o->size, "Edge in pixels [the model's own]")->check(CLI::Range(8, 8192));
   command->add_option("--views", o->views, "Views around the object, MVDream only [4]")
       ->check(CLI::Range(1, 64));

@@ -6,6 +6,8 @@
 
 #include "t3d/core/error.h"
 #include "t3d/diffusion/json_reader.h"
+#include "t3d/diffusion/model_store.h"
+#include "t3d/diffusion/torch_source.h"
 #include "t3d/io/json_file.h"
 
 namespace t3d::diffusion {
@@ -115,7 +117,7 @@ at::Tensor clip_score(const at::Tensor& image_features, const at::Tensor& text_f
 
 ClipModel load_clip_model(const std::string& folder, at::ScalarType dtype, c10::Device device) {
   const std::string path = folder + "/config.json";
-  const auto weights = Weights::from(safetensors_source(folder + "/model.safetensors"), dtype, device);
+  const auto weights = Weights::from(open_source(find_weights(folder)), dtype, device);
   ClipModel model(ClipConfig::from_json(io::read_json_file(path), path), weights);
   weights.check();
   return model;

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "t3d/core/error.h"
+#include "t3d/diffusion/model_family.h"
 #include "t3d/diffusion/unet_config.h"
 
 namespace t3d::diffusion {
@@ -32,9 +33,11 @@ nlohmann::json ldm_unet_config(const TensorSource& unet, const nlohmann::json& b
   sd15_views.camera_inputs = 16;
   for (const UNetConfig& config : {sd21_unet_config(), sd15_unet_config(), mvdream_unet_config(), sd15_views})
     if (fits(unet, config)) return unet_config_json(config);
-  throw UserError(cat(where,
-                      ": its UNet has the shapes of none of SD 1.x, SD 2.x and MVDream. Put the ldm "
-                      "config beside it as config.json (the .yaml of its repository, as JSON)."));
+  const std::string family = foreign_family(unet.names());
+  throw UserError(
+      cat(where, ": its UNet has the shapes of none of SD 1.x, SD 2.x and MVDream",
+          family.empty() ? "" : cat("; by its tensors it is of ", family),
+          ". Put the ldm config beside it as config.json (the .yaml of its repository, as JSON)."));
 }
 
 nlohmann::json scheduler_config(const std::string& class_name, const std::string& prediction_type) {

@@ -10,21 +10,29 @@
 #include "t3d/core/error.h"
 #include "t3d/core/text_ends.h"
 #include "t3d/diffusion/ldm_unet_names.h"
+#include "t3d/diffusion/model_family.h"
 
 namespace t3d::diffusion {
 namespace {
 
-const std::string kUNet = "model.diffusion_model.", kVae = "first_stage_model.",
-                  kTransformers = "cond_stage_model.transformer.", kOpenClip = "cond_stage_model.model.";
+const std::string kUNet = "model.diffusion_model.", kVae = "first_stage_model.", kText = "cond_stage_model.",
+                  kOtherText = "conditioner.embedders.0.",  // Stability's own code
+    kTransformers = "transformer.", kOpenClip = "model.";
 
-/// The number at the front of `text`, which is taken off with the dot behind it; -1 when there is none.
-int64_t take_number(std::string& text) {
-  const size_t dot = text.find('.');
-  if (dot == std::string::npos || dot == 0 || dot > 4 || text.find_first_not_of("0123456789") != dot)
-    return -1;
-  const int64_t number = std::stoll(text.substr(0, dot));
-  text = text.substr(dot + 1);
-  return number;
+/// "cond_stage_model." of a text encoder's tensor, whichever program wrote it; empty for other tensors.
+std::string text_prefix(const std::string& name) {
+  for (const std::string& prefix : {kText, kOtherText})
+    if (starts_with(name, prefix + kTransformers) || starts_with(name, prefix + kOpenClip)) return prefix;
+  return "";
+}
+
+/// As transformers has it inside a CLIPTextModel: some programs leave "text_model." out. Empty for what
+/// Stable Diffusion has no use for.
+std::string text_model_name(const std::string& name) {
+  if (ends_with(name, "position_ids") || name == "text_projection.weight" || name == "logit_scale") return "";
+  for (const char* start : {"embeddings.", "encoder.layers.", "final_layer_norm."})
+    if (starts_with(name, start)) return "text_model." + name;
+  return name;
 }
 
 /// `text` with the first of `pairs` that it begins with replaced; empty when it begins with none.
@@ -102,9 +110,12 @@ void put(std::map<std::string, Place>& places, const std::string& to, Place from
 }
 
 void need(const std::map<std::string, Place>& places, const TensorSource& file, const std::string& part) {
-  if (places.empty())
-    throw UserError(cat(file.where(), ": holds no ", part, " in the naming of single-file checkpoints (",
-                        kUNet, "*, ", kVae, "*, cond_stage_model.*). Name the file of a whole model."));
+  if (!places.empty()) return;
+  const std::string family = foreign_family(file.names());
+  throw UserError(cat(file.where(), ": holds no ", part, " in the naming of single-file checkpoints (", kUNet,
+                      "*, ", kVae, "*, cond_stage_model.*)",
+                      family.empty() ? "" : cat("; by its tensors it is of ", family),
+                      ". Name the file of a whole model of Stable Diffusion 1 or 2."));
 }
 
 int64_t count_numbers(const std::vector<std::string>& names, const std::string& prefix) {
@@ -132,8 +143,9 @@ LdmKind ldm_kind(const TensorSource& file) {
   for (const auto& name : file.names()) {
     kind.has_unet |= starts_with(name, kUNet);
     kind.has_vae |= starts_with(name, kVae);
-    kind.has_text |= starts_with(name, kTransformers) || starts_with(name, kOpenClip);
-    kind.is_open_clip |= starts_with(name, kOpenClip);
+    const std::string text = text_prefix(name);
+    kind.has_text |= !text.empty();
+    kind.is_open_clip |= !text.empty() && starts_with(name, text + kOpenClip);
     kind.has_camera |= starts_with(name, kUNet + "camera_embed.");
   }
   return kind;
@@ -213,15 +225,18 @@ std::shared_ptr<TensorSource> ldm_vae_source(const std::shared_ptr<TensorSource>
 std::shared_ptr<TensorSource> ldm_text_source(const std::shared_ptr<TensorSource>& file) {
   const auto names = file->names();
   std::map<std::string, Place> places;
-  const int64_t n_layers = count_numbers(names, kOpenClip + "transformer.resblocks.");
+  const int64_t n_layers = std::max(count_numbers(names, kText + kOpenClip + "transformer.resblocks."),
+                                    count_numbers(names, kOtherText + kOpenClip + "transformer.resblocks."));
   const std::string last = cat("transformer.resblocks.", n_layers - 1, ".");
   for (const auto& name : names) {
-    if (starts_with(name, kTransformers)) {
-      if (!ends_with(name, ".position_ids")) put(places, name.substr(kTransformers.size()), {name}, *file);
+    const std::string prefix = text_prefix(name);
+    if (prefix.empty()) continue;
+    if (starts_with(name, prefix + kTransformers)) {
+      const std::string to = text_model_name(name.substr((prefix + kTransformers).size()));
+      if (!to.empty()) put(places, to, {name}, *file);
       continue;
     }
-    if (!starts_with(name, kOpenClip)) continue;
-    const std::string rest = name.substr(kOpenClip.size());
+    const std::string rest = name.substr((prefix + kOpenClip).size());
     if (rest == "text_projection" || rest == "logit_scale" || rest == "attn_mask" || starts_with(rest, last))
       continue;
     const size_t fused = rest.find(".attn.in_proj_");
@@ -242,6 +257,10 @@ std::shared_ptr<TensorSource> ldm_text_source(const std::shared_ptr<TensorSource
   }
   need(places, *file, "text encoder");
   return std::make_shared<LdmPart>(file, std::move(places));
+}
+
+std::shared_ptr<TensorSource> text_model_source(const std::shared_ptr<TensorSource>& file) {
+  return renamed_source(file, text_model_name);
 }
 
 nlohmann::json vae_config_from_shapes(const TensorSource& vae) {

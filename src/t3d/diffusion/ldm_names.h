@@ -28,6 +28,10 @@ std::shared_ptr<TensorSource> ldm_unet_source(const std::shared_ptr<TensorSource
 std::shared_ptr<TensorSource> ldm_vae_source(const std::shared_ptr<TensorSource>& file);
 std::shared_ptr<TensorSource> ldm_text_source(const std::shared_ptr<TensorSource>& file);
 
+/// A text encoder in transformers' layout whose names all begin with "text_model.", whether or not they do in
+/// the file, without what Stable Diffusion has no use for (position_ids, text_projection).
+std::shared_ptr<TensorSource> text_model_source(const std::shared_ptr<TensorSource>& file);
+
 /// One tensor's diffusers name, or an empty string: without the part's prefix.
 std::string ldm_vae_name(const std::string& name, int64_t n_levels);
 std::string transformers_text_name(const std::string& open_clip_name);

@@ -10,17 +10,6 @@
 namespace t3d::diffusion {
 namespace {
 
-/// The number before the next dot, which is taken off `text` with it; -1 when there is none.
-int64_t take_number(std::string& text) {
-  const size_t dot = text.find('.');
-  if (dot == std::string::npos || dot == 0 || dot > 4) return -1;
-  for (size_t i = 0; i < dot; ++i)
-    if (text[i] < '0' || text[i] > '9') return -1;
-  const int64_t number = std::strtoll(text.c_str(), nullptr, 10);
-  text = text.substr(dot + 1);
-  return number;
-}
-
 constexpr std::pair<const char*, const char*> kWhole[] = {{"time_embed.0.", "time_embedding.linear_1."},
                                                           {"time_embed.2.", "time_embedding.linear_2."},
                                                           {"camera_embed.0.", "camera_embedding.linear_1."},
@@ -41,6 +30,16 @@ std::string resnet_name(const std::string& place, const std::string& rest) {
 }
 
 }  // namespace
+
+int64_t take_number(std::string& text) {
+  const size_t dot = text.find('.');
+  if (dot == std::string::npos || dot == 0 || dot > 4) return -1;
+  for (size_t i = 0; i < dot; ++i)
+    if (text[i] < '0' || text[i] > '9') return -1;
+  const int64_t number = std::strtoll(text.c_str(), nullptr, 10);
+  text = text.substr(dot + 1);
+  return number;
+}
 
 int64_t ldm_unet_layers(const std::vector<std::string>& names, const std::string& prefix) {
   int64_t first = 0;
@@ -79,6 +78,60 @@ std::string ldm_unet_name(const std::string& name, int64_t layers) {
     if (part == 0 || part == 2) return resnet_name(cat("mid_block.resnets.", part / 2, "."), rest);
   }
   return "";
+}
+
+int64_t diffusers_unet_layers(const std::vector<std::string>& names) {
+  const std::string start = "down_blocks.0.resnets.";
+  int64_t n = 0;
+  for (const std::string& name : names) {
+    if (!starts_with(name, start)) continue;
+    std::string rest = name.substr(start.size());
+    n = std::max(n, take_number(rest) + 1);
+  }
+  return n;
+}
+
+std::vector<std::string> ldm_names_of(const std::string& layer, int64_t layers) {
+  // The tables' names end in a dot.
+  const std::string dotted = layer + ".";
+  const auto plain = [](std::string name) {
+    if (!name.empty() && name.back() == '.') name.pop_back();
+    return name;
+  };
+  for (const auto& [to, from] : kWhole)
+    if (dotted == from) return {plain(to)};
+  const auto of_resnet = [&](const std::string& place, const std::string& rest) -> std::vector<std::string> {
+    for (const auto& [to, from] : kResnet)
+      if (rest + "." == from) return {plain(place + to)};
+    return {};
+  };
+  std::string rest = layer;
+  const auto take = [&rest](const char* front) {
+    if (!starts_with(rest, front)) return false;
+    rest = rest.substr(std::string(front).size());
+    return true;
+  };
+  if (take("mid_block.")) {
+    if (take("attentions.0.")) return {"middle_block.1." + rest};
+    if (!take("resnets.")) return {};
+    const int64_t i = take_number(rest);
+    return i < 0 ? std::vector<std::string>{} : of_resnet(cat("middle_block.", 2 * i, "."), rest);
+  }
+  const bool is_down = take("down_blocks.");
+  if (!is_down && !take("up_blocks.")) return {};
+  const int64_t block = take_number(rest);
+  if (block < 0) return {};
+  const std::string side = is_down ? "input_blocks." : "output_blocks.";
+  const int64_t first = block * (layers + 1) + (is_down ? 1 : 0);
+  if (rest == "downsamplers.0.conv") return {cat(side, first + layers, ".0.op")};
+  if (rest == "upsamplers.0.conv")  // behind an attention, where the block has some
+    return {cat(side, first + layers, ".1.conv"), cat(side, first + layers, ".2.conv")};
+  const bool is_attention = take("attentions.");
+  if (!is_attention && !take("resnets.")) return {};
+  const int64_t i = take_number(rest);
+  if (i < 0) return {};
+  const std::string place = cat(side, first + i, is_attention ? ".1." : ".0.");
+  return is_attention ? std::vector<std::string>{place + rest} : of_resnet(place, rest);
 }
 
 }  // namespace t3d::diffusion

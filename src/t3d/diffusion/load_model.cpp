@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
@@ -23,11 +24,42 @@ std::string place(const std::string& path, const char* part) {
 ClipTokenizer tokenizer_of(const std::string& path) {
   namespace fs = std::filesystem;
   const fs::path model(path);
-  const auto folder = (fs::is_directory(model) ? model : model.parent_path()) / "tokenizer";
-  if (!fs::is_directory(folder))
-    throw UserError(cat(path, ": has no tokenizer. Put a CLIP tokenizer's vocab.json and merges.txt into ",
-                        folder.string(), "."));
-  return ClipTokenizer::from_folder(folder.string());
+  const auto usual = (fs::is_directory(model) ? model : model.parent_path()) / "tokenizer";
+  const std::string folder = find_tokenizer(path);
+  if (folder.empty() && !fs::is_directory(usual))
+    throw SystemError(cat(path,
+                          ": has no tokenizer. Put a CLIP tokenizer's vocab.json and merges.txt, or its ",
+                          "tokenizer.json, into ", usual.string(), "."));
+  return ClipTokenizer::from_folder(folder.empty() ? usual.string() : folder);
+}
+
+/// The sampler to take where the model's own is one of diffusers' that we lack; empty where it is ours, or
+/// unknown.
+std::string sampler_instead(const nlohmann::json& scheduler, const std::string& path) {
+  static const std::set<std::string> kOthers = {"LMSDiscreteScheduler",
+                                                "UniPCMultistepScheduler",
+                                                "DEISMultistepScheduler",
+                                                "HeunDiscreteScheduler",
+                                                "KDPM2DiscreteScheduler",
+                                                "KDPM2AncestralDiscreteScheduler",
+                                                "DPMSolverSDEScheduler",
+                                                "EulerAncestralDiscreteScheduler",
+                                                "DPMSolverSinglestepScheduler",
+                                                "DDPMParallelScheduler",
+                                                "DDIMParallelScheduler",
+                                                "SASolverScheduler",
+                                                "IPNDMScheduler",
+                                                "DPMSolverMultistepInverseScheduler"};
+  const std::string name =
+      scheduler.is_object() && scheduler.value("_class_name", nlohmann::json()).is_string()
+          ? scheduler["_class_name"].get<std::string>()
+          : "";
+  if (kOthers.count(name) == 0) return "";
+  SchedulerConfig::for_training(scheduler, place(path, "scheduler"));  // refuses flow matching
+  log::warning(
+      cat(path, ": its sampler, ", name,
+          ", is not there; DPM-Solver++ is used instead, which solves the same equation (--scheduler)."));
+  return "dpm";
 }
 
 /// "a", and the same with ", side view": of texts that go on where the first one ends, the rest alone. A long
@@ -48,7 +80,7 @@ std::string quoted_once(const std::vector<std::string>& texts) {
 }  // namespace
 
 at::Tensor embed_prompts(const std::string& path, const std::vector<std::string>& prompts,
-                         at::ScalarType dtype, c10::Device device) {
+                         at::ScalarType dtype, c10::Device device, const AdapterUse& lora) {
   auto tokenizer = tokenizer_of(path);
   const auto unet = unet_config_from_json(part_config(path, "unet"), place(path, "unet"));
   if (unet.camera_inputs > 0) tokenizer.set_cleaning(PromptCleaning::OpenClip);
@@ -64,7 +96,7 @@ at::Tensor embed_prompts(const std::string& path, const std::vector<std::string>
                      " tokens; left out: ", quoted_once(cuts)));
   const auto config =
       ClipTextConfig::from_json(part_config(path, "text_encoder"), place(path, "text encoder"));
-  const auto weights = Weights::from(open_part(path, "text_encoder"), dtype, device);
+  const auto weights = Weights::from(open_adapted_part(path, "text_encoder", lora), dtype, device);
   const ClipTextModel encoder(config, weights.at("text_model"));
   weights.check();
   encoder.check_ids(ids);
@@ -73,13 +105,14 @@ at::Tensor embed_prompts(const std::string& path, const std::vector<std::string>
 }
 
 LoadedModel load_model(const std::string& path, const std::string& sampler, at::ScalarType dtype,
-                       c10::Device device) {
+                       c10::Device device, const AdapterUse& lora) {
   LoadedModel out;
-  out.scheduler =
-      SchedulerConfig::from_json(part_config(path, "scheduler"), place(path, "scheduler"), sampler);
+  const nlohmann::json scheduler = part_config(path, "scheduler");
+  out.scheduler = SchedulerConfig::from_json(scheduler, place(path, "scheduler"),
+                                             sampler.empty() ? sampler_instead(scheduler, path) : sampler);
 
   const auto unet_config = unet_config_from_json(part_config(path, "unet"), place(path, "unet"));
-  const auto unet_weights = Weights::from(open_part(path, "unet"), dtype, device);
+  const auto unet_weights = Weights::from(open_adapted_part(path, "unet", lora), dtype, device);
   const auto unet = std::make_shared<UNet>(unet_config, unet_weights);
   unet_weights.check();
   unet->pack();

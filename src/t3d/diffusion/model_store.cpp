@@ -8,10 +8,14 @@
 
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
+#include "t3d/core/file_kind.h"
+#include "t3d/core/log.h"
 #include "t3d/core/sentence.h"
 #include "t3d/diffusion/ldm_config.h"
 #include "t3d/diffusion/ldm_names.h"
+#include "t3d/diffusion/tokenizer.h"
 #include "t3d/diffusion/torch_source.h"
+#include "t3d/diffusion/weight_files.h"
 #include "t3d/io/json_file.h"
 
 namespace t3d::diffusion {
@@ -21,19 +25,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kShipped = "toybox";
 constexpr const char* kWeightParts[] = {"unet", "vae", "text_encoder"};
-constexpr const char* kStandardNames[] = {"diffusion_pytorch_model.safetensors",
-                                          "model.safetensors",
-                                          "diffusion_pytorch_model.safetensors.index.json",
-                                          "model.safetensors.index.json",
-                                          "diffusion_pytorch_model.bin",
-                                          "pytorch_model.bin",
-                                          "diffusion_pytorch_model.bin.index.json",
-                                          "pytorch_model.bin.index.json",
-                                          "diffusion_pytorch_model.fp16.safetensors",
-                                          "model.fp16.safetensors",
-                                          "diffusion_pytorch_model.fp16.bin",
-                                          "pytorch_model.fp16.bin"};
-
 /// Names of one and the same model; the first is the one that messages use.
 const std::vector<std::vector<std::string>>& same_models() {
   static const std::vector<std::vector<std::string>> table = {
@@ -151,31 +142,49 @@ std::string places_text(const ModelPlaces& places) {
   return places.hub_cache.empty() ? text : text + ", " + places.hub_cache;
 }
 
+/// Names of unfinished downloads in the folder, for messages: "; there is x.part, an unfinished download".
+std::string unfinished_text(const fs::path& folder) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string(), what = unfinished_download(name);
+    if (!what.empty()) return cat("; there is ", name, ", ", what);
+  }
+  return "";
+}
+
 ModelPart weights_part(const fs::path& folder, const std::string& name) {
   ModelPart part;
   part.name = name;
   if (!is_file(folder / "config.json")) part.missing = name + "/config.json";
+  const auto lacks = [&part](const std::string& what) {
+    part.missing += (part.missing.empty() ? "" : ", ") + what;
+  };
   try {
-    const std::string weights = find_weights(folder.string());
-    part.files.push_back(weights);
-    if (fs::path(weights).extension() == ".json") {
-      std::map<std::string, bool> shards;
-      const auto index = io::read_json_file(weights);
-      if (index.contains("weight_map") && index["weight_map"].is_object())
-        for (const auto& file : index["weight_map"])
-          if (file.is_string()) shards[file.get<std::string>()] = true;
-      for (const auto& [shard, unused] : shards) {
-        if (is_plain_name(shard) && is_file(folder / shard)) {
-          part.files.push_back((folder / shard).string());
-        } else {
-          part.missing += (part.missing.empty() ? "" : ", ") + name + "/" + shard;
-        }
-      }
+    const auto sets = weight_sets(folder.string());
+    if (sets.empty()) {
+      lacks(cat(name, name == "text_encoder" ? "/model.safetensors" : "/diffusion_pytorch_model.safetensors",
+                unfinished_text(folder)));
+      return part;
     }
-  } catch (const Error&) {
-    part.missing += (part.missing.empty() ? "" : ", ") + name + "/" +
-                    (name == "text_encoder" ? "model.safetensors" : "diffusion_pytorch_model.safetensors");
+    part.files = sets.front().files;
+    for (const std::string& shard : sets.front().missing) lacks(name + "/" + shard);
+  } catch (const Error& error) {
+    lacks(error.what());
   }
+  return part;
+}
+
+/// The tokenizer's files, wherever they lie.
+ModelPart tokenizer_part(const std::string& model) {
+  ModelPart part;
+  part.name = "tokenizer";
+  const std::string folder = find_tokenizer(model);
+  if (folder.empty()) {
+    part.missing = "tokenizer/vocab.json, tokenizer/merges.txt (or tokenizer/tokenizer.json)";
+    return part;
+  }
+  for (const char* name : {"vocab.json", "merges.txt", "tokenizer.json"})
+    if (is_file(fs::path(folder) / name)) part.files.push_back((fs::path(folder) / name).string());
   return part;
 }
 
@@ -308,11 +317,10 @@ ModelInfo inspect_model(const std::string& path) {
     part.name = "checkpoint";
     part.files = {path};
     info.parts.push_back(part);
-    const fs::path beside = fs::path(path).parent_path() / "tokenizer";
-    info.parts.push_back(files_part(beside, "tokenizer", {"vocab.json", "merges.txt"}));
+    info.parts.push_back(tokenizer_part(path));
   } else if (is_model_folder(path)) {
     for (const char* name : kWeightParts) info.parts.push_back(weights_part(fs::path(path) / name, name));
-    info.parts.push_back(files_part(fs::path(path) / "tokenizer", "tokenizer", {"vocab.json", "merges.txt"}));
+    info.parts.push_back(tokenizer_part(path));
     info.parts.push_back(files_part(fs::path(path) / "scheduler", "scheduler", {"scheduler_config.json"}));
   } else {
     throw UserError(cat(path,
@@ -357,16 +365,39 @@ std::vector<ModelInfo> list_models(const ModelPlaces& places) {
   return models;
 }
 
+std::string find_tokenizer(const std::string& model) {
+  const fs::path path(model);
+  if (!is_folder(path) && !is_file(path)) return "";
+  const fs::path folder = is_folder(path) ? path : path.parent_path();
+  for (const fs::path& place : {folder / "tokenizer", folder, folder / "text_encoder"})
+    if (ClipTokenizer::is_folder(place.string())) return place.string();
+  return "";
+}
+
 std::string find_weights(const std::string& folder) {
-  for (const char* name : kStandardNames)
-    if (is_file(fs::path(folder) / name)) return (fs::path(folder) / name).string();
-  throw SystemError(cat(folder, is_folder(folder) ? ": has no weights" : ": is not there",
-                        ", expected diffusion_pytorch_model.safetensors, model.safetensors, their sharded "
-                        ".index.json or .bin. Get the missing file of the model."));
+  const auto sets = weight_sets(folder);
+  if (sets.empty())
+    throw SystemError(
+        cat(folder, is_folder(folder) ? ": has no weights" : ": is not there",
+            ", expected diffusion_pytorch_model.safetensors, model.safetensors, their shards with an "
+            ".index.json, or the same as .bin",
+            unfinished_text(folder), ". Get the missing file of the model."));
+  if (!sets.front().missing.empty()) {
+    std::string names;
+    for (const std::string& name : sets.front().missing) names += (names.empty() ? "" : ", ") + name;
+    throw SystemError(cat(folder, ": these shards of its weights are missing: ", names, unfinished_text(folder),
+                        ". Get all files of the model."));
+  }
+  return sets.front().path;
 }
 
 std::shared_ptr<TensorSource> open_part(const std::string& path, const std::string& part) {
-  if (!is_single_file(path)) return open_source(find_weights((fs::path(path) / part).string()));
+  if (!is_single_file(path)) {
+    const std::string folder = (fs::path(path) / part).string(), weights = find_weights(folder);
+    if (const std::string choice = choice_text(weight_sets(folder), folder); !choice.empty())
+      log::info(choice);
+    return part == "text_encoder" ? text_model_source(open_source(weights)) : open_source(weights);
+  }
   const auto file = open_source(path);
   if (part == "unet") return ldm_unet_source(file);
   if (part == "vae") return ldm_vae_source(file);

@@ -61,8 +61,13 @@ ModelInfo inspect_model(const std::string& path);
 /// Every model in the places, by name.
 std::vector<ModelInfo> list_models(const ModelPlaces& places = ModelPlaces::from_environment());
 
-/// Name of the weights file in a part's folder: safetensors before .bin, single before sharded, the standard
-/// name before variants such as ".fp16.". Throws UserError that names what was expected.
+/// The folder of a model's CLIP tokenizer: tokenizer/, the model's own folder (or that of its single file),
+/// or text_encoder/, the first that holds vocab.json with merges.txt, or tokenizer.json. Empty when none
+/// does.
+std::string find_tokenizer(const std::string& model);
+
+/// The weights file in a part's folder, or the index or first shard of a sharded one: the best of
+/// weight_sets(). Throws SystemError that names what was expected, or the shards that are missing.
 std::string find_weights(const std::string& folder);
 
 /// The tensors of "unet", "vae" or "text_encoder" in diffusers' naming, from either layout. `path` is what

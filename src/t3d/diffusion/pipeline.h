@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "t3d/diffusion/adapter.h"
 #include "t3d/diffusion/denoiser.h"
 #include "t3d/diffusion/scheduler.h"
 
@@ -15,9 +16,10 @@ namespace t3d::diffusion {
 
 /// Embeddings of prompts, [n,77,C]. Opens the model's tokenizer and text encoder, and lets go of both before
 /// it returns. What a prompt loses behind 77 tokens is logged as a warning. `path` is what find_model
-/// returned. Throws UserError for a model without these parts and for prompts that are not UTF-8.
+/// returned; `lora` changes the text encoder where it says so. Throws UserError for a model without these
+/// parts and for prompts that are not UTF-8.
 at::Tensor embed_prompts(const std::string& path, const std::vector<std::string>& prompts,
-                         at::ScalarType dtype, c10::Device device);
+                         at::ScalarType dtype, c10::Device device, const AdapterUse& lora = {});
 
 struct SampleOptions {
   int64_t n_steps = 50;
@@ -69,9 +71,10 @@ struct LoadedModel {
 };
 
 /// Opens unet, vae and scheduler of what find_model returned, in the layout of diffusers or as a single file.
-/// `sampler`: a name that SchedulerConfig::from_json knows, or empty for the model's own. Throws as the parts
-/// do.
+/// `sampler`: a name that SchedulerConfig::from_json knows, or empty for the model's own; where that is one
+/// of diffusers' that we lack, DPM-Solver++ is taken, with a warning. `lora` changes the UNet. Throws as the
+/// parts do.
 LoadedModel load_model(const std::string& path, const std::string& sampler, at::ScalarType dtype,
-                       c10::Device device);
+                       c10::Device device, const AdapterUse& lora = {});
 
 }  // namespace t3d::diffusion

@@ -38,6 +38,9 @@ struct SchedulerConfig {
   /// passed over, as the reference does, but a key that asks for something we lack throws UserError.
   static SchedulerConfig from_json(const nlohmann::json& config, const std::string& where,
                                    const std::string& class_name = "");
+  /// What training needs of the config, whatever sampler it names: the betas and what the model predicts.
+  /// Throws UserError for flow matching and other ways of adding noise that have no betas.
+  static SchedulerConfig for_training(const nlohmann::json& config, const std::string& where);
   static SchedulerConfig from_file(const std::string& path, const std::string& class_name = "");
 };
 

@@ -102,6 +102,26 @@ SchedulerConfig SchedulerConfig::from_json(const nlohmann::json& config, const s
   return out;
 }
 
+SchedulerConfig SchedulerConfig::for_training(const nlohmann::json& config, const std::string& where) {
+  const JsonReader read(config, where);
+  const std::string name = read.text("_class_name", "");
+  const auto refuse = [&](const char* what) {
+    throw UserError(cat(where, ": ", name.empty() ? "the scheduler" : name, what,
+                        ", which has no betas, so that this model cannot guide here. Use a model of Stable "
+                        "Diffusion 1 or 2, or of MVDream."));
+  };
+  if (name.find("FlowMatch") != std::string::npos || read.truth("use_flow_sigmas", false) ||
+      read.text("prediction_type", "epsilon") == "flow_prediction")
+    refuse(" is of flow matching");
+  for (const char* other :
+       {"EDM", "ScoreSdeVe", "KarrasVe", "VQDiffusion", "CosineDPM", "SCM", "Consistency"})
+    if (name.find(other) != std::string::npos) refuse(" adds noise in another way than by betas");
+  SchedulerConfig out;
+  out.schedule = noise_schedule_of(config, read);
+  out.prediction = prediction_of(read.text("prediction_type", "epsilon"), where);
+  return out;
+}
+
 SchedulerConfig SchedulerConfig::from_file(const std::string& path, const std::string& class_name) {
   return from_json(io::read_json_file(path), path, class_name);
 }

@@ -6,6 +6,9 @@
 
 #include "t3d/core/error.h"
 #include "t3d/diffusion/json_reader.h"
+#include "t3d/diffusion/ldm_names.h"
+#include "t3d/diffusion/model_store.h"
+#include "t3d/diffusion/torch_source.h"
 #include "t3d/io/json_file.h"
 
 namespace t3d::diffusion {
@@ -69,8 +72,12 @@ ClipTextModel::Output ClipTextModel::operator()(const at::Tensor& ids, bool keep
   return out;
 }
 
-ClipTextModel load_clip_text_model(const std::string& folder, at::ScalarType dtype, c10::Device device) {
-  const auto weights = Weights::from(safetensors_source(folder + "/model.safetensors"), dtype, device);
+ClipTextModel load_clip_text_model(const std::string& folder, at::ScalarType dtype, c10::Device device,
+                                   const AdapterUse& lora) {
+  auto source = text_model_source(open_source(find_weights(folder)));
+  if (!lora.path.empty())
+    source = Adapter::open(lora.path).onto(source, AdaptedPart::TextEncoder, lora.strength);
+  const auto weights = Weights::from(source, dtype, device);
   ClipTextModel model(ClipTextConfig::from_file(folder + "/config.json"), weights.at("text_model"));
   weights.check();
   return model;

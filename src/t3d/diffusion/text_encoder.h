@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "t3d/diffusion/adapter.h"
 #include "t3d/diffusion/clip_layers.h"
 
 namespace t3d::diffusion {
@@ -52,8 +53,9 @@ class ClipTextModel {
   at::ScalarType compute_type_;
 };
 
-/// Opens a folder with config.json and model.safetensors (or one named as transformers does for half
-/// precision). Throws as the parts do, with every tensor that does not fit.
-ClipTextModel load_clip_text_model(const std::string& folder, at::ScalarType dtype, c10::Device device);
+/// Opens a folder with config.json and weights in any naming of find_weights, changed by `lora`. Throws as
+/// the parts do, with every tensor that does not fit.
+ClipTextModel load_clip_text_model(const std::string& folder, at::ScalarType dtype, c10::Device device,
+                                   const AdapterUse& lora = {});
 
 }  // namespace t3d::diffusion

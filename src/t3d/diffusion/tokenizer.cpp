@@ -7,6 +7,7 @@
 #include <queue>
 
 #include "t3d/core/error.h"
+#include "t3d/core/file_kind.h"
 #include "t3d/diffusion/unicode.h"
 #include "t3d/io/json_file.h"
 
@@ -29,8 +30,10 @@ std::string read_text(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   if (!in.is_open() || in.bad())
-    throw SystemError(cat(path, ": cannot be read", errno_text(),
-                          ". A CLIP tokenizer is a folder with vocab.json and merges.txt."));
+    throw SystemError(
+        cat(path, ": cannot be read", errno_text(),
+            ". A CLIP tokenizer is a folder with vocab.json and merges.txt, or tokenizer.json."));
+  if (!text.empty()) refuse_placeholder(text, path, "a part of a tokenizer");
   return text;
 }
 
@@ -67,10 +70,64 @@ std::array<char32_t, 256> byte_characters() {
   return out;
 }
 
+bool ClipTokenizer::is_folder(const std::string& folder) {
+  const auto has = [&folder](const char* name) {
+    std::error_code none;
+    return std::filesystem::is_regular_file(std::filesystem::path(folder) / name, none);
+  };
+  return (has("vocab.json") && has("merges.txt")) || has("tokenizer.json");
+}
+
+/// The parts of tokenizer.json that say what CLIP's two files say; its normalizer and splitting are CLIP's
+/// own.
+ClipTokenizer ClipTokenizer::from_fast_file(const std::string& file, const std::string& folder) {
+  const json whole = io::read_json_file(link_target(file));
+  const json model = whole.is_object() ? whole.value("model", json()) : json();
+  if (!model.is_object() || !model.contains("vocab") || !model.contains("merges") ||
+      !model["merges"].is_array())
+    throw UserError(cat(file,
+                        ": expected a \"model\" with \"vocab\" and \"merges\", as fast tokenizers of "
+                        "transformers have. Give CLIP's own tokenizer."));
+  if (model.value("type", json("BPE")) != "BPE")
+    throw UserError(cat(file, ": its model is of type ", model["type"].dump(),
+                        ", but CLIP's is BPE. Give CLIP's own "
+                        "tokenizer."));
+  json vocabulary = model["vocab"];
+  const json added = whole.value("added_tokens", json());
+  if (vocabulary.is_object() && added.is_array())
+    for (const json& token : added) {
+      if (!token.is_object() || !token.value("content", json()).is_string() ||
+          !token.value("id", json()).is_number_integer())
+        throw UserError(cat(file, ": added_tokens holds ", token.dump().substr(0, 80),
+                            ", expected \"content\" and \"id\"."));
+      const std::string content = token["content"].get<std::string>();
+      if (!vocabulary.contains(content)) vocabulary[content] = token["id"];
+    }
+  std::string merges;
+  for (const json& merge : model["merges"]) {
+    if (merge.is_string()) {
+      merges += merge.get<std::string>() + "\n";
+    } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
+      merges += merge[0].get<std::string>() + " " + merge[1].get<std::string>() + "\n";
+    } else {
+      throw UserError(cat(file, ": merges holds ", merge.dump().substr(0, 80), ", expected two tokens."));
+    }
+  }
+  ClipTokenizer out(vocabulary, merges, folder);
+  const json padding = whole.value("padding", json());
+  const std::string pad = token_text(padding, "pad_token", file);
+  if (!pad.empty()) out.set_padding(pad, file);
+  return out;
+}
+
 ClipTokenizer ClipTokenizer::from_folder(const std::string& folder) {
   const auto at = [&folder](const char* name) { return (std::filesystem::path(folder) / name).string(); };
-  const std::string merges = read_text(link_target(at("merges.txt")));
-  ClipTokenizer out(io::read_json_file(link_target(at("vocab.json"))), merges, folder);
+  const bool is_fast =
+      std::filesystem::exists(at("tokenizer.json")) &&
+      !(std::filesystem::exists(at("vocab.json")) && std::filesystem::exists(at("merges.txt")));
+  ClipTokenizer out = is_fast ? from_fast_file(at("tokenizer.json"), folder)
+                              : ClipTokenizer(io::read_json_file(link_target(at("vocab.json"))),
+                                              read_text(link_target(at("merges.txt"))), folder);
   // SD 2.x names "!" in the first file only; transformers lets that one win.
   for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
     if (!std::filesystem::exists(at(name))) continue;

@@ -30,10 +30,13 @@ std::string link_target(const std::string& path);
 /// The same ids as transformers' CLIPTokenizer; see docs/text_encoder.md for what that means for odd input.
 class ClipTokenizer {
  public:
-  /// Reads vocab.json and merges.txt, and which token pads from special_tokens_map.json or
-  /// tokenizer_config.json, where there is one: 49407 for SD 1.x, 0 ("!") for SD 2.x. Throws SystemError when
-  /// a file cannot be read and UserError when it is not what its name says.
+  /// Reads vocab.json and merges.txt, or tokenizer.json alone (a fast tokenizer of transformers, which has
+  /// both inside), and which token pads from special_tokens_map.json or tokenizer_config.json, where there is
+  /// one: 49407 for SD 1.x, 0 ("!") for SD 2.x. Throws SystemError when a file cannot be read and UserError
+  /// when it is not what its name says.
   static ClipTokenizer from_folder(const std::string& folder);
+  /// Whether a folder has such files.
+  static bool is_folder(const std::string& folder);
 
   /// The same from texts. `folder` is what messages call the place.
   ClipTokenizer(const nlohmann::json& vocabulary, std::string_view merges, const std::string& folder);
@@ -56,6 +59,7 @@ class ClipTokenizer {
   struct Merge {
     int32_t rank, id;
   };
+  static ClipTokenizer from_fast_file(const std::string& file, const std::string& folder);
   void set_padding(const std::string& token, const std::string& file);
   void read_merges(std::string_view merges, const std::string& file);
   void append_word(std::vector<int64_t>& ids, const std::string& word) const;

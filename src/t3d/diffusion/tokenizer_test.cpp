@@ -7,8 +7,10 @@
 #include <nlohmann/json.hpp>
 
 #include "t3d/core/error.h"
+#include "t3d/diffusion/model_store.h"
 #include "t3d/diffusion/unicode.h"
 #include "t3d/io/json_file.h"
+#include "tests/support/format_table.h"
 #include "tests/support/golden_options.h"
 #include "tests/support/temporary_folder.h"
 
@@ -154,6 +156,130 @@ TEST(LinkTarget, IsTheFileThatALinkWithoutLinksNames) {
   EXPECT_EQ(link_target(folder / "link"), folder / "real/vocab.json");
   for (const char* itself : {"real/vocab.json", "dangling", "absent"})
     EXPECT_EQ(link_target(folder / itself), folder / itself);
+}
+
+/// The bytes, two merges and the special tokens: every text has ids.
+nlohmann::json small_vocabulary() {
+  nlohmann::json out;
+  for (const char* end : {"", "</w>"})
+    for (const char32_t c : byte_characters()) {
+      std::string token;
+      append_utf8(token, c);
+      out[token + end] = static_cast<int>(out.size());
+    }
+  for (const char* token : {"th", "the</w>", "<|startoftext|>", "<|endoftext|>"})
+    out[token] = static_cast<int>(out.size());
+  return out;
+}
+const std::vector<int64_t> kTheIds = {514, 513, 515};
+
+void write_pair(const std::string& folder) {
+  std::filesystem::create_directories(folder);
+  io::write_json_file(folder + "/vocab.json", small_vocabulary());
+  t3d::testing::write_text(folder + "/merges.txt", "#version: 0.2\nt h\nth e</w>\n");
+}
+/// `merges`: as strings, or as pairs.
+nlohmann::json fast(const nlohmann::json& merges) {
+  return {{"version", "1.0"},
+          {"padding", nullptr},
+          {"model", {{"type", "BPE"}, {"vocab", small_vocabulary()}, {"merges", merges}}}};
+}
+void write_fast(const std::string& folder, const nlohmann::json& tokenizer) {
+  std::filesystem::create_directories(folder);
+  io::write_json_file(folder + "/tokenizer.json", tokenizer);
+}
+std::string refusal(const std::string& folder) {
+  try {
+    ClipTokenizer::from_folder(folder);
+    return "";
+  } catch (const UserError& error) {
+    return error.what();
+  }
+}
+
+void two_files() {
+  const t3d::testing::TemporaryFolder folder;
+  write_pair(folder / "t");
+  EXPECT_EQ(ClipTokenizer::from_folder(folder / "t").encode("The"), kTheIds);
+}
+void fast_file_alone() {
+  const t3d::testing::TemporaryFolder folder;
+  write_fast(folder / "strings", fast({"t h", "th e</w>"}));
+  write_fast(folder / "pairs", fast(nlohmann::json::array({nlohmann::json::array({"t", "h"}),
+                                                           nlohmann::json::array({"th", "e</w>"})})));
+  auto without_specials = fast({"t h", "th e</w>"});
+  without_specials["model"]["vocab"].erase("<|startoftext|>");
+  without_specials["model"]["vocab"].erase("<|endoftext|>");
+  without_specials["added_tokens"] = {{{"id", 514}, {"content", "<|startoftext|>"}, {"special", true}},
+                                      {{"id", 515}, {"content", "<|endoftext|>"}, {"special", true}}};
+  write_fast(folder / "added", without_specials);
+  for (const char* name : {"strings", "pairs", "added"}) {
+    const auto tokenizer = ClipTokenizer::from_folder(folder / name);
+    EXPECT_EQ(tokenizer.encode("The"), kTheIds) << name;
+    EXPECT_EQ(tokenizer.pad_id(), 515) << name;
+  }
+  t3d::testing::write_text(folder / "pairs/tokenizer_config.json",
+                           R"({"pad_token": "!", "model_max_length": 12})");
+  const auto padded = ClipTokenizer::from_folder(folder / "pairs");
+  EXPECT_EQ(padded.pad_id(), small_vocabulary()["!"].get<int64_t>());
+  EXPECT_EQ(padded.max_length(), 12);
+}
+void other_places() {
+  const t3d::testing::TemporaryFolder folder;
+  EXPECT_EQ(find_tokenizer(folder.string()), "");
+  write_fast(folder / "text_encoder", fast({"t h"}));
+  EXPECT_EQ(find_tokenizer(folder.string()), folder / "text_encoder");
+  write_pair(folder.string());
+  EXPECT_EQ(find_tokenizer(folder.string()), folder.string());
+  write_pair(folder / "tokenizer");
+  EXPECT_EQ(find_tokenizer(folder.string()), folder / "tokenizer");
+  t3d::testing::write_text(folder / "model.safetensors", "x");
+  EXPECT_EQ(find_tokenizer(folder / "model.safetensors"), folder / "tokenizer");
+}
+void both_forms() {
+  const t3d::testing::TemporaryFolder folder;
+  write_pair(folder.string());
+  write_fast(folder.string(), fast(nlohmann::json::array()));
+  EXPECT_EQ(ClipTokenizer::from_folder(folder.string()).encode("The"), kTheIds);
+  std::filesystem::remove(folder / "merges.txt");
+  EXPECT_EQ(ClipTokenizer::from_folder(folder.string()).encode("The").size(), 5u);
+}
+void other_tokenizers() {
+  const t3d::testing::TemporaryFolder folder;
+  auto other = fast(nlohmann::json::array());
+  other["model"]["type"] = "WordPiece";
+  write_fast(folder / "w", other);
+  EXPECT_THAT(refusal(folder / "w"), HasSubstr("its model is of type \"WordPiece\", but CLIP's is BPE"));
+  write_fast(folder / "n", {{"model", {{"type", "BPE"}}}});
+  EXPECT_THAT(refusal(folder / "n"), HasSubstr("expected a \"model\" with \"vocab\" and \"merges\""));
+  write_fast(folder / "m", fast({7}));
+  EXPECT_THAT(refusal(folder / "m"), HasSubstr("merges holds 7, expected two tokens"));
+  auto unknown = fast(nlohmann::json::array());
+  unknown["model"]["vocab"] = {{"a", 0}, {"b", 1}};
+  write_fast(folder / "u", unknown);
+  EXPECT_THAT(refusal(folder / "u"), HasSubstr("it is not CLIP's vocabulary"));
+}
+void what_is_no_tokenizer() {
+  const t3d::testing::TemporaryFolder folder;
+  write_pair(folder.string());
+  t3d::testing::write_text(folder / "merges.txt",
+                           "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 524619\n");
+  EXPECT_THAT(refusal(folder.string()), HasSubstr("merges.txt: is a Git LFS pointer"));
+  t3d::testing::write_text(folder / "vocab.json", "<!doctype html><title>Sign in</title>");
+  EXPECT_THAT(refusal(folder.string()), HasSubstr("vocab.json: is a web page (\"Sign in\")"));
+}
+
+TEST(TokenizerFormats, AreReadOrNamed) {
+  t3d::testing::run_format_cases(
+      "tokenizers",
+      {{"`vocab.json` and `merges.txt`", "read", two_files},
+       {"`tokenizer.json` alone: merges as strings or pairs, special tokens among the added ones", "read",
+        fast_file_alone},
+       {"both", "the two files are read; `tokenizer.json` where one of them is missing", both_forms},
+       {"in `tokenizer/`, the model's own folder, `text_encoder/`, or beside a single file", "found",
+        other_places},
+       {"tokenizers of other models", "refused: says what is missing", other_tokenizers},
+       {"Git LFS pointers and web pages", "refused: named for what they are", what_is_no_tokenizer}});
 }
 
 }  // namespace

@@ -11,10 +11,12 @@ namespace t3d::diffusion {
 std::shared_ptr<TensorSource> torch_source(const std::string& path);
 
 /// Shards named by an index ("...index.json": {"weight_map": {tensor: file}}) in the same folder. Throws
-/// UserError that lists the shards that are not there and the tensors that their shard lacks.
+/// SystemError that lists the shards that are not there, UserError for tensors that their shard lacks.
 std::shared_ptr<TensorSource> sharded_source(const std::string& index_path);
 
-/// The one of these that the file's ending asks for; UserError for an ending of none.
+/// The one of these that the file's ending asks for; a file of the other format is read as what it is, with a
+/// notice. A shard ("-00001-of-00002") without an index stands for its whole set. Scales of 8-bit weights are
+/// applied (scaled_source.h). UserError for an ending of none.
 std::shared_ptr<TensorSource> open_source(const std::string& path);
 
 /// True for a file name that open_source knows.

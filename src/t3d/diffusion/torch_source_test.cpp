@@ -30,7 +30,7 @@ std::string error_of(const std::string& path) {
   try {
     open_source(path);
     return "no error";
-  } catch (const UserError& error) {
+  } catch (const Error& error) {
     return error.what();
   }
 }

@@ -31,7 +31,7 @@ std::shared_ptr<const Model> open_model(const ModelRequest& request) {
   model->name = path;
   model->device = request.device;
 
-  const auto scheduler = ds::SchedulerConfig::from_json(config_of("scheduler"), place("scheduler"));
+  const auto scheduler = ds::SchedulerConfig::for_training(config_of("scheduler"), place("scheduler"));
   model->schedule = ds::NoiseSchedule(scheduler.schedule).to(request.device);
 
   auto unet_config = ds::unet_config_from_json(config_of("unet"), place("unet"));

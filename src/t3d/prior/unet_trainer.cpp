@@ -14,6 +14,7 @@
 #include "t3d/diffusion/pipeline.h"
 #include "t3d/diffusion/text_encoder.h"
 #include "t3d/diffusion/tokenizer.h"
+#include "t3d/diffusion/torch_source.h"
 #include "t3d/diffusion/unet.h"
 #include "t3d/diffusion/view_cameras.h"
 #include "t3d/io/image.h"
@@ -85,7 +86,7 @@ json scheduler_json() {
 }
 
 ds::Autoencoder open_vae(const std::string& folder, at::ScalarType dtype, c10::Device device) {
-  const auto weights = ds::Weights::from(ds::safetensors_source(ds::find_weights(folder)), dtype, device);
+  const auto weights = ds::Weights::from(ds::open_source(ds::find_weights(folder)), dtype, device);
   ds::Autoencoder vae(ds::read_autoencoder_config(folder + "/config.json"), weights);
   weights.check();
   return vae;
