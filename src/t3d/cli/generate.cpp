@@ -158,7 +158,7 @@ system::Experiment make_experiment(const GenerateOptions& o, const std::string& 
     if (has_at(root, lora)) set_at(root, lora, text_node(model, "--model"));
     set_at(root, "system.prompt_processor.pretrained_model_name_or_path", text_node(model, "--model"));
   }
-  for (const std::string& text : o.overrides) config::apply_override(root, text);
+  for (const std::string& text : o.overrides) config::apply_override(root, text, system::key_kind);
   set_at(root, "system.prompt_processor.prompt", text_node(o.prompt, "PROMPT"));
   if (o.seed) set_at(root, "seed", config::Node(*o.seed));
   const char* bfloat16 = "system.guidance.cpu_bfloat16";

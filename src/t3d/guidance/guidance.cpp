@@ -36,6 +36,18 @@ const GuidanceRegistry& guidances() {
   return table;
 }
 
+std::vector<std::string> loss_names(const std::string& type, const config::Node& block) {
+  const std::string name = guidances().own_name(type);
+  const config::Node* images = block.find("use_img_loss");
+  const bool has_images = images != nullptr && config::to_bool(*images, "system.guidance.use_img_loss");
+  if (name == "stable-diffusion-guidance" || name == "multiview-diffusion-guidance")
+    return has_images ? std::vector<std::string>{"sds", "sds_img"} : std::vector<std::string>{"sds"};
+  if (name == "stable-diffusion-vsd-guidance")
+    return has_images ? std::vector<std::string>{"vsd", "vsd_img", "lora"}
+                      : std::vector<std::string>{"vsd", "lora"};
+  return name.empty() ? std::vector<std::string>{} : std::vector<std::string>{"asd"};
+}
+
 const PromptProcessorRegistry& prompt_processors() {
   static const PromptProcessorRegistry table(
       "prompt-processor", "how a prompt becomes embeddings",

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "t3d/core/registry.h"
 #include "t3d/core/rng.h"
@@ -76,5 +77,9 @@ class Guidance {
 /// The table of guidances by `system.guidance_type`.
 using GuidanceRegistry = Registry<Guidance, const GuidanceContext&>;
 const GuidanceRegistry& guidances();
+
+/// The losses that a guidance of this type and block gives, without "loss_": each needs a weight
+/// system.loss.lambda_NAME. Empty for an unknown type.
+std::vector<std::string> loss_names(const std::string& type, const config::Node& block);
 
 }  // namespace t3d::guidance

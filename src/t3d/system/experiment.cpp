@@ -8,6 +8,7 @@
 #include "t3d/core/config/load_config.h"
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
+#include "t3d/core/shell_line.h"
 
 namespace t3d::system {
 namespace {
@@ -145,7 +146,7 @@ Experiment read_experiment(const Node& root) {
 }
 
 Experiment read_experiment(const std::string& file, const std::vector<std::string>& overrides) {
-  return read_experiment(config::load_config(file, overrides));
+  return read_experiment(config::load_config(file, overrides, {}, key_kind));
 }
 
 void write_run_folder(const Experiment& e, const std::string& file, const std::vector<std::string>& command) {
@@ -156,9 +157,7 @@ void write_run_folder(const Experiment& e, const std::string& file, const std::v
   const fs::path raw = folder / "configs" / "raw.yaml";
   if (!file.empty() && fs::exists(file) && !(fs::exists(raw) && fs::equivalent(file, raw)))
     write_file_atomically(raw.string(), read_whole_file(file));
-  std::string line;
-  for (const std::string& word : command) line += (line.empty() ? "" : " ") + word;
-  write_file_atomically((folder / "cmd.txt").string(), line + "\n");
+  write_file_atomically((folder / "cmd.txt").string(), shell_line(command) + "\n");
 }
 
 }  // namespace t3d::system

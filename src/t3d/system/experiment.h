@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "t3d/core/config/overrides.h"
 #include "t3d/core/config/struct_io.h"
 
 namespace t3d::system {
@@ -95,6 +96,10 @@ struct Experiment {
 
 /// The keys at the top of a configuration file.
 std::vector<std::string> experiment_keys();
+
+/// Which keys of a configuration are texts, by the types that it names: config::apply_override takes those as
+/// they are written.
+config::KeyKind key_kind(const config::Node& root, const std::string& path);
 
 /// Reads a file with overrides, and settles the run's folder (threestudio section 1.3): exp_dir, trial_name
 /// and trial_dir are filled in. Creates nothing. Throws UserError.

@@ -14,6 +14,7 @@
 #include "t3d/core/progress.h"
 #include "t3d/core/remove_tree.h"
 #include "t3d/ops/device_memory.h"
+#include "t3d/system/mesh_exporter.h"
 #include "t3d/system/saved_weights.h"
 #include "t3d/system/start.h"
 #include "t3d/train/checkpoint.h"
@@ -141,8 +142,25 @@ void Run::make_optimizers() {
   optimizer_ = make_optimizer(system_->config().optimizer, scene, system_->part_names());
 }
 
+void Run::check_settings() const {
+  const SystemConfig& c = system_->config();
+  if (!system_->context().make_prompt)
+    guidance::prompt_processors().check(c.prompt_processor_type, c.prompt_processor,
+                                        "system.prompt_processor");
+  if (!system_->context().make_guidance)
+    guidance::guidances().check(c.guidance_type, c.guidance, "system.guidance");
+  if (c.exporter_type == "mesh-exporter") exporter_config(*system_);
+  system_->require_losses();
+}
+
+void Run::check_without_models() {
+  check_settings();
+  make_optimizers();
+}
+
 void Run::prepare_fit() {
   if (optimizer_ != nullptr) return;
+  check_settings();
   set_progress_enabled(trainer_.enable_progress_bar);
   system_->open_guidance();
   make_optimizers();

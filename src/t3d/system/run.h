@@ -37,6 +37,9 @@ class Run {
   /// nothing: what is wrong with the input is found before there is a run folder. fit() does it where nobody
   /// has.
   void prepare_fit();
+  /// Throws what prepare_fit would throw for the configuration itself: keys of prompt, guidance and exporter,
+  /// loss weights, optimizers. Opens no model and no checkpoint; the object cannot be fitted afterwards.
+  void check_without_models();
   /// Optimizes until trainer.max_steps. Goes on from `resume` when it is set. Writes metrics, checkpoints and
   /// validation pictures. Ctrl-C saves and throws Interrupted, within an InterruptScope.
   ///
@@ -71,6 +74,7 @@ class Run {
   /// One optimizer step. Returns whether it was taken; fills `row` where metrics are due.
   bool train_step(std::map<std::string, double>* row);
   void on_bad_gradient();
+  void check_settings() const;
   void make_optimizers();
   /// The renderer's own step, where the batch left it a gradient of this length.
   void step_own(double gradient_norm);

@@ -9,12 +9,15 @@
 #include "t3d/field/encoding.h"
 #include "t3d/io/image_grid.h"
 #include "t3d/system/guidance_grid.h"
+#include "t3d/system/loss_names.h"
 #include "t3d/system/regularisers.h"
 #include "t3d/system/strips.h"
 
 namespace t3d::system {
 namespace {
 
+constexpr const char* kNothingToLearn =
+    "system.loss: every weight is 0, so that nothing is learned. Raise one.";
 constexpr uint64_t kRenderStream = 0x5e7d, kGuidanceStream = 0x6a1d, kEvalStream = 0xe7a1;
 
 /// Draws of one step and purpose: nothing of them has to be in a checkpoint.
@@ -26,6 +29,7 @@ std::map<std::string, config::Schedule> read_losses(const config::Node& block) {
   std::map<std::string, config::Schedule> all;
   if (block.is_null()) return all;
   if (!block.is_map()) config::reject(block, "system.loss", "a block of lambda_NAME");
+  check_loss_names(block);
   for (const auto& [name, node] : block.map()) all.emplace(name, config::Schedule(node));
   return all;
 }
@@ -113,8 +117,7 @@ StepLosses System::losses_of(const render::RenderOutput& out, const data::Camera
   add_losses(losses, out, batch, rng);
   if (out.inv_std.defined()) losses.metrics["inv_std"] = out.inv_std.detach();
   for (const auto& [name, schedule] : loss_) losses.lambdas.emplace(name, schedule.at(epoch_, step));
-  if (!losses.total.defined() || !losses.total.requires_grad())
-    throw UserError("system.loss: every weight is 0, so that nothing is learned. Raise one.");
+  if (!losses.total.defined() || !losses.total.requires_grad()) throw UserError(kNothingToLearn);
   return losses;
 }
 
@@ -220,6 +223,15 @@ std::optional<render::OwnLearning> System::renderer_learning() const {
 std::vector<std::string> System::part_names() const {
   return {"geometry", "geometry.encoding", "material",           "background",      "background.encoding",
           "renderer", "guidance",          "background.network", "prompt_processor"};
+}
+
+void System::require_losses() const {
+  if (context_.make_guidance) return;  // a stand-in, whose losses nobody knows before it has been called
+  for (const std::string& name : guidance::loss_names(config_.guidance_type, config_.guidance))
+    lambda("lambda_" + name);
+  for (const auto& [name, schedule] : loss_)
+    if (schedule.at(0, 0) != 0) return;
+  throw UserError(kNothingToLearn);
 }
 
 double System::lambda(const std::string& name, std::optional<double> absent) const {

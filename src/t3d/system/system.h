@@ -154,6 +154,9 @@ class System {
   const std::map<std::string, std::string>& part_weights() const { return part_weights_; }
   const guidance::PromptProcessor* prompt() const { return prompt_.get(); }
 
+  /// Throws UserError where a weight that the guidance needs is missing, or all are 0 at the first step: what
+  /// that step would find, before it.
+  void require_losses() const;
   /// Value of a loss weight now; a missing one throws UserError, or gives `absent`.
   double lambda(const std::string& name, std::optional<double> absent = std::nullopt) const;
 

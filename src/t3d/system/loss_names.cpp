@@ -1,0 +1,88 @@
+#include "t3d/system/loss_names.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "t3d/core/config/struct_io.h"
+#include "t3d/core/error.h"
+#include "t3d/core/log.h"
+#include "t3d/core/text_ends.h"
+
+namespace t3d::system {
+namespace {
+
+/// What our systems and guidances read, without "lambda_".
+const std::vector<std::string> kOurs = {"sds",     "sds_img",   "vsd",      "vsd_img", "lora",
+                                        "asd",     "orient",    "sparsity", "opaque",  "z_variance",
+                                        "eikonal", "emptiness", "depth",    "shape"};
+/// And what systems of threestudio and its extensions read that are not built here.
+const std::vector<std::string> kOthers = {"pretrain",
+                                          "rgb",
+                                          "mask",
+                                          "mask_binary",
+                                          "normal",
+                                          "normal_smooth",
+                                          "depth_rel",
+                                          "p",
+                                          "l1",
+                                          "l2",
+                                          "G",
+                                          "D",
+                                          "kl",
+                                          "clip",
+                                          "latent_sds",
+                                          "pixel_sds",
+                                          "gan",
+                                          "lpips",
+                                          "3d_sds",
+                                          "2d_sds",
+                                          "csd",
+                                          "nfsd",
+                                          "3d_normal_smooth",
+                                          "normal_consistency",
+                                          "laplacian_smoothness",
+                                          "laplacian_smooth",
+                                          "mesh_normal_consistency",
+                                          "position",
+                                          "scales",
+                                          "opacity",
+                                          "tv_loss",
+                                          "curvature",
+                                          "sdi",
+                                          "hifa",
+                                          "recon",
+                                          "intersection"};
+/// Numbers of the terms that are no weights.
+const std::vector<std::string> kPlain = {"emptiness_scale", "center_ratio"};
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+}  // namespace
+
+void check_loss_names(const config::Node& block) {
+  if (!block.is_map()) return;
+  const std::string start = "lambda_";
+  std::vector<std::string> all = kPlain;
+  for (const std::string& name : kOurs) all.push_back(start + name);
+  for (const auto& [key, value] : block.map()) {
+    const bool is_lambda = starts_with(key, start);
+    const std::string stem = is_lambda ? key.substr(start.size()) : key;
+    if (contains(all, key) || (is_lambda && contains(kOthers, stem))) continue;
+    std::string near = is_lambda ? nearest(stem, kOurs) : nearest(key, all);
+    if (!near.empty() && is_lambda) near = start + near;
+    if (near.empty() && !is_lambda && contains(kOurs, key)) near = start + key;
+    const std::string where = value.origin.source.empty() ? "" : value.origin.text() + ": ";
+    if (!near.empty())
+      throw UserError(
+          cat(where, "unknown option system.loss.", key, "; did you mean system.loss.", near, "?"));
+    if (!is_lambda && !starts_with(key, "loss_"))
+      throw UserError(cat(where, "unknown option system.loss.", key,
+                          "; expected lambda_NAME, the weight of a loss. Remove it."));
+    log::warning(cat(where, "system.loss.", key, " is not known and not used."));
+  }
+}
+
+}  // namespace t3d::system
