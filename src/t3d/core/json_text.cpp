@@ -1,6 +1,8 @@
 #include "t3d/core/json_text.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -12,6 +14,59 @@ namespace t3d {
 namespace {
 
 using nlohmann::json;
+
+constexpr const char* kNan = "NaN";
+constexpr const char* kInfinity = "Infinity";
+constexpr const char* kMinusInfinity = "-Infinity";
+
+/// A text whose bare NaN, Infinity and -Infinity stand in quotes, and where its bytes were in the original.
+class QuotedNumbers {
+ public:
+  explicit QuotedNumbers(std::string_view text) : text_(text) {
+    bool is_inside = false;  // of a string
+    size_t copied = 0;
+    for (size_t i = 0; i < text.size(); ++i) {
+      const char c = text[i];
+      if (is_inside) {
+        if (c == '\\') ++i;
+        is_inside = c != '"';
+      } else if (c == '"') {
+        is_inside = true;
+      } else if (c == 'N' || c == 'I' || c == '-') {
+        const size_t length = word_at(i);
+        if (length == 0) continue;
+        copy_.append(text.substr(copied, i - copied))
+            .append("\"")
+            .append(text.substr(i, length))
+            .append("\"");
+        quotes_.push_back(copy_.size() - length - 2);
+        quotes_.push_back(copy_.size() - 1);
+        copied = i + length;
+        i = copied - 1;
+      }
+    }
+    if (!quotes_.empty()) text_ = copy_.append(text.substr(copied));
+  }
+  QuotedNumbers(const QuotedNumbers&) = delete;
+  QuotedNumbers& operator=(const QuotedNumbers&) = delete;
+
+  std::string_view text() const { return text_; }
+  size_t original(size_t offset) const {
+    return offset -
+           static_cast<size_t>(std::lower_bound(quotes_.begin(), quotes_.end(), offset) - quotes_.begin());
+  }
+
+ private:
+  size_t word_at(size_t i) const {
+    for (const char* word : {kNan, kInfinity, kMinusInfinity})
+      if (text_.compare(i, std::strlen(word), word) == 0) return std::strlen(word);
+    return 0;
+  }
+
+  std::string_view text_;
+  std::string copy_;
+  std::vector<size_t> quotes_;  // places in copy_
+};
 
 /// Counts the characters that the parser has taken, so that our own checks know where they are.
 class CountingIterator {
@@ -39,8 +94,8 @@ class CountingIterator {
 /// Builds the value while the parser reads, and refuses what the limits or the rules forbid.
 class Builder : public nlohmann::json_sax<json> {
  public:
-  Builder(std::string_view text, const std::string& name, int max_depth)
-      : text_(text), furthest_(text.data()), name_(name), max_depth_(max_depth) {}
+  Builder(std::string_view original, const QuotedNumbers& read, const std::string& name, int max_depth)
+      : original_(original), read_(read), furthest_(read.text().data()), name_(name), max_depth_(max_depth) {}
 
   const char** furthest() { return &furthest_; }
   json take() { return std::move(root_); }
@@ -84,10 +139,10 @@ class Builder : public nlohmann::json_sax<json> {
 
  private:
   [[noreturn]] void fail(size_t offset, const std::string& reason) const {
-    throw UserError(cat(name_, line_and_column(text_, offset), ": ", reason));
+    throw UserError(cat(name_, line_and_column(original_, read_.original(offset)), ": ", reason));
   }
 
-  size_t offset() const { return static_cast<size_t>(furthest_ - text_.data()); }
+  size_t offset() const { return static_cast<size_t>(furthest_ - read_.text().data()); }
 
   template <class T>
   json* add(T&& value) {
@@ -121,17 +176,14 @@ class Builder : public nlohmann::json_sax<json> {
     return true;
   }
 
-  std::string_view text_;
+  std::string_view original_;
+  const QuotedNumbers& read_;
   const char* furthest_;
   std::string name_, key_;
   int max_depth_;
   json root_;
   std::vector<json*> open_;
 };
-
-constexpr const char* kNan = "NaN";
-constexpr const char* kInfinity = "Infinity";
-constexpr const char* kMinusInfinity = "-Infinity";
 
 bool holds_non_finite(const json& value) {
   if (value.is_number_float()) return !std::isfinite(value.get<double>());
@@ -164,10 +216,12 @@ json parse_json(std::string_view text, const std::string& name, const JsonLimits
     throw UserError(cat(name, line_and_column(text, zero), ": found a zero byte, expected JSON text.",
                         hint.empty() ? " Correct the file; it may be damaged." : hint));
   }
-  Builder builder(text, name, limits.max_depth);
-  CountingIterator begin(text.data(), builder.furthest());
+  const QuotedNumbers quoted(text);
+  const std::string_view read = quoted.text();
+  Builder builder(text, quoted, name, limits.max_depth);
+  CountingIterator begin(read.data(), builder.furthest());
   const char* ignored = nullptr;
-  const CountingIterator end(text.data() + text.size(), &ignored);
+  const CountingIterator end(read.data() + read.size(), &ignored);
   json::sax_parse(begin, end, &builder);
   return builder.take();
 }

@@ -15,6 +15,8 @@ struct JsonLimits {
 };
 
 /// Parses JSON as RFC 8259 has it: UTF-8, no comments, nothing after the value, every key of an object once.
+/// NaN, Infinity and -Infinity, which Python's json module writes, become the strings that json_text() writes
+/// for them: a reader that needs a number there refuses them by name, and one that does not goes on.
 /// Throws UserError "name:line:column: ..." for a text that breaks a rule or a limit.
 nlohmann::json parse_json(std::string_view text, const std::string& name, const JsonLimits& limits = {});
 

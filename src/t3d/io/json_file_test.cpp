@@ -38,6 +38,31 @@ TEST(JsonFile, NamesNumbersThatJsonLacks) {
   EXPECT_THROW(json_number("seven", "x.json: n"), UserError);
 }
 
+TEST(JsonFile, ReadsWhatPythonWritesForNumbersThatJsonLacks) {
+  const auto read =
+      parse_json(R"({"a": NaN, "b": [-Infinity, Infinity,NaN], "c": "NaN, \"NaN", "d": -1})", "x");
+  EXPECT_TRUE(std::isnan(json_number(read["a"], "a")));
+  EXPECT_EQ(json_number(read["b"][0], "b"), -std::numeric_limits<double>::infinity());
+  EXPECT_EQ(json_number(read["b"][1], "b"), std::numeric_limits<double>::infinity());
+  EXPECT_EQ(read["c"], "NaN, \"NaN");
+  EXPECT_EQ(read["d"], -1);
+  EXPECT_TRUE(std::isnan(json_number(parse_json("NaN", "x"), "x")));
+  // Places are those of the file, whatever stands before.
+  const auto message = [](const char* text) -> std::string {
+    try {
+      parse_json(text, "x");
+    } catch (const UserError& failure) {
+      return failure.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(message("[NaN, NaN, nan]"), StartsWith("x:1:13: "));
+  EXPECT_THAT(message("[Infinity, -Inf]"), StartsWith("x:1:"));
+  EXPECT_THAT(message("[NaN,\n -Infinity}"), StartsWith("x:2:11: "));
+  EXPECT_THAT(message("{NaN: 1, NaN: 2}"), HasSubstr("is there twice"));
+  EXPECT_THAT(message("[NaNs]"), StartsWith("x:1:5: "));
+}
+
 TEST(JsonFile, SaysWhereTheTextIsWrong) {
   const testing::TemporaryFolder folder;
   const auto message = [&](const std::string& text) -> std::string {
