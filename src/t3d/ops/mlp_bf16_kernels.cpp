@@ -139,7 +139,8 @@ T3D_BF16_INLINE void activate(float* y, Activation activation) {
       for (int i = 0; i < kTile; ++i) y[i] = std::max(y[i], 0.f);
       return;
     case Activation::Sigmoid:
-      for (int i = 0; i < kTile; ++i) y[i] = 1.f / (1.f + std::exp(-y[i]));
+      // The quick reciprocal of infinity is not a number, and exp(88.8) is infinite.
+      for (int i = 0; i < kTile; ++i) y[i] = 1.f / (1.f + std::exp(std::min(-y[i], 80.f)));
       return;
     case Activation::TruncExp:
       for (int i = 0; i < kTile; ++i) y[i] = std::exp(y[i]);

@@ -9,6 +9,7 @@
 #include "t3d/core/error.h"
 #include "t3d/ops/matrix_unit.h"
 #include "t3d/ops/mlp.h"
+#include "t3d/ops/mlp_bf16.h"
 #include "t3d/ops/simd.h"
 
 namespace t3d::ops {
@@ -320,6 +321,26 @@ TEST(Bfloat16MlpFallback, SecondGradientsStayInFloat32) {
   }
   EXPECT_TRUE(first[0].equal(first[1]));
   EXPECT_TRUE(second[0].equal(second[1]));
+}
+
+TEST(Mlp, SigmoidOfVeryNegativeNumbersIsZeroInBothPrecisions) {
+  for (const Precision precision : {Precision::Float32, Precision::Bfloat16}) {
+    if (precision == Precision::Bfloat16 && !cpu::mlp_bf16_available()) continue;
+    MlpConfig config = network(32, 3, 32, 1, Activation::Sigmoid);
+    config.precision = precision;
+    at::Tensor params = at::ones({mlp_n_params(config)}, at::kFloat);
+    for (int64_t i = mlp_layers(config)[1].first; i < params.numel(); ++i) params.data_ptr<float>()[i] = -1.f;
+    for (const float x : {0.05f, 0.1f, 1.f, 1000.f}) {  // outputs -51, -102, -1024, -1024000
+      const at::Tensor in = at::full({70, 32}, x), out = at::empty({70, 3});
+      cpu::mlp_forward(config, params.data_ptr<float>(), rows<const float>(in.data_ptr<float>(), 32), 70,
+                       rows(out.data_ptr<float>(), 3), nullptr);
+      for (int64_t i = 0; i < out.numel(); ++i) {
+        uint32_t bits;  // this file is built so that NaN cannot be asked for
+        std::memcpy(&bits, out.data_ptr<float>() + i, sizeof bits);
+        ASSERT_LT(bits & 0x7fffffffu, 0x3f800000u) << "x " << x << ", output " << out.data_ptr<float>()[i];
+      }
+    }
+  }
 }
 
 }  // namespace
