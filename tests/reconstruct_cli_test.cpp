@@ -238,6 +238,37 @@ TEST_F(ReconstructCommand, ShippedConfigurationsRun) {
   }
 }
 
+TEST_F(ReconstructCommand, ATimeBudgetIsRefusedBeforeAnythingIsWrittenOrSpentInParts) {
+  const TemporaryFolder out;
+  const std::string run = "reconstruct " + set() + " --device cpu --levels 4 --log2-table 10 -o ";
+  const auto refused = run_t3d(run + out / "a" + " --time-budget 1");
+  EXPECT_EQ(refused.exit_code, 2) << refused.output;
+  EXPECT_THAT(refused.output, HasSubstr("--time-budget 1 is too short"));
+  EXPECT_THAT(refused.output, HasSubstr("Use --time-budget "));
+  EXPECT_FALSE(fs::exists(out / "a"));
+
+  const auto kept = run_t3d(run + out / "b" + " --time-budget 8 --no-mesh --no-video --target-samples 2048");
+  ASSERT_EQ(kept.exit_code, 0) << kept.output;
+  EXPECT_THAT(kept.output, HasSubstr("seconds: loading "));
+  const auto report = nlohmann::json::parse(read_text(out / "b/report.json"));
+  EXPECT_GT(report.at("steps"), 10);
+  EXPECT_GT(report.at("seconds").at("train").get<double>(), 0.5 * 8);
+  EXPECT_EQ(report.at("test").at("views").size(), 2u);
+}
+
+TEST_F(ReconstructCommand, MasksOfItsOwnRendersHideNothing) {
+  const TemporaryFolder out;
+  const auto made =
+      run_t3d("render " + set() + "/../a.obj -o " + out / "set" +
+              " --res 32 --samples 4 --train-views 6 --val-views 0 --test-views 2 --mask --depth --normal");
+  ASSERT_EQ(made.exit_code, 0) << made.output;
+  const auto result =
+      run_t3d("reconstruct " + out / "set" + " -o " + out / "run" + kShort + "--no-video --no-mesh");
+  ASSERT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("hide nothing"));
+  EXPECT_THAT(result.output, ::testing::Not(HasSubstr("not known")));
+}
+
 TEST_F(ReconstructCommand, RefusesAFolderThatIsInUse) {
   const TemporaryFolder out;
   write_text(out / "notes.txt", "mine");

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -51,9 +52,9 @@ ops::Precision network_precision(const std::string& asked, bool cuda) {
 }
 
 /// The device's defaults with what was asked for on top.
-field::NgpConfig make_config(const ReconstructConfig& o, bool cuda, float aabb_scale) {
+field::NgpConfig make_config(const ReconstructConfig& o, bool cuda, const data::PosedImages& images) {
   field::NgpConfig c = cuda ? field::NgpConfig{} : field::ngp_config_for_cpu();
-  if (!cuda && aabb_scale > 1) c.log2_table = 17, c.n_levels = 14, c.max_resolution = 1024;
+  if (!cuda && images.aabb_scale > 1) c.log2_table = 17, c.n_levels = 14, c.max_resolution = 1024;
   const auto set = [](auto& value, const auto& asked) {
     if (asked) value = static_cast<std::decay_t<decltype(value)>>(*asked);
   };
@@ -68,6 +69,11 @@ field::NgpConfig make_config(const ReconstructConfig& o, bool cuda, float aabb_s
   c.final_learning_rate = std::min(c.final_learning_rate, c.learning_rate);
   set(c.distortion, o.distortion);
   c.precision = network_precision(o.precision, cuda);
+  // Behind a backdrop of one colour nothing has to be opaque.
+  if (images.backdrop) {
+    c.random_background = false;
+    std::copy_n(images.backdrop->data(), 3, c.background.data());
+  }
   field::check(c);
   return c;
 }
@@ -100,11 +106,18 @@ int longest_side(const data::PosedImages& images) {
   return side;
 }
 
+/// Seconds for the whole run; 0: other stop conditions alone decide.
+double time_budget(const ReconstructConfig& c, bool cuda) {
+  if (!c.steps && !c.time_budget && !c.train_seconds) return cuda ? 30 : 60;
+  return c.time_budget.value_or(0);
+}
+
 data::PosedImagesOptions image_options(const ReconstructConfig& c, bool cuda) {
   data::PosedImagesOptions options;
   options.holdout = c.holdout.value_or(options.holdout);
   options.max_size = c.max_size.value_or(cuda ? 0 : kCpuImageSide);
   options.aabb_scale = c.aabb_scale.value_or(0);
+  options.time_budget = c.time_budget.value_or(0);
   return options;
 }
 
@@ -121,13 +134,8 @@ void check_measured_views(const ReconstructConfig& c, const data::PosedImages& i
 train::NgpTrainOptions train_options(const ReconstructConfig& c, bool cuda) {
   train::NgpTrainOptions options;
   options.stop.steps = c.steps.value_or(0);
-  options.stop.seconds = c.time_budget.value_or(0);
+  options.stop.seconds = time_budget(c, cuda);
   options.stop.train_seconds = c.train_seconds.value_or(0);
-  if (!c.steps && !c.time_budget && !c.train_seconds) {
-    // Where nobody asked for a budget, large test views make the run longer rather than the field worse.
-    options.stop.seconds = cuda ? 30 : 60;
-    options.stop.least_train_seconds = 0.7 * options.stop.seconds;
-  }
   options.stop.target_psnr = c.target_psnr.value_or(0);
   options.stop.max_memory_bytes = static_cast<size_t>(c.max_memory.value_or(0) * 1024 * 1024);
   options.eval_every = c.eval_every.value_or(0);
@@ -135,13 +143,30 @@ train::NgpTrainOptions train_options(const ReconstructConfig& c, bool cuda) {
   return options;
 }
 
-train::OutputOptions output_options(const ReconstructConfig& c, double budget_seconds) {
+/// What was spent, training's share and the least that has to follow must fit into the budget. One that was
+/// asked for and does not hold them is refused; the usual one grows.
+void check_budget(const ReconstructConfig& c, double spent, train::NgpStop& stop) {
+  const double others = spent + stop.least_after_seconds, share = 1 - stop.least_train_share;
+  if (others <= share * stop.seconds) return;
+  const double least = std::ceil(1.1 * others / share);
+  const auto tenths = [](double seconds) { return std::ceil(10 * seconds) / 10; };
+  if (c.time_budget)
+    throw UserError(cat("--time-budget ", stop.seconds, " is too short: loading took ", tenths(spent),
+                        " s, the least of the outputs takes ", tenths(stop.least_after_seconds),
+                        " s, and training gets ", std::lround(100 * stop.least_train_share),
+                        " % of the budget. Use --time-budget ", least, " or more, a smaller --max-size",
+                        c.mesh ? ", --no-mesh" : "", ", or --steps."));
+  log::info(cat("the run takes ", least, " s instead of ", stop.seconds, ": loading alone took ",
+                tenths(spent), " s"));
+  stop.seconds = least;
+}
+
+train::OutputOptions output_options(const ReconstructConfig& c) {
   train::OutputOptions options;
   options.mesh = c.mesh;
   options.video = c.video;
   options.mesh_resolution = c.mesh_resolution;
   options.video_frames = c.video_frames;
-  options.video_seconds = 0.2 * budget_seconds;
   return options;
 }
 
@@ -154,24 +179,30 @@ int reconstruct(const ReconstructOptions& o) {
   network_precision(o.config.precision, cuda);  // before anything is read or written
   data::PosedImages images = data::read_posed_images(o.config.data, image_options(o.config, cuda));
   check_measured_views(o.config, images);
+  for (const std::string& note : images.notes) log::info(note);
   log::info(data::describe(images));
   if (!cuda && !o.config.max_size && longest_side(images) == kCpuImageSide)
     log::info(cat("on the CPU, images above ", kCpuImageSide,
                   " pixels are reduced to that; --max-size changes it"));
-  const field::NgpConfig config = make_config(o.config, cuda, images.aabb_scale);
-  prepare_folder(o);
-  offer_to_go_on([folder = o.output] { return command_to_resume(folder); });
+  const field::NgpConfig config = make_config(o.config, cuda, images);
 
   train::NgpTrainOptions options = train_options(o.config, cuda);
   options.run_folder = o.output;
   options.started = started;
-  const train::OutputOptions outputs = output_options(o.config, options.stop.seconds);
+  const train::OutputOptions outputs = output_options(o.config);
   const auto seed = static_cast<uint64_t>(o.config.seed);
   const auto stepper = cuda ? train::make_ngp_stepper_cuda(config, images.train, images.aabb_scale, seed)
                             : train::make_ngp_stepper_cpu(config, images.train, images.aabb_scale, seed);
-  for (auto& view : images.train) view.rgba = {};  // the stepper has its own copy
+  for (auto& view : images.train) view.rgba = {}, view.mask = {};  // the stepper has its own copy
+  if (options.stop.seconds > 0) {
+    const train::NgpTrainer untrained(images, config, options, *stepper);
+    options.stop.least_after_seconds = train::measure_outputs(images, untrained, *stepper, outputs).least();
+    check_budget(o.config, now_s() - started, options.stop);
+  }
+  prepare_folder(o);
+  offer_to_go_on([folder = o.output] { return command_to_resume(folder); });
   train::NgpTrainer trainer(images, config, options, *stepper);
-  trainer.set_estimate([&] { return train::estimate_outputs(images, trainer, *stepper, outputs); });
+  trainer.set_estimate([&] { return train::measure_outputs(images, trainer, *stepper, outputs).all(); });
   if (o.resume) trainer.resume(o.output);
   train::Metrics metrics(o.output, o.resume ? std::optional<int64_t>(stepper->steps_done()) : std::nullopt);
   trainer.set_metrics(&metrics);
@@ -182,12 +213,19 @@ int reconstruct(const ReconstructOptions& o) {
   report.seconds_load = now_s() - started;
   report.seconds_train = trainer.train({});
   report.steps = stepper->steps_done();
-  train::write_outputs(o.output, images, config, trainer, *stepper, outputs, started, report);
+  train::write_outputs(o.output, images, config, trainer, *stepper, outputs, {started, options.stop.seconds},
+                       report);
   double psnr = 0, ssim = 0;
   for (const auto& view : report.views) psnr += view.psnr, ssim += view.ssim;
   const double n_views = static_cast<double>(report.views.size());
   if (n_views > 0) metrics.log(report.steps, {{"test/psnr", psnr / n_views}, {"test/ssim", ssim / n_views}});
   metrics.flush();
+  if (report.is_empty) {
+    log::error(cat(o.output,
+                   ": the field is empty: no test view shows anything but the background. Train longer, or "
+                   "check that the cameras see the scene's box (--aabb-scale, scale and offset)."));
+    return 1;
+  }
   print_result(o.output);
   // Every other output throws when it cannot be made; a field without a surface has said so already.
   return outputs.mesh && !fs::exists(fs::path(o.output) / "mesh.glb") ? 1 : 0;

@@ -30,9 +30,7 @@ struct ReconstructConfig {
     v("precision", precision, one_of({"auto", "float32", "bfloat16"}),
       "of the networks' products on the CPU; auto: bfloat16 where the processor is faster with it");
     v("time_budget", time_budget, in_range(1, 1e7),
-      "seconds for loading, training and all outputs (without it 60 on the CPU and 30 with CUDA, or longer "
-      "where large views "
-      "would leave less than 70 % of that to training)");
+      "seconds for loading, training and all outputs (60 on the CPU and 30 with CUDA)");
     v("train_seconds", train_seconds, in_range(0.1, 1e7), "seconds of training alone, in place of a budget");
     v("steps", steps, in_range(1, 1e8), "training steps; on the CPU the run then repeats exactly");
     v("target_psnr", target_psnr, in_range(1, 100), "stop at this PSNR on views that are not trained on");

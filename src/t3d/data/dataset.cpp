@@ -4,7 +4,6 @@
 #include <Eigen/SVD>
 #include <cctype>
 #include <cmath>
-#include <filesystem>
 
 #include "t3d/core/error.h"
 
@@ -47,15 +46,9 @@ Mat4d flip_camera_axes(const Mat4d& camera_to_world) {
   return out;
 }
 
-void check_inside(const std::string& relative, const std::string& place) {
-  const std::filesystem::path path(relative);
-  const std::filesystem::path normal = path.lexically_normal();
-  if (relative.empty() || relative.find('\0') != std::string::npos)
-    throw UserError(cat(place, ": the image's file name is empty or holds a zero byte."));
-  if (path.is_absolute() || (!normal.empty() && *normal.begin() == ".."))
-    throw UserError(cat(place, ": the image ", relative,
-                        " lies outside the data set's folder. Move it inside, "
-                        "or make the path relative to the folder."));
+void check_file_name(const std::string& name, const std::string& place) {
+  if (name.empty() || name.find('\0') != std::string::npos)
+    throw UserError(cat(place, ": the image's file name is empty or holds a zero byte. Name the image."));
 }
 
 bool natural_less(const std::string& a, const std::string& b) {

@@ -34,6 +34,20 @@ void check_sizes(const io::ImageF& a, const io::ImageF& b) {
             "x", a.height, "x", a.channels, " and ", b.width, "x", b.height, "x", b.channels);
 }
 
+void check_mask(const io::ImageF& image, const io::Image8& mask) {
+  T3D_CHECK(mask.empty() || (mask.width == image.width && mask.height == image.height && mask.channels == 1),
+            "mask of ", mask.width, "x", mask.height, "x", mask.channels);
+}
+
+/// `truth` with the image's own values where the mask is 0.
+io::ImageF fill_masked(const io::ImageF& truth, const io::ImageF& image, const io::Image8& mask) {
+  io::ImageF filled = truth;
+  const auto n = static_cast<size_t>(image.channels);
+  for (size_t i = 0; i < mask.pixels.size(); ++i)
+    if (mask.pixels[i] == 0) std::copy_n(image.pixels.data() + n * i, n, filled.pixels.data() + n * i);
+  return filled;
+}
+
 /// Means over the window of a, b, aa, bb, ab: rows first, then columns, over a ring of filtered rows.
 constexpr size_t kMoments = 5;
 using Moments = std::array<double, kMoments>;
@@ -64,24 +78,36 @@ double similarity(const Moments& m) {
 
 }  // namespace
 
-double psnr(const io::ImageF& image, const io::ImageF& truth) {
+double psnr(const io::ImageF& image, const io::ImageF& truth, const io::Image8& mask) {
   check_sizes(image, truth);
+  check_mask(image, mask);
+  const auto n = static_cast<size_t>(image.channels);
   double sum = 0;
-  for (size_t i = 0; i < image.pixels.size(); ++i) {
-    const double d = static_cast<double>(image.pixels[i]) - truth.pixels[i];
-    sum += d * d;
+  size_t n_pixels = 0;
+  for (size_t i = 0; i < image.pixels.size() / n; ++i) {
+    if (!mask.empty() && mask.pixels[i] == 0) continue;
+    ++n_pixels;
+    for (size_t c = n * i; c < n * (i + 1); ++c) {
+      const double d = static_cast<double>(image.pixels[c]) - truth.pixels[c];
+      sum += d * d;
+    }
   }
+  if (n_pixels == 0) return std::numeric_limits<double>::quiet_NaN();
   if (sum == 0) return std::numeric_limits<double>::infinity();
-  return -10 * std::log10(sum / static_cast<double>(image.pixels.size()));
+  return -10 * std::log10(sum / static_cast<double>(n_pixels * n));
 }
 
-double ssim(const io::ImageF& image, const io::ImageF& truth) {
-  check_sizes(image, truth);
+double ssim(const io::ImageF& image, const io::ImageF& original, const io::Image8& mask) {
+  check_sizes(image, original);
+  check_mask(image, mask);
   T3D_CHECK(image.width > kRadius && image.height > kRadius, "image of ", image.width, "x", image.height);
+  const io::ImageF filled = mask.empty() ? io::ImageF{} : fill_masked(original, image, mask);
+  const io::ImageF& truth = mask.empty() ? original : filled;
   const std::array<double, kWindow> w = gaussian();
   const int height = image.height;
   std::vector<std::vector<Moments>> rows(static_cast<size_t>(height));  // filled ahead, freed behind
   double total = 0;
+  size_t n_values = 0;
   for (int c = 0; c < image.channels; ++c) {
     int n_ready = 0;
     for (int y = 0; y < height; ++y) {
@@ -89,20 +115,23 @@ double ssim(const io::ImageF& image, const io::ImageF& truth) {
         rows[static_cast<size_t>(n_ready)].resize(static_cast<size_t>(image.width));
         filter_row(image, truth, n_ready, c, w, rows[static_cast<size_t>(n_ready)]);
       }
-      for (size_t x = 0; x < static_cast<size_t>(image.width); ++x) {
+      for (int x = 0; x < image.width; ++x) {
+        if (!mask.empty() && *mask.at(x, y) == 0) continue;
         Moments sum{};
         for (int k = 0; k < kWindow; ++k) {
-          const Moments& m = rows[static_cast<size_t>(reflect(y + k - kRadius, height))][x];
+          const Moments& m =
+              rows[static_cast<size_t>(reflect(y + k - kRadius, height))][static_cast<size_t>(x)];
           for (size_t i = 0; i < kMoments; ++i) sum[i] += w[static_cast<size_t>(k)] * m[i];
         }
         total += similarity(sum);
+        ++n_values;
       }
       // The last rows reflect back by kRadius.
       const int done = y - 2 * kRadius - 1;
       if (done >= 0) std::vector<Moments>().swap(rows[static_cast<size_t>(done)]);
     }
   }
-  return total / static_cast<double>(image.pixels.size());
+  return n_values == 0 ? std::numeric_limits<double>::quiet_NaN() : total / static_cast<double>(n_values);
 }
 
 }  // namespace t3d::data

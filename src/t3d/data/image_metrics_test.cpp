@@ -70,5 +70,30 @@ TEST(Ssim, MatchesTheDefinition) {
   }
 }
 
+TEST(Metrics, LeaveOutWhatAMaskHides) {
+  io::ImageF image(24, 16, 3), truth(24, 16, 3);
+  io::Image8 mask(24, 16, 1);
+  for (int y = 0; y < 16; ++y)
+    for (int x = 0; x < 24; ++x) {
+      *mask.at(x, y) = x >= 8 ? 255 : 0;
+      for (int c = 0; c < 3; ++c) {
+        truth.at(x, y)[c] = static_cast<float>((x * 5 + y * 3 + c) % 7) / 7.0f;
+        image.at(x, y)[c] = x >= 8 ? truth.at(x, y)[c] : 0.3f;
+      }
+    }
+  EXPECT_TRUE(std::isinf(psnr(image, truth, mask)));
+  EXPECT_DOUBLE_EQ(ssim(image, truth, mask), 1.0);
+  EXPECT_LT(ssim(image, truth), 0.9);
+  for (int y = 0; y < 16; ++y) image.at(8, y)[0] = truth.at(8, y)[0] + 0.1f;
+  // 16 of the 16 * 16 * 3 values that count are off by 0.1.
+  EXPECT_NEAR(psnr(image, truth, mask), -10 * std::log10(0.01 * 16 / (16 * 16 * 3)), 1e-3);
+  EXPECT_LT(ssim(image, truth, mask), 1.0);
+  io::Image8 all(24, 16, 1);
+  all.pixels.assign(all.pixels.size(), 255);
+  EXPECT_DOUBLE_EQ(psnr(image, truth, all), psnr(image, truth));
+  EXPECT_DOUBLE_EQ(ssim(image, truth, all), ssim(image, truth));
+  EXPECT_TRUE(std::isnan(psnr(image, truth, io::Image8(24, 16, 1))));
+}
+
 }  // namespace
 }  // namespace t3d::data

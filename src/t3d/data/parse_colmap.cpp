@@ -1,5 +1,6 @@
 #include <cmath>
 #include <cstring>
+#include <initializer_list>
 #include <sstream>
 
 #include "t3d/core/error.h"
@@ -14,7 +15,7 @@ struct Model {
   const char* name;
   int n_params;
 };
-// COLMAP's numbering. Fisheye and other models are named only to say that they are not supported.
+// COLMAP's numbering. Models without a lens of ours are named only to say so.
 constexpr Model kModels[] = {{0, "SIMPLE_PINHOLE", 3},
                              {1, "PINHOLE", 4},
                              {2, "SIMPLE_RADIAL", 4},
@@ -80,7 +81,8 @@ Lens make_lens(const Model& model, uint64_t width, uint64_t height, const std::v
   Lens lens;
   lens.width = static_cast<int>(width);
   lens.height = static_cast<int>(height);
-  const bool has_two_focals = model.id == 1 || model.id == 4 || model.id == 6;
+  const bool has_two_focals =
+      model.id == 1 || model.id == 4 || model.id == 5 || model.id == 6 || model.id == 10;
   const size_t c = has_two_focals ? 2 : 1;
   lens.fx = static_cast<float>(p[0]);
   lens.fy = static_cast<float>(p[has_two_focals ? 1 : 0]);
@@ -88,19 +90,40 @@ Lens make_lens(const Model& model, uint64_t width, uint64_t height, const std::v
   lens.cy = static_cast<float>(p[c + 1]);
   if (!(lens.fx > 0) || !(lens.fy > 0))
     throw UserError(cat(place, ": the focal length is ", lens.fx, "; a positive number was expected."));
-  if (model.id == 2 || model.id == 3) lens.k1 = static_cast<float>(p[3]);
-  if (model.id == 3) lens.k2 = static_cast<float>(p[4]);
-  if (model.id == 4 || model.id == 6) {
-    lens.k1 = static_cast<float>(p[4]);
-    lens.k2 = static_cast<float>(p[5]);
-    lens.p1 = static_cast<float>(p[6]);
-    lens.p2 = static_cast<float>(p[7]);
+  // What follows the principal point, in the model's order.
+  const auto distortion = [&](std::initializer_list<float*> to) {
+    size_t i = c + 2;
+    for (float* value : to) *value = static_cast<float>(p[i++]);
+  };
+  lens.is_fisheye = model.id == 5 || model.id >= 8;
+  switch (model.id) {
+    case 2:
+    case 8:
+      distortion({&lens.k1});
+      break;
+    case 3:
+    case 9:
+      distortion({&lens.k1, &lens.k2});
+      break;
+    case 4:
+      distortion({&lens.k1, &lens.k2, &lens.p1, &lens.p2});
+      break;
+    case 5:
+      distortion({&lens.k1, &lens.k2, &lens.k3, &lens.k4});
+      break;
+    case 6:
+      distortion({&lens.k1, &lens.k2, &lens.p1, &lens.p2, &lens.k3, &lens.d1, &lens.d2, &lens.d3});
+      break;
+    case 10:
+      distortion({&lens.k1, &lens.k2, &lens.p1, &lens.p2, &lens.k3, &lens.k4});
+      break;
+    default:
+      break;
   }
-  if (model.id == 6) lens.k3 = static_cast<float>(p[8]);
-  const bool is_rational = model.id == 6 && (p[9] != 0 || p[10] != 0 || p[11] != 0);
-  if (model.id == 5 || model.id > 6 || is_rational)
+  const bool has_prism = model.id == 10 && (p[10] != 0 || p[11] != 0);
+  if (model.id == 7 || has_prism)
     throw UserError(
-        cat(place, ": the camera model ", model.name, is_rational ? " with k4, k5, k6" : "",
+        cat(place, ": the camera model ", model.name, has_prism ? " with a thin prism (sx1, sy1)" : "",
             " is not supported. Undistort the images (colmap image_undistorter), or use OPENCV."));
   return lens;
 }
@@ -117,20 +140,31 @@ Mat4d make_pose(const double q[4], const double t[3], const std::string& place) 
   return flip_camera_axes(checked_pose(m, place));
 }
 
-/// Lines of a text file that are no comment.
+constexpr const char* kBlanks = " \t\r\f\v";
+
+/// Lines of a text file that are no comment, without blanks around them.
 class Lines {
  public:
-  Lines(std::string_view text, const std::string& name) : text_(text), name_(name) {}
+  Lines(std::string_view text, const std::string& name) : text_(text), name_(name) {
+    if (text_.substr(0, 3) == "\xef\xbb\xbf") at_ = 3;  // byte-order mark
+  }
   bool next(std::string& line) {
     while (at_ < text_.size()) {
       const size_t end = std::min(text_.find('\n', at_), text_.size());
       line.assign(text_.substr(at_, end - at_));
       at_ = end + 1;
       ++number_;
-      if (!line.empty() && line.back() == '\r') line.pop_back();
+      const size_t first = line.find_first_not_of(kBlanks);
+      line = first == std::string::npos ? "" : line.substr(first, line.find_last_not_of(kBlanks) + 1 - first);
       if (line.empty() || line[0] != '#') return true;
     }
     return false;
+  }
+  /// The line that next() gives after this one; empty at the end.
+  std::string peek() const {
+    Lines ahead = *this;
+    std::string line;
+    return ahead.next(line) ? line : std::string();
   }
   std::string place() const { return cat(name_, ":", number_); }
 
@@ -140,6 +174,15 @@ class Lines {
   size_t at_ = 0;
   int number_ = 0;
 };
+
+/// Whether a line of images.txt can be a list of points, X, Y, POINT3D_ID, ...: numbers alone, or nothing.
+bool can_be_points(const std::string& line) {
+  std::istringstream in(line);
+  size_t n_words = 0;
+  for (std::string word; in >> word; ++n_words)
+    if (word.find_first_not_of("0123456789+-.eE") != std::string::npos) return false;
+  return n_words % 3 == 0;
+}
 
 std::map<uint32_t, Lens> parse_cameras_text(std::string_view text, const std::string& name) {
   std::map<uint32_t, Lens> out;
@@ -155,7 +198,10 @@ std::map<uint32_t, Lens> parse_cameras_text(std::string_view text, const std::st
     const Model* model = nullptr;
     for (const Model& m : kModels)
       if (model_name == m.name) model = &m;
-    if (model == nullptr) throw UserError(cat(lines.place(), ": unknown camera model ", model_name, "."));
+    if (model == nullptr)
+      throw UserError(cat(lines.place(), ": the camera model ", model_name,
+                          " is not known. Undistort the images (colmap image_undistorter), or "
+                          "use OPENCV."));
     std::vector<double> p(static_cast<size_t>(model->n_params));
     for (double& v : p)
       if (!(in >> v))
@@ -178,7 +224,10 @@ std::map<uint32_t, Lens> parse_colmap_cameras(std::string_view bytes, const std:
     const auto id = in.take<uint32_t>();
     const auto model_id = in.take<int32_t>();
     const auto width = in.take<uint64_t>(), height = in.take<uint64_t>();
-    if (model_id < 0 || model_id > 10) in.fail(cat("unknown camera model ", model_id, "."));
+    if (model_id < 0 || model_id > 10)
+      in.fail(cat("the camera model ", model_id,
+                  " is not supported; COLMAP's models 0 to 10 are, without FOV. "
+                  "Undistort the images (colmap image_undistorter), or use OPENCV."));
     const Model& model = kModels[model_id];
     std::vector<double> p(static_cast<size_t>(model.n_params));
     for (double& v : p) v = in.take<double>();
@@ -201,10 +250,11 @@ std::vector<ColmapImage> parse_colmap_images(std::string_view bytes, const std::
         throw UserError(
             cat(lines.place(), ": IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME were expected."));
       std::getline(in >> std::ws, image.name);
-      check_inside(image.name, lines.place());
+      check_file_name(image.name, lines.place());
       image.camera_to_world = make_pose(q, t, lines.place());
       out.push_back(std::move(image));
-      lines.next(line);  // the image's points; the line may be empty
+      // The image's points; the line may be empty, and some programs leave it away.
+      if (can_be_points(lines.peek())) lines.next(line);
     }
     return out;
   }
@@ -218,7 +268,7 @@ std::vector<ColmapImage> parse_colmap_images(std::string_view bytes, const std::
     for (double& v : t) v = in.take<double>();
     image.camera_id = in.take<uint32_t>();
     image.name = in.take_text();
-    check_inside(image.name, place);
+    check_file_name(image.name, place);
     in.skip(in.take<uint64_t>(), 24);
     image.camera_to_world = make_pose(q, t, place);
     out.push_back(std::move(image));

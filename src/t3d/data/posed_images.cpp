@@ -5,7 +5,12 @@
 
 #include "t3d/core/error.h"
 #include "t3d/core/sentence.h"
+#include "t3d/data/backdrop.h"
 #include "t3d/data/dataset.h"
+#include "t3d/data/find_images.h"
+#include "t3d/data/load_views.h"
+#include "t3d/data/read_colmap.h"
+#include "t3d/data/scene_fit.h"
 
 namespace t3d::data {
 namespace {
@@ -18,22 +23,15 @@ std::string if_file(const fs::path& path) {
   return fs::is_regular_file(path) ? path.string() : std::string();
 }
 
-/// The folder that holds cameras.bin or cameras.txt, or an empty string.
-std::string colmap_model(const fs::path& folder) {
-  for (const char* sub : {"sparse/0", "sparse", "colmap/sparse/0", "."}) {
-    const fs::path model = folder / sub;
-    for (const char* name : {"cameras.bin", "cameras.txt"})
-      if (fs::is_regular_file(model / name)) return model.string();
-  }
-  return {};
-}
-
 Dataset read_dataset(const std::string& path, const PosedImagesOptions& options) {
   std::error_code failure;
   const fs::file_status status = fs::status(path, failure);
   if (!fs::exists(status))
     throw SystemError(cat(path, ": no such file or folder; the folder of a data set was expected."));
   if (!fs::is_directory(status)) {
+    if (fs::path(path).filename() == "poses_bounds.npy")
+      return read_llff(fs::path(path).has_parent_path() ? fs::path(path).parent_path().string() : ".",
+                       options);
     if (fs::path(path).extension() != ".json")
       throw UserError(
           cat(path, ": this is no folder and no .json file; the folder of a data set was expected."));
@@ -51,13 +49,15 @@ Dataset read_dataset(const std::string& path, const PosedImagesOptions& options)
     return read_transforms_single(single, options);
   if (fs::is_regular_file(folder / "intrinsics.txt") && fs::is_directory(folder / "pose"))
     return read_nsvf(path, options);
-  if (const std::string model = colmap_model(folder); !model.empty())
-    return read_colmap(path, model, options);
+  if (const ColmapFolders found = find_colmap_models(path); !found.models.empty())
+    return read_colmap(found, options);
+  if (fs::is_regular_file(folder / "poses_bounds.npy")) return read_llff(path, options);
   throw UserError(
       cat(path,
           ": no data set found; looked for transforms_train.json, train/transforms.json, transforms.json, "
-          "intrinsics.txt with pose/, and sparse/0/cameras.bin or .txt (COLMAP). Name the folder that holds "
-          "one of them."));
+          "intrinsics.txt with pose/, sparse/0/cameras.bin or .txt (COLMAP), and poses_bounds.npy (LLFF). "
+          "Name the "
+          "folder that holds one of them."));
 }
 
 /// The images of a set without splits: 0, N, 2N, ... of those that exist, in natural order of their names.
@@ -88,6 +88,7 @@ PosedImages read_posed_images(const std::string& path, const PosedImagesOptions&
   if (options.max_size < 0)
     throw UserError(cat("max_size is ", options.max_size, "; 0 or a number of pixels was expected."));
   Dataset set = read_dataset(path, options);
+  find_images(set);
   PosedImages out;
   out.kind = set.kind;
   out.folder = set.folder;
@@ -95,11 +96,11 @@ PosedImages read_posed_images(const std::string& path, const PosedImagesOptions&
                                           ? checked_aabb_scale(options.aabb_scale, "the option aabb_scale")
                                           : set.aabb_scale);
   out.scene_from_world = set.scene_from_world.cast<float>();
-  size_t n_bytes = 0;
+  ViewLoader loader(set, options);
   const auto load = [&](std::vector<Frame>& frames) {
     std::sort(frames.begin(), frames.end(),
               [](const Frame& a, const Frame& b) { return natural_less(a.name, b.name); });
-    return load_views(frames, set.scene_from_world, options, out.missing, out.has_alpha, n_bytes);
+    return loader.load(frames);
   };
   // A set that brings no test images gives some of its training images, unless holdout says 0.
   const bool is_split = set.unsplit.empty() && !set.test.empty();
@@ -112,13 +113,22 @@ PosedImages read_posed_images(const std::string& path, const PosedImagesOptions&
     hold_out(out, std::move(train), holdout);
   }
   out.val = load(set.val);
-  if (!set.test.empty()) {
-    out.test = load(set.test);
-    if (out.test.empty())
-      throw UserError(cat(out.folder, ": none of the ", set.test.size(),
-                          " test images exists; the first missing one is ", out.missing.back(), "."));
-  }
+  if (!set.test.empty()) out.test = load(set.test);
+  out.missing = loader.missing();
+  if (!set.test.empty() && out.test.empty())
+    throw UserError(cat(out.folder, ": none of the ", set.test.size(),
+                        " test images exists; the first missing one is ", out.missing.back(), "."));
   check_splits(out, n_listed);
+  loader.finish({&out.train, &out.val, &out.test}, set.notes);
+  out.has_alpha = loader.has_alpha();
+  check_box(out, set.is_scaled, options.aabb_scale > 0, options.box_margin, set.notes);
+  out.backdrop = find_backdrop(out);
+  if (out.backdrop) {
+    const Vec3f rgb = 255 * *out.backdrop;
+    set.notes.push_back(cat("the images are opaque and have one colour around the object: ", rgb.x(), " ",
+                            rgb.y(), " ", rgb.z(), " of 255 is taken for what lies behind it"));
+  }
+  out.notes = std::move(set.notes);
   return out;
 }
 

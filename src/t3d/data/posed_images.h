@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,15 +16,18 @@ struct View {
   Camera camera;     // camera_to_world maps to scene space; its lens fits rgba
   std::string name;  // file name relative to the data set, for messages and reports
   io::Image8 rgba;   // 4 channels, straight alpha; empty when PosedImagesOptions::load_images is false
+  io::Image8 mask;   // 1 channel: pixels that are 0 are neither trained on nor scored; empty: all count
 };
 
 struct PosedImages {
   std::vector<View> train, val, test;
-  float aabb_scale = 1.0f;                     // the whole box is +-0.5 * aabb_scale, a power of two
-  bool has_alpha = false;                      // some pixel of some image is not opaque
+  float aabb_scale = 1.0f;        // the whole box is +-0.5 * aabb_scale, a power of two
+  bool has_alpha = false;         // some pixel of some image is not opaque
+  std::optional<Vec3f> backdrop;  // the one colour behind an object in opaque images (find_backdrop)
   Mat4f scene_from_world = Mat4f::Identity();  // similarity: uniform scale, rotation, shift
   std::vector<std::string> missing;            // images that the data set lists and the disk lacks
-  std::string kind;                            // "nerf-synthetic", "instant-ngp", "nsvf" or "colmap"
+  std::vector<std::string> notes;              // for the log: what was done that the files do not say
+  std::string kind;                            // "nerf-synthetic", "instant-ngp", "nsvf", "colmap" or "llff"
   std::string folder;
 
   /// Scene units per world unit.
@@ -45,17 +49,22 @@ struct PosedImagesOptions {
   float box_margin = 1.05f;
   /// The decoded images together may not need more; 0: no limit.
   size_t max_bytes = 0;
+  /// Seconds of which decoding may take `decode_share`, by the time that the first image takes; 0: any.
+  double time_budget = 0;
+  double decode_share = 0.35;
 };
 
 /// Reads a data set; `path` is its folder, or one transforms JSON file. What it is follows from its files:
-///   transforms_train.json (_val, _test)     NeRF-synthetic
-///   {train,val,test}/transforms.json        the same, a folder a split (the ShapeNet renders of GET3D)
-///   transforms.json                         instant-ngp, with lens distortion, per-frame intrinsics,
-///   aabb_scale intrinsics.txt, pose/, rgb/             NSVF sparse/0/cameras.{bin,txt} or sparse/   COLMAP,
-///   images in images/
+///   transforms_train.json (_val, _test)   NeRF-synthetic
+///   {train,val,test}/transforms.json      the same, a folder a split (the ShapeNet renders of GET3D)
+///   transforms.json                       instant-ngp, nerfstudio: lenses, per-frame intrinsics, masks
+///   intrinsics.txt, pose/, rgb/           NSVF
+///   sparse/0/cameras.{bin,txt}, sparse/   COLMAP, images in images/
+///   poses_bounds.npy                      LLFF, images in images/, images_4/, ...
 /// docs/datasets.md has the formats and the transform to scene space. Images are decoded by all cores.
-/// Throws UserError (malformed file, wrong image size, singular pose, empty split, nothing recognised) and
-/// SystemError (unreadable file). Images that do not exist are listed in `missing` and skipped.
+/// Throws UserError (malformed file, wrong image size, singular pose, empty split, cameras that see nothing,
+/// nothing recognised) and SystemError (unreadable file). Images that do not exist are listed in `missing`
+/// and skipped.
 PosedImages read_posed_images(const std::string& path, const PosedImagesOptions& options = {});
 
 /// One line for the log: kind, number of views per split, sizes, missing images, memory.

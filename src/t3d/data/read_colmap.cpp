@@ -1,13 +1,14 @@
 #include "t3d/data/read_colmap.h"
 
-#include <Eigen/LU>
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <set>
 
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
 #include "t3d/data/dataset.h"
+#include "t3d/data/scene_fit.h"
 
 namespace t3d::data {
 namespace {
@@ -27,77 +28,80 @@ ModelFile find(const std::string& folder, const char* stem) {
   return {};
 }
 
-Vec3d position(const Frame& frame) {
-  return frame.camera_to_world.block<3, 1>(0, 3);
+/// Folders that hold models by their numbers, or one model.
+std::vector<std::string> models_in(const fs::path& folder) {
+  std::vector<std::string> models;
+  const auto is_model = [](const fs::path& path) { return !find(path.string(), "cameras").path.empty(); };
+  if (is_model(folder)) return {folder.string()};
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    const bool is_number = name.find_first_not_of("0123456789") == std::string::npos;
+    if (is_number && is_model(entry.path())) models.push_back(entry.path().string());
+  }
+  std::sort(models.begin(), models.end(), natural_less);
+  return models;
 }
 
-/// The mean of the points without the outer hundredth on either side of each axis. Without points, the place
-/// nearest to all optical axes.
-Vec3d scene_centre(const std::vector<Frame>& frames, const std::vector<Vec3d>& points) {
-  Vec3d centre = Vec3d::Zero();
-  if (points.size() >= 10) {
-    for (int axis = 0; axis < 3; ++axis) {
-      std::vector<double> values;
-      for (const Vec3d& p : points) values.push_back(p[axis]);
-      std::sort(values.begin(), values.end());
-      const size_t cut = values.size() / 100;
-      double sum = 0;
-      for (size_t i = cut; i < values.size() - cut; ++i) sum += values[i];
-      centre[axis] = sum / static_cast<double>(values.size() - 2 * cut);
-    }
-    return centre;
-  }
-  Eigen::Matrix3d a = Eigen::Matrix3d::Zero();
-  Vec3d b = Vec3d::Zero();
-  for (const Frame& frame : frames) {
-    const Vec3d axis = frame.camera_to_world.block<3, 1>(0, 2);
-    const Eigen::Matrix3d across = Eigen::Matrix3d::Identity() - axis * axis.transpose();
-    a += across;
-    b += across * position(frame);
-  }
-  a += 1e-6 * static_cast<double>(frames.size()) * Eigen::Matrix3d::Identity();  // parallel axes
-  return a.ldlt().solve(b);
+/// Images in a model, for binary ones from the file's head.
+uint64_t count_images(const std::string& model_folder) {
+  const ModelFile file = find(model_folder, "images");
+  if (file.path.empty()) return 0;
+  const std::string bytes = read_whole_file(file.path, uint64_t{4} << 30);
+  if (file.is_text) return parse_colmap_images(bytes, file.path, true).size();
+  uint64_t n = 0;
+  if (bytes.size() >= sizeof n) std::memcpy(&n, bytes.data(), sizeof n);
+  return n;
 }
 
-/// World to scene: the cameras' mean up becomes +z, the centre the origin, and the nearest camera is at
-/// distance 1.
-void set_scene(Dataset& set, const std::vector<Vec3d>& points) {
-  const Vec3d centre = scene_centre(set.unsplit, points);
-  Vec3d up = Vec3d::Zero();
-  double nearest = 1e300;
-  for (const Frame& frame : set.unsplit) {
-    up += frame.camera_to_world.block<3, 1>(0, 1);
-    nearest = std::min(nearest, (position(frame) - centre).norm());
+std::string largest_model(const std::vector<std::string>& models) {
+  if (models.size() == 1) return models.front();
+  std::string largest;
+  uint64_t n_largest = 0;
+  for (const std::string& model : models) {
+    const uint64_t n = count_images(model);
+    if (largest.empty() || n > n_largest) largest = model, n_largest = n;
   }
-  if (up.norm() < 1e-3 * static_cast<double>(set.unsplit.size())) up = Vec3d::UnitZ();
-  if (!(nearest > 1e-9))
-    throw UserError(cat(set.folder,
-                        ": a camera stands at the scene's centre, so that the scene cannot be scaled. "
-                        "Convert the data set to a transforms.json with its own scale and offset."));
-  const Eigen::Matrix3d rotation = Eigen::Quaterniond::FromTwoVectors(up, Vec3d::UnitZ()).toRotationMatrix();
-  set.scene_from_world = Mat4d::Identity();
-  set.scene_from_world.block<3, 3>(0, 0) = rotation / nearest;
-  set.scene_from_world.block<3, 1>(0, 3) = -(rotation * centre) / nearest;
-  // The box holds all cameras and 95 of 100 points.
-  std::vector<double> reach;
-  for (const Vec3d& p : points) reach.push_back((rotation * (p - centre) / nearest).cwiseAbs().maxCoeff());
-  double largest = 0;
-  if (!reach.empty()) {
-    std::sort(reach.begin(), reach.end());
-    largest = reach[reach.size() * 95 / 100];
-  }
-  for (const Frame& frame : set.unsplit)
-    largest = std::max(largest, (rotation * (position(frame) - centre) / nearest).cwiseAbs().maxCoeff());
-  set.aabb_scale = 1;
-  while (set.aabb_scale < 32 && 0.5 * set.aabb_scale < largest) set.aabb_scale *= 2;
+  return largest;
+}
+
+/// The folder from which the image is found: the named one, or up to two above a model's.
+std::string images_root(const ColmapFolders& found, const std::string& image) {
+  std::error_code ignored;
+  fs::path folder = fs::absolute(found.folder, ignored).lexically_normal();
+  if (folder.filename().empty()) folder = folder.parent_path();
+  for (int up = 0; found.is_model_named && up < 3 && folder.has_relative_path();
+       ++up, folder = folder.parent_path())
+    for (const char* images : {"images", "input", "rgb", "."})
+      if (fs::is_regular_file(folder / images / image, ignored)) return folder.string();
+  return found.folder;
+}
+
+/// COLMAP's name for an image's mask: its own with ".png" behind, in masks/.
+std::string mask_beside(const std::string& folder, const std::string& name) {
+  const std::string path = folder + "/masks/" + name + ".png";
+  return fs::is_regular_file(path) ? path : std::string();
 }
 
 }  // namespace
 
-Dataset read_colmap(const std::string& folder, const std::string& model_folder, const PosedImagesOptions&) {
+ColmapFolders find_colmap_models(const std::string& path) {
+  ColmapFolders found{path, {}, false};
+  for (const char* sub : {"sparse", "colmap/sparse", "dense/sparse", "dense/0/sparse", "distorted/sparse"}) {
+    found.models = models_in(fs::path(path) / sub);
+    if (found.models.empty()) continue;
+    if (std::string(sub).rfind("dense", 0) == 0) found.folder = (fs::path(path) / sub).parent_path().string();
+    return found;
+  }
+  found.models = models_in(path);
+  found.is_model_named = !found.models.empty();
+  return found;
+}
+
+Dataset read_colmap(const ColmapFolders& found, const PosedImagesOptions&) {
   Dataset set;
   set.kind = "colmap";
-  set.folder = folder;
+  const std::string model_folder = largest_model(found.models);
   const ModelFile cameras_file = find(model_folder, "cameras"), images_file = find(model_folder, "images"),
                   points_file = find(model_folder, "points3D");
   if (images_file.path.empty())
@@ -112,13 +116,20 @@ Dataset read_colmap(const std::string& folder, const std::string& model_folder, 
     points = parse_colmap_points(read_whole_file(points_file.path, uint64_t{4} << 30), points_file.path,
                                  points_file.is_text);
   if (images.empty())
-    throw UserError(cat(images_file.path, ": the model has no images; COLMAP registered none."));
+    throw UserError(
+        cat(images_file.path, ": the model has no images; COLMAP registered none. Match them again."));
+  set.folder = images_root(found, images.front().name);
   std::set<std::string> seen;
+  std::vector<Mat4d> poses;
+  bool has_masks = false;
   for (const ColmapImage& image : images) {
     Frame frame;
     frame.place = cat(images_file.path, ": ", image.name);
     frame.name = "images/" + image.name;
-    frame.files = {folder + "/images/" + image.name, folder + "/" + image.name};
+    frame.written = image.name;
+    frame.folder = set.folder + "/images";
+    frame.mask_file = mask_beside(set.folder, image.name);
+    has_masks = has_masks || !frame.mask_file.empty();
     if (!seen.insert(image.name).second) throw UserError(cat(frame.place, ": the image is listed twice."));
     const auto lens = lenses.find(image.camera_id);
     if (lens == lenses.end())
@@ -126,9 +137,17 @@ Dataset read_colmap(const std::string& folder, const std::string& model_folder, 
                           ". Both files must come from one model."));
     frame.lens = lens->second;
     frame.camera_to_world = image.camera_to_world;
+    poses.push_back(image.camera_to_world);
     set.unsplit.push_back(std::move(frame));
   }
-  set_scene(set, points);
+  set.scene_from_world = fit_photographs(poses, points, set.folder, set.aabb_scale);
+  if (found.models.size() > 1)
+    set.notes.push_back(cat("COLMAP made ", found.models.size(), " models; ", model_folder,
+                            ", the largest with ", images.size(), " images, is taken"));
+  if (!has_masks && fs::is_directory(set.folder + "/masks"))
+    set.notes.push_back(cat(set.folder,
+                            "/masks is not used: COLMAP's masks are named after their images, masks/",
+                            images.front().name, ".png"));
   return set;
 }
 

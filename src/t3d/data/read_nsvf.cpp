@@ -100,7 +100,8 @@ Dataset read_nsvf(const std::string& folder, const PosedImagesOptions& options) 
     Frame frame;
     frame.place = folder + "/pose/" + name + ".txt";
     frame.name = "rgb/" + name + ".png";
-    frame.files = {folder + "/rgb/" + name + ".png", folder + "/rgb/" + name + ".jpg"};
+    frame.written = "rgb/" + name;
+    frame.folder = folder;
     frame.lens = lens;
     frame.camera_to_world = read_pose(frame.place);
     const std::string prefix = name.substr(0, 2);

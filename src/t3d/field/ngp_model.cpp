@@ -40,24 +40,26 @@ void check(const NgpConfig& c) {
 }
 
 nlohmann::json to_json(const NgpConfig& c) {
-  return {{"n_levels", c.n_levels},
-          {"n_features", c.n_features},
-          {"log2_table", c.log2_table},
-          {"base_resolution", c.base_resolution},
-          {"max_resolution", c.max_resolution},
-          {"n_neurons", c.n_neurons},
-          {"density_hidden", c.density_hidden},
-          {"colour_hidden", c.colour_hidden},
-          {"n_geometry", c.n_geometry},
-          {"sh_degree", c.sh_degree},
-          {"learning_rate", c.learning_rate},
-          {"final_learning_rate", c.final_learning_rate},
-          {"network_l2", c.network_l2},
-          {"target_samples", c.target_samples},
-          {"first_rays", c.first_rays},
-          {"random_background", c.random_background},
-          {"huber", c.huber},
-          {"distortion", c.distortion}};
+  nlohmann::json json = {{"n_levels", c.n_levels},
+                         {"n_features", c.n_features},
+                         {"log2_table", c.log2_table},
+                         {"base_resolution", c.base_resolution},
+                         {"max_resolution", c.max_resolution},
+                         {"n_neurons", c.n_neurons},
+                         {"density_hidden", c.density_hidden},
+                         {"colour_hidden", c.colour_hidden},
+                         {"n_geometry", c.n_geometry},
+                         {"sh_degree", c.sh_degree},
+                         {"learning_rate", c.learning_rate},
+                         {"final_learning_rate", c.final_learning_rate},
+                         {"network_l2", c.network_l2},
+                         {"target_samples", c.target_samples},
+                         {"first_rays", c.first_rays},
+                         {"random_background", c.random_background},
+                         {"huber", c.huber},
+                         {"distortion", c.distortion}};
+  if (!c.random_background) json["background"] = c.background;
+  return json;
 }
 
 NgpLayout NgpLayout::make(const NgpConfig& config, float aabb_scale) {

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
@@ -29,9 +30,10 @@ struct NgpConfig {
   double network_l2 = 1e-6;           ///< on the networks' weights
   int64_t target_samples = 1 << 18;   ///< samples per step that the number of rays adapts to
   int64_t first_rays = 4096;          ///< rays of the first step
-  bool random_background = true;      ///< behind images with alpha, during training
-  bool huber = true;                  ///< Huber loss (threshold 0.1) instead of the squared error
-  float distortion = 0.0f;            ///< weight of the distortion loss
+  bool random_background = true;      ///< behind images with alpha, during training; otherwise `background`
+  std::array<float, 3> background = {0, 0, 0};
+  bool huber = true;        ///< Huber loss (threshold 0.1) instead of the squared error
+  float distortion = 0.0f;  ///< weight of the distortion loss
   /// Of the networks' products on the CPU (CUDA has half precision of its own). The parameters are float
   /// either way, so a run may go on with another.
   ops::Precision precision = ops::Precision::Float32;

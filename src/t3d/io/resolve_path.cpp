@@ -260,7 +260,7 @@ ResolvedPath PathResolver::search(const std::string& written, bool with_endings)
     }
   }
   for (const Variant& v : variants) {
-    if (v.name.find('\\') != std::string::npos) continue;
+    if (!options_.with_siblings || v.name.find('\\') != std::string::npos) continue;
     const auto parts = parts_of(v.name);
     if (parts.empty() || parts.back() == "..") continue;
     for (const std::string& folder : folders_)

@@ -33,6 +33,7 @@ struct ResolvedPath {
 struct PathOptions {
   std::vector<std::string> endings;        // added to names that are not there without: {".png"}
   std::vector<std::string> other_endings;  // in place of the name's own, as the last resort
+  bool with_siblings = true;               // look for the last name in other folders, too
 };
 
 /// Finds the files that another file names: textures of a material library, buffers of a glTF, images of a

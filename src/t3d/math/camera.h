@@ -4,26 +4,47 @@
 
 namespace t3d {
 
-/// Lens of a pinhole camera with OpenCV's distortion, in pixels. Pixel (0,0)'s centre is at (0.5, 0.5).
-/// Distortion acts on normalised coordinates (x,y) = ((u-cx)/fx, (v-cy)/fy), v growing downwards, r2 = x2+y2:
-///   x' = x (1 + k1 r2 + k2 r4 + k3 r6) + 2 p1 x y + p2 (r2 + 2 x2)
-///   y' = y (1 + k1 r2 + k2 r4 + k3 r6) + p1 (r2 + 2 y2) + 2 p2 x y
+/// Lens of a camera with OpenCV's distortion, in pixels. Pixel (0,0)'s centre is at (0.5, 0.5). Coordinates
+/// before the distortion are (x,y), y growing downwards:
+///   perspective  (x,y) = (X/Z, Y/Z) of a point (X,Y,Z) in the camera's axes right, down, forward
+///   fisheye      (x,y) = theta (X,Y) / |(X,Y)|, theta being the angle to the optical axis
+/// With r2 = x2+y2 and
+///   radial = (1 + k1 r2 + k2 r4 + k3 r6 + k4 r8) / (1 + d1 r2 + d2 r4 + d3 r6)
+/// they go to
+///   x' = x radial + 2 p1 x y + p2 (r2 + 2 x2)      u = fx x' + cx
+///   y' = y radial + p1 (r2 + 2 y2) + 2 p2 x y      v = fy y' + cy
+/// (d1, d2, d3 are OpenCV's k4, k5, k6; its fisheye lens has k1 to k4.)
 struct Lens {
   int width = 0, height = 0;
   float fx = 0, fy = 0, cx = 0, cy = 0;
   float k1 = 0, k2 = 0, k3 = 0, p1 = 0, p2 = 0;
+  float k4 = 0, d1 = 0, d2 = 0, d3 = 0;
+  bool is_fisheye = false;
 
-  bool has_distortion() const { return k1 != 0 || k2 != 0 || k3 != 0 || p1 != 0 || p2 != 0; }
+  bool has_distortion() const {
+    return k1 != 0 || k2 != 0 || k3 != 0 || p1 != 0 || p2 != 0 || k4 != 0 || d1 != 0 || d2 != 0 || d3 != 0;
+  }
 
   /// Lens of a camera without distortion, principal point at the centre, horizontal field of view in radians.
   static Lens from_fov_x(int width, int height, float fov_x);
 
-  /// Normalised image coordinates that the lens maps onto pixel position (u,v): the inverse of the
-  /// distortion, by Newton's method (at most 20 iterations). Exact to 1e-6 within the fold of the lens.
+  /// Coordinates (x,y) that the lens maps onto pixel position (u,v): the inverse of the distortion, by
+  /// Newton's method (at most 20 iterations). Exact to 1e-6 within the fold of the lens.
   Vec2f undistort(float u, float v) const;
 
-  /// Pixel position of normalised coordinates (x,y).
+  /// Pixel position of coordinates (x,y).
   Vec2f distort(float x, float y) const;
+
+  /// Direction that is seen at pixel position (u,v), in the camera's axes right, down, forward; not
+  /// normalized.
+  Vec3f direction(float u, float v) const;
+
+  /// Pixel position of a point in the camera's axes right, down, forward. A perspective lens needs Z > 0.
+  Vec2f project(const Vec3f& point) const;
+
+  /// Angle to the optical axis up to which a fisheye lens maps rays outwards, at most pi. What lies beyond it
+  /// in an image is no picture of the scene. pi for a perspective lens.
+  float largest_angle() const;
 };
 
 /// A ray: origin, unit direction.

@@ -87,11 +87,8 @@ TEST(NgpCuda, DensityAndColourMatchTheCpu) {
   EXPECT_LT(relative_difference(rgb_a, rgb_b), 1e-2);
 }
 
-TEST(NgpCuda, GradientsOfAStepPointWhereTheCpusDo) {
-  T3D_NEED_CUDA();
-  const auto views = ball_views(6, 24);
-  field::NgpConfig config = small_config();
-  config.network_l2 = 0;
+/// One step on the same state and views on both devices.
+void expect_same_step(const field::NgpConfig& config, const std::vector<data::View>& views) {
   const auto cpu = make_ngp_stepper_cpu(config, views, 1, 1),
              gpu = make_ngp_stepper_cuda(config, views, 1, 1);
   stir(*cpu);
@@ -107,6 +104,51 @@ TEST(NgpCuda, GradientsOfAStepPointWhereTheCpusDo) {
   const double cosine = (a * b).sum().item<double>() / (a.norm() * b.norm()).item<double>();
   EXPECT_GT(cosine, 0.99);
   EXPECT_NEAR((a.norm() / b.norm()).item<double>(), 1.0, 0.05);
+}
+
+TEST(NgpCuda, GradientsOfAStepPointWhereTheCpusDo) {
+  T3D_NEED_CUDA();
+  field::NgpConfig config = small_config();
+  config.network_l2 = 0;
+  expect_same_step(config, ball_views(6, 24));
+  config.random_background = false;
+  config.background = {0.9f, 0.2f, 0.4f};
+  expect_same_step(config, ball_views(6, 24));
+}
+
+TEST(NgpCuda, MasksHideTheSamePixelsAsOnTheCpu) {
+  T3D_NEED_CUDA();
+  field::NgpConfig config = small_config();
+  config.network_l2 = 0;
+  for (const int n_columns : {12, 1}) {  // that count; with one, some rays find no pixel
+    auto views = ball_views(6, 24);
+    for (data::View& view : views) {
+      view.mask = io::Image8(24, 24, 1);
+      for (int y = 0; y < 24; ++y)
+        for (int x = 0; x < n_columns; ++x) *view.mask.at(x + 6, y) = 255;
+      // Hot pink without opacity is a colour like another where it counts.
+      for (int y = 0; y < 24; ++y)
+        if (view.rgba.at(7, y)[3] == 0) view.rgba.at(7, y)[0] = view.rgba.at(7, y)[2] = 255;
+    }
+    expect_same_step(config, views);
+  }
+}
+
+TEST(NgpCuda, LensesSendRaysWhereTheCpusDo) {
+  T3D_NEED_CUDA();
+  field::NgpConfig config = small_config();
+  config.network_l2 = 0;
+  for (const bool is_fisheye : {false, true}) {
+    auto views = ball_views(6, 24);
+    for (data::View& view : views) {
+      Lens& lens = view.camera.lens;
+      lens.is_fisheye = is_fisheye;
+      lens.k1 = -0.1f, lens.k2 = 0.03f, lens.k3 = -0.01f, lens.k4 = 0.002f;
+      if (!is_fisheye)
+        lens.p1 = 0.002f, lens.p2 = -0.001f, lens.d1 = 0.05f, lens.d2 = 0.01f, lens.d3 = 0.003f;
+    }
+    expect_same_step(config, views);
+  }
 }
 
 TEST(NgpCuda, LearnsABall) {

@@ -30,6 +30,21 @@ struct NgpDraw {
     for (int i = 0; i < 3; ++i) draw.background[i] = b.uniform(i);
     return draw;
   }
+
+  /// Times that a pixel is drawn again while the drawn one does not count (data::View::mask).
+  static constexpr uint32_t kRedraws = 12;
+
+  /// Another image and pixel for the same ray; attempt: from 1.
+  template <class Size>
+  T3D_HOST_DEVICE void redraw(uint64_t seed, uint32_t step, uint32_t ray, uint32_t attempt, uint32_t n_images,
+                              const Size& size_of) {
+    const uint64_t stream = (uint64_t{0x4e48u} << 32) | step;
+    const Philox a = Philox::at(seed, static_cast<uint64_t>(ray) * (kRedraws + 1) + attempt, stream);
+    image = below(a.v[0], n_images);
+    const auto size = size_of(image);
+    x = below(a.v[1], static_cast<uint32_t>(size.width));
+    y = below(a.v[2], static_cast<uint32_t>(size.height));
+  }
 };
 
 }  // namespace t3d::train

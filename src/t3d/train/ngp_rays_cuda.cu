@@ -7,6 +7,7 @@ namespace t3d::train::cuda {
 namespace {
 
 constexpr int kThreads = 128;
+constexpr float kFarAway = 1e4f;  // of every box
 int blocks_for(uint32_t n) {
   return static_cast<int>((n + kThreads - 1) / kThreads);
 }
@@ -16,11 +17,14 @@ __device__ void undistort(const DeviceCamera& c, float u, float v, float* x, flo
   const float tx = (u - c.cx) / c.fx, ty = (v - c.cy) / c.fy;
   *x = tx;
   *y = ty;
-  if (c.k1 == 0 && c.k2 == 0 && c.k3 == 0 && c.p1 == 0 && c.p2 == 0) return;
+  if (!c.has_distortion) return;
   for (int i = 0; i < 8; ++i) {
     const float px = *x, py = *y, x2 = px * px, y2 = py * py, xy = px * py, r2 = x2 + y2;
-    const float radial = 1 + r2 * (c.k1 + r2 * (c.k2 + r2 * c.k3));
-    const float slope = c.k1 + r2 * (2 * c.k2 + r2 * 3 * c.k3);
+    const float below = 1 + r2 * (c.d1 + r2 * (c.d2 + r2 * c.d3));
+    const float radial = (1 + r2 * (c.k1 + r2 * (c.k2 + r2 * (c.k3 + r2 * c.k4)))) / below;
+    const float below_slope = c.d1 + r2 * (2 * c.d2 + r2 * 3 * c.d3);
+    const float slope =
+        (c.k1 + r2 * (2 * c.k2 + r2 * (3 * c.k3 + r2 * 4 * c.k4)) - radial * below_slope) / below;
     const float ex = px * radial + 2 * c.p1 * xy + c.p2 * (r2 + 2 * x2) - tx;
     const float ey = py * radial + c.p1 * (r2 + 2 * y2) + 2 * c.p2 * xy - ty;
     const float a = radial + 2 * x2 * slope + 2 * c.p1 * py + 6 * c.p2 * px;
@@ -34,16 +38,26 @@ __device__ void undistort(const DeviceCamera& c, float u, float v, float* x, flo
 }
 
 __device__ void pixel_ray(const DeviceCamera& c, float u, float v, float* origin, float* direction) {
-  float x, y;
+  float x, y, z = 1.0f;
   undistort(c, u, v, &x, &y);
+  if (c.is_fisheye) {  // see Lens::direction
+    const float angle = sqrtf(x * x + y * y), across = angle > 1e-6f ? sinf(angle) / angle : 1.0f;
+    x *= across;
+    y *= across;
+    z = cosf(angle);
+  }
   float d[3], length = 0;
   for (int i = 0; i < 3; ++i) {
-    d[i] = c.pose[4 * i] * x - c.pose[4 * i + 1] * y - c.pose[4 * i + 2];
+    d[i] = c.pose[4 * i] * x - c.pose[4 * i + 1] * y - c.pose[4 * i + 2] * z;
     length += d[i] * d[i];
     origin[i] = c.pose[4 * i + 3];
   }
   length = rsqrtf(length);
   for (int i = 0; i < 3; ++i) direction[i] = d[i] * length;
+}
+
+__device__ bool is_masked(uchar4 p) {
+  return p.w == 0 && p.x == 255 && p.y == 0 && p.z == 255;
 }
 
 struct Size {
@@ -52,22 +66,30 @@ struct Size {
 
 __global__ void draw_kernel(const DeviceCamera* cameras, uint32_t n_images, const uchar4* pixels,
                             uint64_t seed, uint32_t step, uint32_t n_rays, bool random_background,
-                            RayBatch rays) {
+                            float3 background, RayBatch rays) {
   const uint32_t r = blockIdx.x * kThreads + threadIdx.x;
   if (r >= n_rays) return;
-  const NgpDraw draw = NgpDraw::at(seed, step, r, n_images, [cameras](uint32_t i) {
-    return Size{cameras[i].width, cameras[i].height};
-  });
-  const DeviceCamera& camera = cameras[draw.image];
-  pixel_ray(camera, draw.x + 0.5f, draw.y + 0.5f, rays.origins + 3 * r, rays.directions + 3 * r);
-  const uchar4 p = pixels[camera.first_pixel + static_cast<uint64_t>(draw.y) * camera.width + draw.x];
+  const auto size_of = [cameras](uint32_t i) { return Size{cameras[i].width, cameras[i].height}; };
+  const auto pixel_of = [cameras, pixels](const NgpDraw& draw) {
+    const DeviceCamera& camera = cameras[draw.image];
+    return pixels[camera.first_pixel + static_cast<uint64_t>(draw.y) * camera.width + draw.x];
+  };
+  NgpDraw draw = NgpDraw::at(seed, step, r, n_images, size_of);
+  for (uint32_t attempt = 1; attempt <= NgpDraw::kRedraws && is_masked(pixel_of(draw)); ++attempt)
+    draw.redraw(seed, step, r, attempt, n_images, size_of);
+  const uchar4 p = pixel_of(draw);
+  pixel_ray(cameras[draw.image], draw.x + 0.5f, draw.y + 0.5f, rays.origins + 3 * r, rays.directions + 3 * r);
+  // No pixel that counts was found: a ray that meets nothing, in front of its own background, has no loss.
+  if (is_masked(p))
+    for (int i = 0; i < 3; ++i) rays.origins[3 * r + i] = kFarAway, rays.directions[3 * r + i] = i == 0;
   rays.jitter[r] = draw.jitter;
   float* target = rays.target + 4 * static_cast<size_t>(r);
   target[0] = p.x * (1.0f / 255.0f);
   target[1] = p.y * (1.0f / 255.0f);
   target[2] = p.z * (1.0f / 255.0f);
   target[3] = p.w * (1.0f / 255.0f);
-  for (int i = 0; i < 3; ++i) rays.background[3 * r + i] = random_background ? draw.background[i] : 0.0f;
+  const float fixed[3] = {background.x, background.y, background.z};
+  for (int i = 0; i < 3; ++i) rays.background[3 * r + i] = random_background ? draw.background[i] : fixed[i];
 }
 
 __global__ void camera_kernel(DeviceCamera camera, uint64_t first, uint32_t n, RayBatch rays) {
@@ -393,10 +415,10 @@ __global__ void composite_kernel(RayBatch rays, uint32_t n_rays, UsedBatch used,
 }  // namespace
 
 void draw_rays(const DeviceCamera* cameras, uint32_t n_images, const uchar4* pixels, uint64_t seed,
-               uint32_t step, uint32_t n_rays, bool random_background, const RayBatch& rays,
-               cudaStream_t stream) {
+               uint32_t step, uint32_t n_rays, bool random_background, float3 background,
+               const RayBatch& rays, cudaStream_t stream) {
   draw_kernel<<<blocks_for(n_rays), kThreads, 0, stream>>>(cameras, n_images, pixels, seed, step, n_rays,
-                                                           random_background, rays);
+                                                           random_background, background, rays);
   T3D_CUDA(cudaGetLastError());
 }
 

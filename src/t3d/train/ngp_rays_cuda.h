@@ -11,7 +11,8 @@ namespace t3d::train::cuda {
 
 /// A training image and its camera on the device.
 struct DeviceCamera {
-  float fx, fy, cx, cy, k1, k2, k3, p1, p2;
+  float fx, fy, cx, cy, k1, k2, k3, p1, p2, k4, d1, d2, d3;
+  bool is_fisheye, has_distortion;
   float pose[12];  ///< camera_to_world, 3x4 row-major
   int width, height;
   uint64_t first_pixel;  ///< of all images' pixels, where this one's begin
@@ -46,9 +47,13 @@ struct UsedBatch {
   uint32_t capacity;
 };
 
+/// What a pixel that does not count is on the device: no colour of a transparent pixel is this one.
+constexpr uint32_t kMaskedPixel = 0x00ff00ffu;  // red and blue, alpha 0, little-endian
+
+/// `background`: behind every ray unless it is random.
 void draw_rays(const DeviceCamera* cameras, uint32_t n_images, const uchar4* pixels, uint64_t seed,
-               uint32_t step, uint32_t n_rays, bool random_background, const RayBatch& rays,
-               cudaStream_t stream);
+               uint32_t step, uint32_t n_rays, bool random_background, float3 background,
+               const RayBatch& rays, cudaStream_t stream);
 
 /// Rays of pixels first .. first+n-1 of one camera, row by row; jitter 0.5.
 void camera_rays(const DeviceCamera& camera, uint64_t first, uint32_t n, const RayBatch& rays,

@@ -16,13 +16,15 @@ using ops::kCellsPerCascade;
 /// Counts of pixels that are not empty, over rectangles, from one summed table.
 class OpaquePixels {
  public:
-  explicit OpaquePixels(const io::Image8& rgba) : width_(rgba.width), height_(rgba.height) {
+  /// Pixels that the view's mask hides may hold anything.
+  explicit OpaquePixels(const data::View& view) : width_(view.rgba.width), height_(view.rgba.height) {
     const size_t stride = static_cast<size_t>(width_) + 1;
     sums_.assign(stride * (static_cast<size_t>(height_) + 1), 0);
     for (int y = 0; y < height_; ++y) {
       uint32_t row = 0;
       for (int x = 0; x < width_; ++x) {
-        row += rgba.at(x, y)[3] != 0 ? 1u : 0u;
+        const bool counts = view.mask.empty() || *view.mask.at(x, y) != 0;
+        row += !counts || view.rgba.at(x, y)[3] != 0 ? 1u : 0u;
         sums_[(static_cast<size_t>(y) + 1) * stride + x + 1] =
             sums_[static_cast<size_t>(y) * stride + x + 1] + row;
       }
@@ -51,6 +53,7 @@ class Carver {
  public:
   Carver(const Camera& camera, const OpaquePixels& pixels, int cascade, float* density)
       : lens_(camera.lens),
+        largest_angle_(camera.lens.largest_angle()),
         world_to_camera_(camera.camera_to_world.inverse()),
         pixels_(pixels),
         cascade_(cascade),
@@ -76,14 +79,23 @@ class Carver {
              0.5f * ops::cascade_side(cascade_);
     };
     const Vec4f p = world_to_camera_ * Vec4f(axis(0), axis(1), axis(2), 1.0f);
-    const float radius = half * cell * ops::kSqrt3, depth = -p.z();
+    const Vec3f point(p.x(), -p.y(), -p.z());
+    const float radius = half * cell * ops::kSqrt3;
+    const float depth = lens_.is_fisheye ? point.norm() : point.z();
     if (depth <= 1.5f * radius) return depth <= -radius ? Footprint::Full : Footprint::Mixed;
-    const float x = p.x() / depth, y = -p.y() / depth;
-    const Vec2f centre = lens_.has_distortion() ? lens_.distort(x, y)
-                                                : Vec2f(lens_.fx * x + lens_.cx, lens_.fy * y + lens_.cy);
     // The ball's outline is at most this far from its centre; lens distortion may stretch it a little.
-    const float slant = std::sqrt(1.0f + x * x + y * y);
-    const float reach = radius / (depth - radius) * slant * (lens_.has_distortion() ? 1.5f : 1.0f);
+    float slant;
+    if (lens_.is_fisheye) {
+      const float angle = std::atan2(std::hypot(point.x(), point.y()), point.z());
+      if (angle + radius / (depth - radius) >= largest_angle_) return Footprint::Full;
+      slant = std::max(1.0f, angle / std::max(1e-3f, std::sin(angle)));
+    } else {
+      const float x = point.x() / depth, y = point.y() / depth;
+      slant = std::sqrt(1.0f + x * x + y * y);
+    }
+    const float reach =
+        radius / (depth - radius) * slant * (lens_.has_distortion() || lens_.is_fisheye ? 1.5f : 1.0f);
+    const Vec2f centre = lens_.project(point);
     const int x0 = static_cast<int>(std::floor(centre.x() - lens_.fx * reach));
     const int x1 = static_cast<int>(std::ceil(centre.x() + lens_.fx * reach));
     const int y0 = static_cast<int>(std::floor(centre.y() - lens_.fy * reach));
@@ -99,6 +111,7 @@ class Carver {
   }
 
   Lens lens_;
+  float largest_angle_;
   Mat4f world_to_camera_;
   const OpaquePixels& pixels_;
   int cascade_;
@@ -117,7 +130,7 @@ bool any_inside(const std::vector<Camera>& cameras, float half, float distance) 
 void carve_visual_hull(const std::vector<data::View>& views, int n_cascades, float* density) {
   constexpr int kBlockSide = 16, kBlocks = kCellsPerCascade / (kBlockSide * kBlockSide * kBlockSide);
   for (const auto& view : views) {
-    const OpaquePixels pixels(view.rgba);
+    const OpaquePixels pixels(view);
     if (!pixels.has_empty()) continue;
     for (int cascade = 0; cascade < n_cascades; ++cascade) {
       const Carver carver(view.camera, pixels, cascade, density);

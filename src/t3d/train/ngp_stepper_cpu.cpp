@@ -30,20 +30,30 @@ class PixelSource {
   }
 
   /// origins, directions [R,3], jitter [R], target [R,4], background [R,3] of one step's rays.
-  void draw(uint64_t seed, int64_t step, int64_t n, bool random_background, float* origins, float* directions,
-            float* jitter, float* target, float* background) const {
+  void draw(uint64_t seed, int64_t step, int64_t n, const field::NgpConfig& config, float* origins,
+            float* directions, float* jitter, float* target, float* background) const {
 #pragma omp parallel for schedule(static)
     for (int64_t r = 0; r < n; ++r) {
       const auto size_of = [&](uint32_t i) { return Size{views_[i].rgba.width, views_[i].rgba.height}; };
-      const NgpDraw d = NgpDraw::at(seed, static_cast<uint32_t>(step), static_cast<uint32_t>(r),
-                                    static_cast<uint32_t>(views_.size()), size_of);
+      const auto n_views = static_cast<uint32_t>(views_.size());
+      const auto step_word = static_cast<uint32_t>(step), ray_word = static_cast<uint32_t>(r);
+      NgpDraw d = NgpDraw::at(seed, step_word, ray_word, n_views, size_of);
+      for (uint32_t attempt = 1; attempt <= NgpDraw::kRedraws && is_masked(d); ++attempt)
+        d.redraw(seed, step_word, ray_word, attempt, n_views, size_of);
       const data::View& view = views_[d.image];
-      const Ray ray = view.camera.ray(static_cast<float>(d.x) + 0.5f, static_cast<float>(d.y) + 0.5f);
+      Ray ray = view.camera.ray(static_cast<float>(d.x) + 0.5f, static_cast<float>(d.y) + 0.5f);
       const uint8_t* pixel = view.rgba.at(static_cast<int>(d.x), static_cast<int>(d.y));
+      // No pixel that counts was found: a ray that meets nothing, in front of its own background, has no
+      // loss.
+      if (is_masked(d)) {
+        ray = {Vec3f::Constant(kFarAway), Vec3f::UnitX()};
+        pixel = kTransparent;
+      }
       for (int i = 0; i < 3; ++i) {
         origins[3 * r + i] = ray.origin[i];
         directions[3 * r + i] = ray.direction[i];
-        background[3 * r + i] = random_background ? d.background[i] : 0.0f;
+        background[3 * r + i] =
+            config.random_background ? d.background[i] : config.background[static_cast<size_t>(i)];
       }
       for (int i = 0; i < 4; ++i) target[4 * r + i] = static_cast<float>(pixel[i]) * (1.0f / 255.0f);
       jitter[r] = d.jitter;
@@ -54,6 +64,14 @@ class PixelSource {
   struct Size {
     int width, height;
   };
+  static constexpr float kFarAway = 1e4f;  // of every box
+  static constexpr uint8_t kTransparent[4] = {0, 0, 0, 0};
+
+  bool is_masked(const NgpDraw& d) const {
+    const io::Image8& mask = views_[d.image].mask;
+    return !mask.empty() && *mask.at(static_cast<int>(d.x), static_cast<int>(d.y)) == 0;
+  }
+
   std::vector<data::View> views_;
 };
 
@@ -170,8 +188,8 @@ class NgpStepperCpu : public NgpStepper {
  private:
   void draw_rays(int64_t n) {
     float* directions = directions_.need(3 * n);
-    source_.draw(state_.seed, state_.step, n, config_.random_background, origins_.need(3 * n), directions,
-                 jitter_.need(n), target_.need(4 * n), background_.need(3 * n));
+    source_.draw(state_.seed, state_.step, n, config_, origins_.need(3 * n), directions, jitter_.need(n),
+                 target_.need(4 * n), background_.need(3 * n));
     ops::cpu::sh_forward(layout_.sh_degree, directions, 3, n,
                          ops::rows(sh_.need(n * layout_.n_sh()), layout_.n_sh()));
   }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <vector>
 
 #include "t3d/core/error.h"
 #include "t3d/ops/adam_cuda.h"
@@ -44,11 +46,34 @@ cuda::DeviceCamera device_camera(const Camera& camera, uint64_t first_pixel) {
   const Lens& lens = camera.lens;
   c.fx = lens.fx, c.fy = lens.fy, c.cx = lens.cx, c.cy = lens.cy;
   c.k1 = lens.k1, c.k2 = lens.k2, c.k3 = lens.k3, c.p1 = lens.p1, c.p2 = lens.p2;
+  c.k4 = lens.k4, c.d1 = lens.d1, c.d2 = lens.d2, c.d3 = lens.d3;
+  c.is_fisheye = lens.is_fisheye, c.has_distortion = lens.has_distortion();
   for (int i = 0; i < 3; ++i)
     for (int j = 0; j < 4; ++j) c.pose[4 * i + j] = camera.camera_to_world(i, j);
   c.width = lens.width, c.height = lens.height;
   c.first_pixel = first_pixel;
   return c;
+}
+
+/// The view's pixels with those that do not count as cuda::kMaskedPixel, and no other pixel equal to it.
+const std::vector<uint8_t>& mark_masked(const data::View& view, std::vector<uint8_t>& scratch) {
+  const auto is_marked = [](const uint8_t* p) {
+    uint32_t value;
+    std::memcpy(&value, p, sizeof value);
+    return value == cuda::kMaskedPixel;
+  };
+  const std::vector<uint8_t>& rgba = view.rgba.pixels;
+  bool is_clean = view.mask.empty();
+  for (size_t i = 0; is_clean && i < rgba.size(); i += 4) is_clean = !is_marked(rgba.data() + i);
+  if (is_clean) return rgba;
+  scratch = rgba;
+  for (size_t i = 0; i < scratch.size() / 4; ++i) {
+    uint8_t* p = scratch.data() + 4 * i;
+    const bool counts = view.mask.empty() || view.mask.pixels[i] != 0;
+    const uint32_t value = counts ? 0 : cuda::kMaskedPixel;
+    if (!counts || is_marked(p)) std::memcpy(p, &value, sizeof value);
+  }
+  return scratch;
 }
 
 /// Rays, samples and network rows of one batch, training or rendering.
@@ -115,7 +140,9 @@ class NgpStepperCuda : public NgpStepper {
     cuda::StepCounters* counters = train_.counters.data();
     T3D_CUDA(cudaMemsetAsync(counters, 0, sizeof(cuda::StepCounters), stream_));
     cuda::draw_rays(cameras_.data(), n_views_, pixels_.data(), seed_, static_cast<uint32_t>(step_), n_rays,
-                    config_.random_background, train_.rays, stream_);
+                    config_.random_background,
+                    make_float3(config_.background[0], config_.background[1], config_.background[2]),
+                    train_.rays, stream_);
     find_samples(train_, n_rays);
     const __half* weights = half_params_.data() + layout_.n_grid;
     ops::cuda::network_forward(weights, train_.features.data(), train_.used.source, train_.rays.directions,
@@ -267,9 +294,12 @@ class NgpStepperCuda : public NgpStepper {
     }
     cameras_.upload(cameras.data(), cameras.size());
     pixels_.need(n_pixels);
-    for (size_t i = 0; i < views.size(); ++i)
-      T3D_CUDA(cudaMemcpy(pixels_.data() + cameras[i].first_pixel, views[i].rgba.pixels.data(),
-                          views[i].rgba.pixels.size(), cudaMemcpyHostToDevice));
+    std::vector<uint8_t> scratch;
+    for (size_t i = 0; i < views.size(); ++i) {
+      const std::vector<uint8_t>& rgba = mark_masked(views[i], scratch);
+      T3D_CUDA(cudaMemcpy(pixels_.data() + cameras[i].first_pixel, rgba.data(), rgba.size(),
+                          cudaMemcpyHostToDevice));
+    }
   }
 
   void allocate() {

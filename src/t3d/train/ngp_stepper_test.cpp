@@ -164,30 +164,140 @@ TEST(NgpStepperCpu, GradientOfAStepEqualsAutogradInDouble) {
   }
 }
 
-TEST(NgpStepperCpu, LearnsABallFromItsPictures) {
-  const auto views = ball_views(12, 32);
+field::NgpConfig small_ball_config() {
   auto config = field::ngp_config_for_cpu();
   config.n_levels = 6;
   config.max_resolution = 64;
   config.log2_table = 13;
   config.n_neurons = 32;
   config.target_samples = 1 << 13;
-  const auto stepper = make_ngp_stepper_cpu(config, views, 1.0f, 1);
-  for (int i = 0; i < 200; ++i) stepper->step(1e-2);
+  return config;
+}
+
+double psnr_of_unseen_ball(NgpStepper& stepper) {
   const auto unseen = ball_view(15, 20, 32);
-  const auto rendered = stepper->render(unseen.camera, Vec3f::Ones());
   io::ImageF truth(32, 32, 3);
   for (size_t i = 0; i < 32 * 32; ++i)
     for (size_t c = 0; c < 3; ++c)
       truth.pixels[3 * i + c] = unseen.rgba.pixels[4 * i + 3] == 0
                                     ? 1.0f
                                     : static_cast<float>(unseen.rgba.pixels[4 * i + c]) / 255.0f;
-  EXPECT_GT(data::psnr(rendered.rgb, truth), 26.0);
+  return data::psnr(stepper.render(unseen.camera, Vec3f::Ones()).rgb, truth);
+}
+
+TEST(NgpStepperCpu, LearnsABallFromItsPictures) {
+  const auto stepper = make_ngp_stepper_cpu(small_ball_config(), ball_views(12, 32), 1.0f, 1);
+  for (int i = 0; i < 200; ++i) stepper->step(1e-2);
+  EXPECT_GT(psnr_of_unseen_ball(*stepper), 26.0);
+  const auto rendered = stepper->render(ball_view(15, 20, 32).camera, Vec3f::Ones());
   // Depth through the middle is the distance to the ball's front.
   const size_t middle = 16 * 32 + 16;
   EXPECT_GT(rendered.opacity.pixels[middle], 0.95f);
   EXPECT_NEAR(rendered.depth.pixels[middle] / rendered.opacity.pixels[middle], 1.4f - kRadius, 0.04f);
   EXPECT_LT(rendered.opacity.pixels[0], 0.01f);
+}
+
+/// Noise over the left part of the view, and a mask that hides it.
+void spoil(data::View& view, bool with_mask) {
+  const int width = view.rgba.width, height = view.rgba.height;
+  if (with_mask) view.mask = io::Image8(width, height, 1);
+  for (int y = 0; y < height; ++y)
+    for (int x = 0; x < width; ++x) {
+      const bool is_spoilt = x < 2 * width / 5;
+      if (with_mask) *view.mask.at(x, y) = is_spoilt ? 0 : 255;
+      if (!is_spoilt) continue;
+      for (int c = 0; c < 3; ++c)
+        view.rgba.at(x, y)[c] = static_cast<uint8_t>((x * 7919 + y * 104729 + c * 31) % 256);
+      view.rgba.at(x, y)[3] = 255;
+    }
+}
+
+TEST(NgpStepperCpu, PixelsThatAMaskHidesChangeNothing) {
+  std::vector<data::View> views[2] = {ball_views(6, 24), ball_views(6, 24)};
+  for (data::View& view : views[0]) spoil(view, true);
+  for (data::View& view : views[1]) {
+    spoil(view, true);
+    for (size_t i = 0; i < view.mask.pixels.size(); ++i)
+      if (view.mask.pixels[i] == 0) std::fill_n(view.rgba.pixels.data() + 4 * i, 4, uint8_t{90});
+  }
+  field::NgpState states[2];
+  for (int i = 0; i < 2; ++i) {
+    const auto stepper = make_ngp_stepper_cpu(tiny_config(), views[i], 1.0f, 1);
+    for (int step = 0; step < 30; ++step) stepper->step(1e-2);
+    states[i] = stepper->save();
+  }
+  for (const auto& [name, tensor] : states[0].tensors())
+    EXPECT_TRUE(tensor.equal(states[1].tensors().at(name))) << name;
+}
+
+TEST(NgpStepperCpu, LearnsAroundWhatAMaskHides) {
+  const auto config = small_ball_config();
+  auto views = ball_views(12, 32);
+  for (auto& view : views) spoil(view, true);
+  const auto stepper = make_ngp_stepper_cpu(config, views, 1.0f, 1);
+  for (int i = 0; i < 200; ++i) stepper->step(1e-2);
+  EXPECT_GT(psnr_of_unseen_ball(*stepper), 22.0);
+}
+
+TEST(NgpStepperCpu, ViewsWithFewPixelsThatCountStillTrain) {
+  auto views = ball_views(2, 16);
+  for (auto& view : views) {
+    view.mask = io::Image8(16, 16, 1);
+    *view.mask.at(8, 8) = 255;
+  }
+  const auto stepper = make_ngp_stepper_cpu(tiny_config(), views, 1.0f, 1);
+  for (int i = 0; i < 20; ++i) stepper->step(1e-2);
+  EXPECT_TRUE(std::isfinite(stepper->stats().loss));
+}
+
+TEST(VisualHull, IsNotCarvedByPixelsThatAMaskHides) {
+  auto views = ball_views(20, 64);
+  for (auto& view : views) {
+    view.mask = io::Image8(64, 64, 1);
+    for (size_t i = 0; i < view.mask.pixels.size(); ++i) view.mask.pixels[i] = view.rgba.pixels[4 * i + 3];
+  }
+  const auto state = make_initial_state(tiny_config(), views, 1.0f, 0);
+  auto plain = ball_views(20, 64);
+  for (auto& view : plain)
+    for (size_t i = 3; i < view.rgba.pixels.size(); i += 4) view.rgba.pixels[i] = 255;
+  EXPECT_TRUE(state.density.equal(make_initial_state(tiny_config(), plain, 1.0f, 0).density));
+}
+
+/// The ball through a lens that sees more than a half-space.
+data::View fisheye_view(const Vec3f& position, const Vec3f& target, int size) {
+  data::View view = ball_view(0, 0, size);
+  view.camera.lens.is_fisheye = true;
+  view.camera.lens.fx = view.camera.lens.fy = static_cast<float>(size) / 3.6f;
+  view.camera.camera_to_world = look_at(position, target);
+  view.rgba = io::Image8(size, size, 4);
+  for (int y = 0; y < size; ++y)
+    for (int x = 0; x < size; ++x) {
+      const Ray ray = view.camera.ray(static_cast<float>(x) + 0.5f, static_cast<float>(y) + 0.5f);
+      const float b = ray.origin.dot(ray.direction), d = b * b - ray.origin.squaredNorm() + kRadius * kRadius;
+      if (d >= 0 && b < 0) view.rgba.at(x, y)[3] = 255;
+    }
+  return view;
+}
+
+TEST(VisualHull, KeepsWhatAFisheyeLensSees) {
+  // Looks past the ball: 100 degrees from the axis it is still in the image.
+  std::vector<data::View> views;
+  for (int i = 0; i < 12; ++i) {
+    const Vec3f from = spherical_position(30.0f * static_cast<float>(i), i % 2 == 0 ? 30.0f : -30.0f, 0.7f);
+    const Vec3f aside = from.cross(Vec3f::UnitZ()).normalized();
+    views.push_back(
+        fisheye_view(from, i % 3 == 0 ? Vec3f(from + aside + 0.1f * from) : Vec3f(Vec3f::Zero()), 96));
+  }
+  const auto state = make_initial_state(tiny_config(), views, 1.0f, 0);
+  const float* density = state.density.data_ptr<float>();
+  int64_t n_kept = 0;
+  for (int64_t cell = 0; cell < ops::kCellsPerCascade; ++cell) {
+    Vec3f p;
+    ops::cell_point(static_cast<uint32_t>(cell), 0.5f, 0.5f, 0.5f, p.data());
+    ASSERT_TRUE(p.norm() >= kRadius - 0.01f || density[cell] >= 0.0f) << p.transpose();
+    n_kept += density[cell] >= 0 ? 1 : 0;
+  }
+  EXPECT_LT(static_cast<double>(n_kept) / ops::kCellsPerCascade, 0.6);
 }
 
 TEST(NgpStepperCpu, RepeatsExactlyFromASavedState) {

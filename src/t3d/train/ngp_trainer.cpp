@@ -24,6 +24,8 @@ constexpr int64_t kRecordEvery = 20;
 // Times that the cost of the work after training is measured, evenly over the budget.
 constexpr int kEstimates = 4;
 
+constexpr float kHiddenGrey = 0.5f;
+
 /// The image's colours over `background`, 3 channels.
 io::ImageF over(const io::Image8& rgba, const Vec3f& background) {
   io::ImageF image(rgba.width, rgba.height, 3);
@@ -48,8 +50,7 @@ double NgpTrainer::progress(int64_t step, double now) const {
   if (options_.stop.steps > 0) return static_cast<double>(step) / static_cast<double>(options_.stop.steps);
   if (options_.stop.train_seconds > 0) return (now - train_begin_) / options_.stop.train_seconds;
   if (options_.stop.seconds > 0) {
-    const double whole = std::max(options_.stop.least_train_seconds,
-                                  options_.started + options_.stop.seconds - reserve_ - train_begin_);
+    const double whole = budget_end() - train_begin_;
     return whole > 0 ? (now - train_begin_) / whole : 1;
   }
   return 0;
@@ -59,8 +60,14 @@ bool NgpTrainer::reached_end(int64_t step, double now) const {
   const NgpStop& stop = options_.stop;
   if (stop.steps > 0 && step >= stop.steps) return true;
   if (stop.train_seconds > 0 && now - train_begin_ >= stop.train_seconds) return true;
-  return stop.seconds > 0 && now - train_begin_ >= stop.least_train_seconds &&
-         now - options_.started + reserve_ >= stop.seconds;
+  return stop.seconds > 0 && now >= budget_end();
+}
+
+double NgpTrainer::budget_end() const {
+  // The work after training adapts to what is left, down to a least that the command has checked.
+  const double end = options_.started + options_.stop.seconds;
+  const double least = train_begin_ + options_.stop.least_train_share * options_.stop.seconds;
+  return std::min(std::max(end - reserve_, least), end - options_.stop.least_after_seconds);
 }
 
 void NgpTrainer::estimate_reserve(double now) {
@@ -76,8 +83,12 @@ NgpTestView NgpTrainer::score(const data::View& view, NgpView rendered) const {
   NgpTestView result;
   result.rendered = std::move(rendered);
   result.truth = over(view.rgba, background());
-  result.score = {view.name, data::psnr(result.rendered.rgb, result.truth),
-                  data::ssim(result.rendered.rgb, result.truth)};
+  result.score = {view.name, data::psnr(result.rendered.rgb, result.truth, view.mask),
+                  data::ssim(result.rendered.rgb, result.truth, view.mask)};
+  // Pixels that do not count are grey in the picture, without a difference.
+  for (size_t i = 0; i < view.mask.pixels.size(); ++i)
+    if (view.mask.pixels[i] == 0) std::fill_n(result.truth.pixels.data() + 3 * i, 3, kHiddenGrey);
+  result.mask = view.mask;
   return result;
 }
 

@@ -13,8 +13,9 @@ namespace t3d::train {
 /// When training ends: at the first of these that is met. 0: not used.
 struct NgpStop {
   int64_t steps = 0;
-  double seconds = 0;  ///< since `started`, with what the evaluation of the test views will take left over
-  double least_train_seconds = 0;  ///< of training before `seconds` may end it
+  double seconds = 0;              ///< since `started`, with what the work after training will take left over
+  double least_train_share = 0.6;  ///< of `seconds` that is left to training whatever the work after it takes
+  double least_after_seconds = 0;  ///< of `seconds` that are left to the work after training whatever happens
   double train_seconds = 0;        ///< of training alone, whatever comes before and after
   double target_psnr = 0;          ///< on the validation views, or on up to 4 test views where there are none
   size_t max_memory_bytes = 0;     ///< resident memory at which training stops with SystemError, work saved
@@ -40,7 +41,8 @@ struct NgpViewScore {
 /// A view beside its truth.
 struct NgpTestView {
   NgpView rendered;
-  io::ImageF truth;  ///< over the evaluation background
+  io::ImageF truth;  ///< over the evaluation background, grey where the mask hides it
+  io::Image8 mask;   ///< data::View::mask
   NgpViewScore score;
 };
 
@@ -72,8 +74,11 @@ class NgpTrainer {
   NgpTestView evaluate(const data::View& view);
   /// The part of evaluate() after rendering; may run on any thread.
   NgpTestView score(const data::View& view, NgpView rendered) const;
-  /// White for images with alpha, black for photographs.
-  Vec3f background() const { return images_.has_alpha ? Vec3f(Vec3f::Ones()) : Vec3f(Vec3f::Zero()); }
+  /// White for images with alpha, the backdrop of opaque ones that have one, black for other photographs.
+  Vec3f background() const {
+    if (images_.has_alpha) return Vec3f::Ones();
+    return images_.backdrop.value_or(Vec3f(Vec3f::Zero()));
+  }
 
  private:
   double learning_rate(double progress) const;
@@ -82,6 +87,7 @@ class NgpTrainer {
   void record(int64_t step, double learning_rate);
   bool reached_end(int64_t step, double now) const;
 
+  double budget_end() const;
   void estimate_reserve(double now);
 
   const data::PosedImages& images_;

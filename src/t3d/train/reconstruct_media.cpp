@@ -35,7 +35,8 @@ void false_colour(float v, float* rgb) {
 void write_comparison(const std::string& path, const NgpTestView& view) {
   io::ImageF difference(view.truth.width, view.truth.height, 3);
   for (size_t i = 0; i < difference.pixels.size(); ++i)
-    difference.pixels[i] = 5.0f * std::abs(view.rendered.rgb.pixels[i] - view.truth.pixels[i]);
+    if (view.mask.empty() || view.mask.pixels[i / 3] != 0)
+      difference.pixels[i] = 5.0f * std::abs(view.rendered.rgb.pixels[i] - view.truth.pixels[i]);
   io::write_png(path, io::to_8bit(side_by_side({view.rendered.rgb, view.truth, difference})),
                 io::ReadBack::Yes);
 }
