@@ -9,8 +9,11 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "t3d/cli/command.h"
+#include "t3d/cli/kernel_family.h"
 #include "t3d/core/clock.h"
 #include "t3d/core/error.h"
 
@@ -23,7 +26,8 @@ struct TestOptions {
   bool golden_only = false;
   int fuzz_seconds = 0;
   std::string filter = "*";
-  std::string program;
+  std::vector<std::string> programs;
+  std::string kernels = "native";
 };
 
 struct Totals {
@@ -83,16 +87,18 @@ void add_results(const fs::path& json_path, int status, Totals& totals) {
 
 void run_test_program(const std::string& program, const TestOptions& options, Totals& totals,
                       std::set<std::string>& skips) {
-  const fs::path folder = fs::path(T3D_BINARY_DIR) / "test-results";
+  const bool is_native = options.kernels == "native";
+  const fs::path folder =
+      fs::path(T3D_BINARY_DIR) / (is_native ? "test-results" : "test-results-" + options.kernels);
   fs::create_directories(folder);
   const std::string name = fs::path(program).filename().string();
   const fs::path json = folder / (name + ".json"), log = folder / (name + ".log");
   fs::remove(json);
-  const std::string filter = options.golden_only ? "Golden*" : options.filter;
+  const std::string filter = options.golden_only ? "Golden*:*/Golden*" : options.filter;
   const double start = now_s();
   const Totals before = totals;
   const int status =
-      run_logged(cat("cd ", quoted(T3D_SOURCE_DIR), " && ", quoted(program),
+      run_logged(cat("cd ", quoted(T3D_SOURCE_DIR), " && ", environment_of(options.kernels), quoted(program),
                      " --gtest_filter=", quoted(filter), " --gtest_output=json:", quoted(json.string())),
                  log);
   add_results(json, status, totals);
@@ -171,6 +177,7 @@ int run_fuzzers(int seconds) {
 }
 
 int test(const TestOptions& options) {
+  check_family(options.kernels);
   if (options.fuzz_seconds > 0) return run_fuzzers(options.fuzz_seconds);
   const auto programs = lines_of(fs::path(T3D_BINARY_DIR) / "tests.txt");
   if (programs.empty())
@@ -180,13 +187,17 @@ int test(const TestOptions& options) {
   Totals totals;
   std::set<std::string> skips;
   for (const auto& program : programs) {
-    if (!options.program.empty() && program.find(options.program) == std::string::npos) continue;
+    const auto is_of = [&](const std::string& name) { return program.find(name) != std::string::npos; };
+    if (!options.programs.empty() && std::none_of(options.programs.begin(), options.programs.end(), is_of))
+      continue;
     run_test_program(program, options, totals, skips);
   }
-  if (!options.golden_only && options.filter == "*" && options.program.empty()) run_replays(totals);
+  if (!options.golden_only && options.filter == "*" && options.programs.empty()) run_replays(totals);
   for (const auto& reason : skips) std::printf("skipped: %s\n", reason.c_str());
+  std::string names;
+  for (const auto& name : options.programs) names += name + " ";
   if (totals.passed + totals.failed + totals.skipped == 0)
-    throw UserError(cat("no test matches ", options.program, " ", options.filter,
+    throw UserError(cat("no test matches ", names, options.filter,
                         ". List them with build/*/src/t3d/*/test_* --gtest_list_tests."));
   std::printf("%d passed, %d failed, %d skipped\n", totals.passed, totals.failed, totals.skipped);
   return totals.failed == 0 ? 0 : 1;
@@ -203,8 +214,12 @@ void add_test_command(CLI::App& app, Run& run) {
       ->add_option("--fuzz", options->fuzz_seconds, "Build the fuzz targets and run each for so many seconds")
       ->check(CLI::Range(1, 86400));
   command->add_option("--filter", options->filter, "GoogleTest filter, such as 'HashGrid*'");
-  command->add_option("--program", options->program,
-                      "Only test programs whose name contains this, such as test_ops");
+  command
+      ->add_option("--program", options->programs,
+                   "Only test programs whose name contains this, such as test_ops; several with commas")
+      ->delimiter(',');
+  command->add_option("--kernels", options->kernels,
+                      cat("Run the tests with the kernels of a lesser processor: ", family_names()));
   command->callback([options, &run] { run = [options] { return test(*options); }; });
 }
 
