@@ -93,7 +93,12 @@ void make_missing_normals(Mesh& mesh, float angle_deg) {
   std::vector<Vec3f> weighted, unit;  // of each face
   for (const auto& face : mesh.faces) {
     const Vec3f& a = mesh.positions[face[0]];
-    const Vec3f normal = (mesh.positions[face[1]] - a).cross(mesh.positions[face[2]] - a);
+    Vec3f normal = (mesh.positions[face[1]] - a).cross(mesh.positions[face[2]] - a);
+    if (!normal.allFinite()) {  // coordinates beyond 1e19
+      const Vec3d b = (mesh.positions[face[1]].cast<double>() - a.cast<double>()),
+                  c = (mesh.positions[face[2]].cast<double>() - a.cast<double>());
+      normal = (b.cross(c).stableNormalized() * 1e30).cast<float>();
+    }
     weighted.push_back(normal);
     unit.push_back(normal.stableNormalized());
   }

@@ -81,6 +81,8 @@ Accessor::Accessor(Buffers& buffers, const Value& index) {
     stride_ = buffers.stride(view);
     if (stride_ == 0) stride_ = element_size;
     data_ = first_element(buffers, entry, count_, element_size, stride_);
+  } else if (count_ > buffers.document().limits.max_zeros) {
+    entry["count"].refuse(cat("is ", count_, " without a buffer view to hold them"));
   }
   const Value sparse = entry["sparse"];
   if (sparse.exists()) {

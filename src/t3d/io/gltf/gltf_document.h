@@ -11,7 +11,8 @@ namespace t3d::io::gltf {
 
 /// What a file may ask of us. Sizes are checked before memory is taken.
 struct Limits {
-  uint64_t max_corners = uint64_t{3} << 28;  // triangle corners of all instances together
+  uint64_t max_corners = uint64_t{1} << 28;  // triangle corners of all instances together
+  uint64_t max_zeros = uint64_t{1} << 22;    // elements of an accessor that has no data
   uint64_t max_nodes = uint64_t{1} << 24;    // instances included
   uint64_t max_decoded = uint64_t{4} << 30;  // bytes that compressed buffer views become
   uint64_t max_file = uint64_t{16} << 30;    // bytes of one file
@@ -42,8 +43,8 @@ struct NamedBytes {
   std::string name;  // for messages: the file, or the place of a data: URI
 };
 
-/// Reads a data: URI, or a file beside the glTF: its name is percent-decoded, and found as all names inside files
-/// (io/resolve_path.h). Throws UserError, SystemError when there is no such file.
+/// Reads a data: URI, or a file beside the glTF: its name is percent-decoded, and found as all names inside
+/// files (io/resolve_path.h). Throws UserError, SystemError when there is no such file.
 NamedBytes read_uri(const Document& document, const Value& uri);
 
 }  // namespace t3d::io::gltf

@@ -286,6 +286,16 @@ std::vector<FormatCase> geometry_cases() {
          uneven.attribute("NORMAL") = uneven.add<float>({0, 0, 1}, GltfBuilder::kFloat, "VEC3");
          EXPECT_THAT(refusal(uneven), HasSubstr("has 1 elements where POSITION has 4"));
        }},
+      {"coordinates of any size that floats hold", "read, with finite normals",
+       [] {
+         GltfBuilder file;
+         file.attribute("POSITION") = file.add<float>(
+             {0, 0, 0, 3e38f, 0, 0, 3e38f, 3e38f, 0, -3e38f, 3e38f, 0}, GltfBuilder::kFloat, "VEC3");
+         file.primitive()["attributes"].erase("NORMAL");
+         const Mesh mesh = read(file);
+         EXPECT_EQ(mesh.faces.size(), 2u);
+         for (const Vec3f& normal : mesh.normals) EXPECT_GT(normal.z(), 0.99f);
+       }},
       {"NaN and infinities in positions", "those faces are left out, counted in a warning",
        [] {
          GltfBuilder file;
