@@ -131,8 +131,8 @@ class Builder : public nlohmann::json_sax<json> {
       reason = reason.substr(colon + 2);
     else if (bracket != std::string::npos)
       reason = reason.substr(bracket + 2);
-    refuse_placeholder(text_, name_, "JSON");
-    const std::string hint = file_kind_hint(text_);
+    refuse_placeholder(original_, name_, "JSON");
+    const std::string hint = file_kind_hint(original_);
     fail(position > 0 ? position - 1 : 0,
          cat(reason, ".", hint.empty() ? " Correct the file; it may have been cut off." : hint));
   }
