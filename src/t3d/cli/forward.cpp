@@ -48,7 +48,8 @@ std::shared_ptr<TensorSource> with_lora(std::shared_ptr<TensorSource> source, co
     throw UserError(cat(adapter.where(), ": changes the text encoder alone. Run t3d forward text with it."));
   if (const size_t n = adapter.n_layers(AdaptedPart::TextEncoder); n > 0)
     log::info(cat(adapter.where(), ": its ", n,
-                  " layers of the text encoder are for t3d forward text, t3d sample and "
+                  n == 1 ? " layer of the text encoder is for" : " layers of the text encoder are for",
+                  " t3d forward text, t3d sample and "
                   "t3d convert"));
   return adapter.onto(std::move(source), AdaptedPart::UNet, o.lora_scale);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -136,6 +137,18 @@ std::string look_up_all(const std::string& name, const ModelPlaces& places, Reco
   return "";
 }
 
+/// The path of a single file, unless it is a Git LFS pointer or the like: what a command needs first of the
+/// model, its tokenizer say, would mislead.
+std::string not_a_placeholder(const std::string& path) {
+  if (!is_file(path)) return path;
+  std::ifstream file(path, std::ios::binary);
+  std::string start(512, '\0');
+  file.read(start.data(), static_cast<std::streamsize>(start.size()));
+  start.resize(static_cast<size_t>(file.gcount()));
+  if (!start.empty()) refuse_placeholder(start, path, "a model");
+  return path;
+}
+
 std::string places_text(const ModelPlaces& places) {
   std::string text;
   for (const auto& folder : places.folders) text += (text.empty() ? "" : ", ") + folder;
@@ -260,13 +273,14 @@ std::vector<std::string> model_aliases(const std::string& name) {
 }
 
 std::string find_model(const std::string& name, const ModelPlaces& places) {
-  if (const std::string found = model_at(name); !found.empty()) return found;
+  if (const std::string found = model_at(name); !found.empty()) return not_a_placeholder(found);
   const bool is_path = is_folder(name) || is_file(name);
   if (is_path)
     throw UserError(cat(name,
                         ": holds no model: no model_index.json, no unet/config.json and not one single "
                         "checkpoint file. Name a model's folder, or its .safetensors, .ckpt or .pt file."));
-  if (const std::string found = look_up_all(name, places, model_at); !found.empty()) return found;
+  if (const std::string found = look_up_all(name, places, model_at); !found.empty())
+    return not_a_placeholder(found);
   const auto aliases = model_aliases(name);
   std::vector<std::string> known;
   for (const auto& names : same_models()) known.insert(known.end(), names.begin(), names.end());
@@ -385,8 +399,8 @@ std::string find_weights(const std::string& folder) {
   if (!sets.front().missing.empty()) {
     std::string names;
     for (const std::string& name : sets.front().missing) names += (names.empty() ? "" : ", ") + name;
-    throw SystemError(cat(folder, ": these shards of its weights are missing: ", names, unfinished_text(folder),
-                        ". Get all files of the model."));
+    throw SystemError(cat(folder, ": these shards of its weights are missing: ", names,
+                          unfinished_text(folder), ". Get all files of the model."));
   }
   return sets.front().path;
 }

@@ -214,6 +214,8 @@ class Check {
     std::string found;
     try {
       found = ds::find_model(name);
+    } catch (const UserError& error) {  // it is there, and no model
+      return add(key, name, error.what());
     } catch (const Error&) {
       return add(key, name, "not found: see t3d models");
     }
