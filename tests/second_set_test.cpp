@@ -27,7 +27,7 @@ Ended run(const std::string& command) {
   return ended;
 }
 
-std::string quoted(const std::string& path) {
+std::string in_quotes(const std::string& path) {
   return "'" + path + "'";
 }
 
@@ -35,13 +35,13 @@ std::string quoted(const std::string& path) {
 TEST(SecondSet, EveryParityTestPassesOnIt) {
   T3D_NEED_CASES("sd1-tiny/cases_unet.safetensors");
   const TemporaryFolder folder;
-  const Ended made =
-      run(quoted(T3D_MAKE_SECOND_SET) + " " + quoted(golden_folder()) + " " + quoted(folder.string()));
+  const Ended made = run(in_quotes(T3D_MAKE_SECOND_SET) + " " + in_quotes(golden_folder()) + " " +
+                         in_quotes(folder.string()));
   ASSERT_EQ(made.status, 0) << made.output;
   std::stringstream programs(T3D_PARITY_PROGRAMS);
   for (std::string program; std::getline(programs, program, ':');) {
-    const Ended ended = run("T3D_GOLDEN=" + quoted(folder.string()) + " T3D_GOLDEN_STRICT=1 " +
-                            quoted(program) + " --gtest_filter='*Golden*:PerpNeg.RowsOfABatch*'");
+    const Ended ended = run("T3D_GOLDEN=" + in_quotes(folder.string()) + " T3D_GOLDEN_STRICT=1 " +
+                            in_quotes(program) + " --gtest_filter='*Golden*:PerpNeg.RowsOfABatch*'");
     EXPECT_EQ(ended.status, 0) << ended.output;
     EXPECT_NE(ended.output.find("[  PASSED  ]"), std::string::npos) << program;
   }
