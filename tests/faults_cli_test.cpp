@@ -123,7 +123,8 @@ TEST(Faults, WrongRecipesLeaveNoRunFolder) {
            {"system.guidance.model_name=nowhere", "model nowhere is not a path"},
            {"trainer.max_step=1", "unknown option trainer.max_step; did you mean trainer.max_steps?"},
            {"checkpoint.every_n_train_step=1", "did you mean checkpoint.every_n_train_steps?"},
-           {"system.loss.lambda_sdss=1 system.optimizer.params.geometri.lr=1", "geometri"},
+           {"system.loss.lambda_sdss=1", "did you mean system.loss.lambda_sds?"},
+           {"system.optimizer.params.geometri.lr=1", "geometri"},
            {"resume=" + folder / "gone/ckpts/last.ckpt", "is not there"},
            {"system.weights=" + folder / "gone.ckpt", "is not there"}}) {
     const auto result = run_t3d(train + " " + more);

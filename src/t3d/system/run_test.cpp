@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <map>
 
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/config/overrides.h"
@@ -363,11 +364,16 @@ TEST_F(RunTest, TextMeshWantsASignedDistance) {
 }
 
 TEST_F(RunTest, MissingLossWeightsAreNamed) {
-  try {
-    OneRun(experiment({}, "a", with("lambda_sds", "lambda_sdz")), context()).fit();
-    FAIL() << "nothing was thrown";
-  } catch (const UserError& e) {
-    EXPECT_THAT(e.what(), HasSubstr("lambda_sds; did you mean lambda_sdz"));
+  const std::map<std::string, std::string> messages = {
+      {"lambda_sdz", "unknown option system.loss.lambda_sdz; did you mean system.loss.lambda_sds?"},
+      {"lambda_vsd", "system.loss has no lambda_sds"}};
+  for (const auto& [instead, message] : messages) {
+    try {
+      OneRun(experiment({}, "a", with("lambda_sds", instead)), context()).fit();
+      FAIL() << "nothing was thrown";
+    } catch (const UserError& e) {
+      EXPECT_THAT(e.what(), HasSubstr(message));
+    }
   }
 }
 
