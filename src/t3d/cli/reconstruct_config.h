@@ -25,7 +25,8 @@ struct ReconstructConfig {
   template <class V>
   void visit(V& v) {
     using namespace config;
-    v("data", data, any(), "folder or transforms JSON: NeRF-synthetic, instant-ngp, NSVF or COLMAP");
+    v("data", data, any(),
+      "folder or transforms JSON: NeRF-synthetic, instant-ngp, nerfstudio, NSVF, COLMAP or LLFF");
     v("device", device, one_of({"auto", "cpu", "cuda"}), "where to compute");
     v("precision", precision, one_of({"auto", "float32", "bfloat16"}),
       "of the networks' products on the CPU; auto: bfloat16 where the processor is faster with it");

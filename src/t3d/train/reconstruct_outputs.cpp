@@ -194,7 +194,7 @@ double TimeBudget::left() const {
 void write_outputs(const std::string& folder, const data::PosedImages& images, const field::NgpConfig& config,
                    NgpTrainer& trainer, NgpStepper& stepper, const OutputOptions& options,
                    const TimeBudget& budget, ReconstructReport& report) {
-  constexpr double kSafety = 0.9;      // what is planned with, of the time that is left
+  constexpr double kSafety = 0.85;     // what is planned with, of the time that is left
   constexpr double kFilmShare = 0.35;  // of what the mesh leaves
   const bool has_video = options.video && io::has_video();
   const OutputCosts costs = measure_outputs(images, trainer, stepper, options);
