@@ -125,9 +125,12 @@ ClipTokenizer ClipTokenizer::from_folder(const std::string& folder) {
   const bool is_fast =
       std::filesystem::exists(at("tokenizer.json")) &&
       !(std::filesystem::exists(at("vocab.json")) && std::filesystem::exists(at("merges.txt")));
-  ClipTokenizer out = is_fast ? from_fast_file(at("tokenizer.json"), folder)
-                              : ClipTokenizer(io::read_json_file(link_target(at("vocab.json"))),
-                                              read_text(link_target(at("merges.txt"))), folder);
+  const auto from_two_files = [&] {
+    const json vocabulary =
+        io::read_json_file(link_target(at("vocab.json")));  // before the merges, for messages
+    return ClipTokenizer(vocabulary, read_text(link_target(at("merges.txt"))), folder);
+  };
+  ClipTokenizer out = is_fast ? from_fast_file(at("tokenizer.json"), folder) : from_two_files();
   // SD 2.x names "!" in the first file only; transformers lets that one win.
   for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
     if (!std::filesystem::exists(at(name))) continue;
