@@ -23,6 +23,7 @@ struct OutputCosts {
   double view_score_s = 0;   ///< comparing and writing it, on one core
   double frame_s = 0;        ///< one frame of the film at options.video_side
   double density_s = 0;      ///< one query of the field
+  double face_s = 0;         ///< what one more face of the mesh costs: decimated, or cut into charts as it is
   double n_cores = 1;
 
   /// Test views rendered, compared and written, with `scale` times the pixels along each side.
