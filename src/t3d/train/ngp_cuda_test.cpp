@@ -88,12 +88,14 @@ TEST(NgpCuda, DensityAndColourMatchTheCpu) {
 }
 
 /// One step on the same state and views on both devices.
-void expect_same_step(const field::NgpConfig& config, const std::vector<data::View>& views) {
+void expect_same_step(const field::NgpConfig& config, const std::vector<data::View>& views,
+                      int64_t fewer_rays = 1) {
   const auto cpu = make_ngp_stepper_cpu(config, views, 1, 1),
              gpu = make_ngp_stepper_cuda(config, views, 1, 1);
   stir(*cpu);
   field::NgpState state = cpu->save();
   state.step = 1;  // between occupancy updates, so that both march the same cells
+  state.n_rays /= fewer_rays;
   cpu->load(state);
   gpu->load(state);
   cpu->step(1e-3);
@@ -130,7 +132,8 @@ TEST(NgpCuda, MasksHideTheSamePixelsAsOnTheCpu) {
       for (int y = 0; y < 24; ++y)
         if (view.rgba.at(7, y)[3] == 0) view.rgba.at(7, y)[0] = view.rgba.at(7, y)[2] = 255;
     }
-    expect_same_step(config, views);
+    // Rays that all meet the ball have more samples than the device's buffers hold for a step as it begins.
+    expect_same_step(config, views, 4);
   }
 }
 
