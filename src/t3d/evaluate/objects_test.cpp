@@ -134,12 +134,12 @@ TEST_F(Objects, FoldersWithNothingToMeasureAreExplained) {
   const auto message = [&](const std::string& path) {
     try {
       evaluate_objects(small(), objects_in_folder(path), judge);
-    } catch (const UserError& e) {
+    } catch (const Error& e) {
       return std::string(e.what());
     }
     return std::string();
   };
-  EXPECT_NE(message(folder / "nowhere").find("no such folder"), std::string::npos);
+  EXPECT_NE(message(folder / "nowhere").find("there is no such folder"), std::string::npos);
   make_folders(folder / "objects");
   EXPECT_NE(message(folder / "objects").find("holds no sub-folders"), std::string::npos);
   make_folders(folder / "objects/a");

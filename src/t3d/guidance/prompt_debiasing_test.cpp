@@ -102,7 +102,7 @@ TEST(StableDiffusionPrompts, AreDebiasedBeforeTheDirectionIsNamed) {
   EXPECT_THROW(StableDiffusionPrompts(config, {}), UserError);
   config.prompt_back.reset();
   config.pretrained_model_name_or_path_prompt_debiasing = "no-such-bert";
-  EXPECT_THROW(StableDiffusionPrompts(config, {}), UserError);
+  EXPECT_THROW(StableDiffusionPrompts(config, {}), SystemError);
 }
 
 }  // namespace
