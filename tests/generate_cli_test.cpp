@@ -195,7 +195,7 @@ TEST(Check, SaysWhatStandsInTheWay) {
                          "  prompt_processor_type: stable-diffusion-prompt-processor\n";
   const auto result = run_t3d("check " + file);
   EXPECT_EQ(result.exit_code, 2);
-  EXPECT_THAT(result.output, HasSubstr("did you mean height"));
+  EXPECT_THAT(result.output, HasSubstr("did you mean data.height?"));
   EXPECT_THAT(result.output, HasSubstr("magic3d-system"));
   EXPECT_THAT(result.output, HasSubstr("not built yet"));
   EXPECT_THAT(result.output, HasSubstr("did you mean implicit-volume"));
@@ -220,7 +220,7 @@ TEST(Check, LooksIntoThePatchRendererAndKnowsWhichGeometriesARendererShows) {
   const std::string configs = std::string(T3D_SOURCE_DIR) + "/configs/";
   const auto patch = run_t3d("check " + configs + "prolificdreamer-patch.yaml " +
                              "system.renderer.base_renderer.num_sample_per_ray=1");
-  EXPECT_THAT(patch.output, HasSubstr("did you mean num_samples_per_ray"));
+  EXPECT_THAT(patch.output, HasSubstr("did you mean system.renderer.base_renderer.num_samples_per_ray?"));
   const auto density = run_t3d("check " + configs + "dreamfusion.yaml system.geometry_type=implicit-sdf");
   EXPECT_THAT(density.output, HasSubstr("use neus-volume-renderer"));
   const auto distance = run_t3d("check " + configs + "textmesh.yaml system.geometry_type=implicit-volume");

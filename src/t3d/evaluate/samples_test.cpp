@@ -126,7 +126,7 @@ TEST_F(Samples, JudgesThatAreNotWholeAreExplained) {
   const auto message = [](const std::string& judge) {
     try {
       Judge(judge, c10::kCPU);
-    } catch (const UserError& e) {
+    } catch (const Error& e) {
       return std::string(e.what());
     }
     return std::string();
