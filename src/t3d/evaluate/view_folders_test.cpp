@@ -46,7 +46,7 @@ struct ViewFolders : ::testing::Test {
   std::string message(const std::string& path) const {
     try {
       evaluate_view_folders(path, Judge(judge, c10::kCPU));
-    } catch (const UserError& e) {
+    } catch (const Error& e) {
       return e.what();
     }
     return "";

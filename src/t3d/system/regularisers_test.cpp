@@ -8,7 +8,6 @@
 #include "t3d/core/error.h"
 #include "t3d/system/shape_guide.h"
 #include "tests/support/box_file.h"
-#include "tests/support/optional_libraries.h"
 #include "tests/support/temporary_folder.h"
 
 namespace t3d::system {
@@ -30,7 +29,6 @@ TEST(Regularisers, HaveTheirValuesOnSimplePictures) {
 }
 
 TEST(ShapeGuide, CountsMatterOutsideAndItsLackInside) {
-  T3D_NEED_EMBREE();
   const testing::TemporaryFolder folder;
   testing::write_box_file(folder / "box.obj", {-1, -1, -2}, {1, 1, 2});
   const ShapeGuide guide(folder / "box.obj");

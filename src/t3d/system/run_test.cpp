@@ -18,7 +18,6 @@
 #include "t3d/train/checkpoint.h"
 #include "tests/support/box_file.h"
 #include "tests/support/no_prompt.h"
-#include "tests/support/optional_libraries.h"
 #include "tests/support/small_run.h"
 
 namespace t3d::system {
@@ -311,7 +310,6 @@ TEST_F(RunTest, APatchRendererTrainsAndIgnoresStrips) {
 }
 
 TEST_F(RunTest, ASketchOfTheShapeKeepsTheDensityToIt) {
-  T3D_NEED_EMBREE();
   fs::create_directories(folder_);
   testing::write_box_file(folder_ + "/box.obj", {-1, -1, -2}, {1, 1, 2});  // long along the scene's x
   const std::string latents = with("diffuse-with-point-light-material\n  material: {ambient_only_steps: 2}",
