@@ -177,6 +177,7 @@ int run_fuzzers(int seconds) {
 }
 
 int test(const TestOptions& options) {
+  unsetenv("T3D_COMMAND");  // tests start the program themselves, not through ./t3d
   check_family(options.kernels);
   if (options.fuzz_seconds > 0) return run_fuzzers(options.fuzz_seconds);
   const auto programs = lines_of(fs::path(T3D_BINARY_DIR) / "tests.txt");
