@@ -9,6 +9,7 @@
 
 #include "t3d/ops/matrix_unit.h"
 #include "t3d/ops/simd.h"
+#include "tests/support/every_simd.h"
 
 namespace t3d::ops {
 namespace {
@@ -87,19 +88,7 @@ TEST_P(Bf16Attention, HeadsOfAnInterleavedTensorAreReadInPlace) {
   EXPECT_TRUE(out.equal(bf16_attention(q.contiguous(), k.contiguous(), v.contiguous(), false)));
 }
 
-/// Runs the test with every instruction set that this CPU has.
-class FloatAttention : public ::testing::TestWithParam<Simd> {
- protected:
-  void SetUp() override {
-    before_ = simd();
-    set_simd(GetParam());
-    if (simd() != GetParam()) GTEST_SKIP() << "this CPU has no " << simd_name(GetParam());
-  }
-  void TearDown() override { set_simd(before_); }
-
- private:
-  Simd before_;
-};
+class FloatAttention : public testing::EverySimd {};
 
 /// Rows of one tensor that lie apart, as heads do.
 at::Tensor heads(const Sizes& s, int64_t rows, int64_t width) {

@@ -7,6 +7,7 @@
 #include "t3d/ops/packed_gradient.h"
 #include "t3d/ops/packed_weight.h"
 #include "t3d/ops/simd.h"
+#include "tests/support/every_simd.h"
 
 namespace t3d::ops {
 namespace {
@@ -22,19 +23,12 @@ at::Tensor in_double(const at::Tensor& x) {
   return x.to(at::kDouble);
 }
 
-/// Runs the test with every instruction set that this CPU has.
-class FloatPackedWeights : public ::testing::TestWithParam<Simd> {
+class FloatPackedWeights : public testing::EverySimd {
  protected:
   void SetUp() override {
     at::manual_seed(5);
-    before_ = simd();
-    set_simd(GetParam());
-    if (simd() != GetParam()) GTEST_SKIP() << "this CPU has no " << simd_name(GetParam());
+    EverySimd::SetUp();
   }
-  void TearDown() override { set_simd(before_); }
-
- private:
-  Simd before_;
 };
 
 TEST_P(FloatPackedWeights, AreGivenBackToTheBit) {
