@@ -5,6 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "t3d/core/shell_line.h"
 #include "t3d/core/text.h"
 #include "tests/support/run_program.h"
 #include "tests/support/temporary_folder.h"
@@ -101,18 +102,11 @@ std::string long_caption() {
   return text;
 }
 
-/// For the shell, in single quotes.
-std::string quoted(const std::string& text) {
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
-
 TEST(Generate, ALongPromptIsKeptWholeAndItsFolderHasASaneName) {
   namespace fs = std::filesystem;
   const TemporaryFolder folder;
   const std::string prompt = long_caption();
-  const std::string command = "generate " + quoted(prompt) + kSmallest;
+  const std::string command = "generate " + shell_word(prompt) + kSmallest;
   const auto result = run_t3d(command, "cd '" + folder.string() + "';");
   ASSERT_EQ(result.exit_code, 0) << result.output;
   ASSERT_EQ(std::distance(fs::directory_iterator(folder / "out"), {}), 1);
@@ -161,7 +155,8 @@ TEST(Train, ALongPromptNamesFoldersThatTheDiskTakes) {
   namespace fs = std::filesystem;
   const TemporaryFolder folder;
   const auto result = run_t3d(
-      "train --device cpu --config toybox-sds " + quoted("system.prompt_processor.prompt=" + long_caption()) +
+      "train --device cpu --config toybox-sds " +
+      shell_word("system.prompt_processor.prompt=" + long_caption()) +
       " trainer.max_steps=1 data.width=8 data.height=8 data.n_test_views=1 data.eval_width=8 "
       "data.eval_height=8 "
       "system.renderer.num_samples_per_ray=16 system.geometry.pos_encoding_config.log2_hashmap_size=8 "

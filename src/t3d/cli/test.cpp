@@ -16,6 +16,7 @@
 #include "t3d/cli/kernel_family.h"
 #include "t3d/core/clock.h"
 #include "t3d/core/error.h"
+#include "t3d/core/shell_line.h"
 
 namespace t3d::cli {
 namespace {
@@ -41,16 +42,9 @@ std::vector<std::string> lines_of(const fs::path& path) {
   return lines;
 }
 
-/// A shell word that stands for `text` whatever it holds.
-std::string quoted(const std::string& text) {
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
-
 /// Runs `command` with its output in `log`; returns the exit status, 128 + signal when killed.
 int run_logged(const std::string& command, const fs::path& log) {
-  const int status = std::system(cat(command, " > ", quoted(log.string()), " 2>&1").c_str());
+  const int status = std::system(cat(command, " > ", shell_word(log.string()), " 2>&1").c_str());
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   // system() keeps Ctrl-C from this process, and the next program would start.
   if (code == 128 + SIGINT) throw Interrupted(cat("what it had printed is in ", log.string()));
@@ -97,10 +91,10 @@ void run_test_program(const std::string& program, const TestOptions& options, To
   const std::string filter = options.golden_only ? "Golden*:*/Golden*" : options.filter;
   const double start = now_s();
   const Totals before = totals;
-  const int status =
-      run_logged(cat("cd ", quoted(T3D_SOURCE_DIR), " && ", environment_of(options.kernels), quoted(program),
-                     " --gtest_filter=", quoted(filter), " --gtest_output=json:", quoted(json.string())),
-                 log);
+  const int status = run_logged(
+      cat("cd ", shell_word(T3D_SOURCE_DIR), " && ", environment_of(options.kernels), shell_word(program),
+          " --gtest_filter=", shell_word(filter), " --gtest_output=json:", shell_word(json.string())),
+      log);
   add_results(json, status, totals);
   const double seconds = now_s() - start;
   const int n =
@@ -132,8 +126,9 @@ void run_replays(Totals& totals) {
   for (const auto& program : programs) {
     const std::string name = program.filename().string();
     const fs::path log = fs::path(T3D_BINARY_DIR) / "test-results" / (name + ".log");
-    const int status = run_logged(
-        cat(quoted(program.string()), " ", quoted(cat(T3D_SOURCE_DIR, "/fuzz/seeds/", name.substr(7)))), log);
+    const int status = run_logged(cat(shell_word(program.string()), " ",
+                                      shell_word(cat(T3D_SOURCE_DIR, "/fuzz/seeds/", name.substr(7)))),
+                                  log);
     ++(status == 0 ? totals.passed : totals.failed);
     std::printf("%-6s %s\n", status == 0 ? "ok" : "FAILED", name.c_str());
     if (status != 0) print_file(log);
@@ -142,7 +137,7 @@ void run_replays(Totals& totals) {
 
 /// Builds the libFuzzer targets (clang) and runs each for a while; findings stay in build/fuzz/findings.
 int run_fuzzers(int seconds) {
-  const std::string source = quoted(T3D_SOURCE_DIR);
+  const std::string source = shell_word(T3D_SOURCE_DIR);
   const fs::path build = fs::path(T3D_SOURCE_DIR) / "build" / "fuzz";
   if (std::system(cat("cd ", source,
                       " && cmake --preset fuzz > /dev/null && cmake --build --preset fuzz --target fuzz_all")
@@ -160,13 +155,13 @@ int run_fuzzers(int seconds) {
     const fs::path corpus = build / "corpus" / name, log = findings / (name + ".log");
     fs::create_directories(corpus);
     const fs::path words = fs::path(T3D_SOURCE_DIR) / "fuzz" / (name + ".dict");
-    const std::string dictionary = fs::exists(words) ? cat(" -dict=", quoted(words.string())) : "";
-    const int status =
-        run_logged(cat("cd ", quoted(findings.string()), " && ", quoted(entry.path().string()),
-                       " -max_total_time=", seconds, dictionary,
-                       " -rss_limit_mb=2048 -timeout=10 -max_len=65536 -artifact_prefix=", name, "- ",
-                       quoted(corpus.string()), " ", quoted(cat(T3D_SOURCE_DIR, "/fuzz/seeds/", name))),
-                   log);
+    const std::string dictionary = fs::exists(words) ? cat(" -dict=", shell_word(words.string())) : "";
+    const int status = run_logged(
+        cat("cd ", shell_word(findings.string()), " && ", shell_word(entry.path().string()),
+            " -max_total_time=", seconds, dictionary,
+            " -rss_limit_mb=2048 -timeout=10 -max_len=65536 -artifact_prefix=", name, "- ",
+            shell_word(corpus.string()), " ", shell_word(cat(T3D_SOURCE_DIR, "/fuzz/seeds/", name))),
+        log);
     ++(status == 0 ? totals.passed : totals.failed);
     std::printf("%-6s fuzz_%s, %d s\n", status == 0 ? "ok" : "FAILED", name.c_str(), seconds);
     std::fflush(stdout);
