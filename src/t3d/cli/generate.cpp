@@ -30,6 +30,7 @@
 #include "t3d/system/outputs.h"
 #include "t3d/system/same_run.h"
 #include "t3d/system/scene_mesh.h"
+#include "t3d/system/type_families.h"
 
 namespace t3d::cli {
 namespace {
@@ -102,6 +103,10 @@ config::Node text_node(const std::string& text, const char* option) {
   return config::Node(text, {option, 0, 0});
 }
 
+bool has_at(const config::Node& root, const std::string& dotted) {
+  return system::find_at(root, dotted) != nullptr;
+}
+
 /// The value at a dotted name, made where it is missing.
 void set_at(config::Node& root, const std::string& dotted, config::Node value) {
   config::Node* at = &root;
@@ -113,17 +118,6 @@ void set_at(config::Node& root, const std::string& dotted, config::Node value) {
     begin = dot + 1;
   }
   at->set(dotted.substr(begin), std::move(value));
-}
-
-bool has_at(const config::Node& root, const std::string& dotted) {
-  const config::Node* at = &root;
-  size_t begin = 0;
-  while (at != nullptr && begin <= dotted.size()) {
-    const size_t dot = std::min(dotted.find('.', begin), dotted.size());
-    at = at->find(dotted.substr(begin, dot - begin));
-    begin = dot + 1;
-  }
-  return at != nullptr;
 }
 
 /// Keys that the command line has words of its own for.
