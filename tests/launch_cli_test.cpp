@@ -67,9 +67,16 @@ struct LaunchedTraining : ::testing::Test {
       execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
       _exit(127);
     }
-    for (int i = 0; i < 600 && !fs::exists(folder / "run/ckpts/step_00000005"); ++i) short_while();
-    EXPECT_TRUE(fs::exists(folder / "run/ckpts/step_00000005")) << testing::read_text(folder / "log");
+    for (int i = 0; i < 1800 && !has_checkpoint(); ++i) short_while();
+    EXPECT_TRUE(has_checkpoint()) << testing::read_text(folder / "log");
     return pid;
+  }
+  /// Of any step, for the run keeps the newest two alone; step folders are complete when they appear.
+  bool has_checkpoint() const {
+    std::error_code absent;
+    for (fs::directory_iterator i(folder / "run/ckpts", absent), end; i != end; i.increment(absent))
+      if (i->path().filename().string().rfind("step_", 0) == 0) return true;
+    return false;
   }
   static void short_while() { std::this_thread::sleep_for(std::chrono::milliseconds(100)); }
 

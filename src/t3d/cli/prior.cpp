@@ -119,7 +119,7 @@ void join_group(PriorCommand& o, const Prepare& prepare) {
 /// A run that failed before its first step is not in the way of the next try.
 void remove_what_never_began(const PriorCommand& o) {
   const fs::path folder = o.run.folder;
-  if (o.run.resume || !o.run.group->is_first() || fs::exists(folder / "csv_logs")) return;
+  if (o.run.resume || fs::exists(folder / "csv_logs")) return;
   remove_earlier(folder);
   std::error_code ignored;
   fs::remove(folder, ignored);  // where it is empty now
@@ -129,7 +129,8 @@ void remove_what_never_began(const PriorCommand& o) {
 template <class Training>
 int train(PriorCommand& o, const config::Node& root) {
   const auto training = config::read_struct<Training>(root, "");
-  join_group(o, [&] {
+  bool has_begun = false;  // in the first process alone, which writes the run folder
+  const auto begin = [&] {
     check_run_folder(o.run.folder, o.run.resume, o.overwrite);
     // What is wrong with the input leaves no run behind.
     const auto rendezvous = distributed::rendezvous_from_environment();
@@ -144,17 +145,19 @@ int train(PriorCommand& o, const config::Node& root) {
                   ": there is no such folder, expected a model in diffusers' layout. Train it with "
                   "t3d prior train, or name another."));
     if (o.overwrite) remove_earlier(o.run.folder);
+    has_begun = true;
     make_folders((fs::path(o.run.folder) / "configs").string());
     if (!o.run.resume)
       write_file_atomically((fs::path(o.run.folder) / "configs" / "parsed.yaml").string(),
                             config::write_yaml(config::write_struct(training)));
-  });
-  offer_to_go_on([folder = o.run.folder] { return command_to_resume(folder); });
-  const InterruptScope interrupts;
+  };
   try {
+    join_group(o, begin);
+    offer_to_go_on([folder = o.run.folder] { return command_to_resume(folder); });
+    const InterruptScope interrupts;
     return train_part(o, training);
-  } catch (const Error&) {
-    remove_what_never_began(o);
+  } catch (...) {
+    if (has_begun) remove_what_never_began(o);
     throw;
   }
 }

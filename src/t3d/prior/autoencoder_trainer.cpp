@@ -172,7 +172,6 @@ class AutoencoderTrainer {
 }  // namespace
 
 AutoencoderReport train_autoencoder(const AutoencoderTraining& config, const TrainingRun& run) {
-  make_folders(run.folder + "/configs");
   return AutoencoderTrainer(config, run)();
 }
 

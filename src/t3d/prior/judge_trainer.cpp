@@ -297,7 +297,6 @@ void check_batch(const JudgeTraining& config, int n_processes) {
 }
 
 JudgeReport train_judge(const JudgeTraining& config, const TrainingRun& run) {
-  make_folders(run.folder + "/configs");
   return JudgeTrainer(config, run)();
 }
 

@@ -310,7 +310,6 @@ void check_batch(const UNetTraining& c, int n_processes) {
 }
 
 UNetReport train_unet(const UNetTraining& config, const TrainingRun& run) {
-  make_folders(run.folder + "/configs");
   return UNetTrainer(config, run)();
 }
 
