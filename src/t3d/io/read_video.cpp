@@ -9,6 +9,13 @@
 namespace t3d::io {
 namespace {
 
+/// From the times of the first and the last of n frames: what a file's header says of them differs between
+/// versions of FFmpeg (GIF: 25 for 20).
+double frames_per_second(int n, int64_t first, int64_t last, const AVStream& stream) {
+  if (n < 2 || last <= first) return av_q2d(stream.avg_frame_rate);
+  return (n - 1) / (static_cast<double>(last - first) * av_q2d(stream.time_base));
+}
+
 /// Decodes frame after frame until `take` says false.
 VideoInfo decode(const std::string& path, const std::function<bool(const AVFrame&)>& take) {
   const auto broken = [&](const char* what) { return UserError(cat(path, ": ", what, ".")); };
@@ -34,13 +41,17 @@ VideoInfo decode(const std::string& path, const std::function<bool(const AVFrame
   info.codec = codec->name;
   info.width = decoder->width;
   info.height = decoder->height;
-  info.fps = av_q2d(stream->avg_frame_rate);
+  int64_t first = 0, last = 0;  // times of frames
   bool is_at_end = false;
   while (true) {
     const int code = avcodec_receive_frame(decoder.get(), frame.get());
-    if (code == AVERROR_EOF) return info;
+    if (code == AVERROR_EOF) {
+      info.fps = frames_per_second(info.n_frames, first, last, *stream);
+      return info;
+    }
     if (code == 0) {
-      ++info.n_frames;
+      last = frame->best_effort_timestamp;
+      if (info.n_frames++ == 0) first = last;
       if (!take(*frame)) return info;
       continue;
     }
