@@ -28,7 +28,7 @@
 #include "t3d/io/image.h"
 #include "t3d/io/json_file.h"
 #include "t3d/io/safetensors.h"
-#include "t3d/system/optimizer.h"
+#include "t3d/optim/make_optimizer.h"
 
 namespace t3d::cli {
 namespace {
@@ -162,10 +162,10 @@ class Particles {
   }
 
  private:
-  static void optimize(std::unique_ptr<system::Optimizer>& optimizer, const char* name,
+  static void optimize(std::unique_ptr<optim::Optimizer>& optimizer, const char* name,
                        const gd::NamedTensors& tensors, double rate) {
-    optimizer = system::optimizers().make(name, Node(Node::Map{{"lr", Node(rate)}}), "optimizer",
-                                          {system::ParameterGroup{"particles", tensors, {}}});
+    optimizer = optim::optimizers().make(name, Node(Node::Map{{"lr", Node(rate)}}), "optimizer",
+                                         {optim::ParameterGroup{"particles", tensors, {}}});
   }
 
   /// `batch` particles without repetition.
@@ -185,7 +185,7 @@ class Particles {
   gd::Views cameras_;
   Rng rng_;
   std::vector<at::Tensor> particles_;  // each [V,s,s,C]
-  std::unique_ptr<system::Optimizer> mover_, learner_;
+  std::unique_ptr<optim::Optimizer> mover_, learner_;
 };
 
 /// A row for each particle, a column for each view.

@@ -10,12 +10,12 @@
 #include "t3d/field/network.h"
 #include "t3d/guidance/guidance.h"
 #include "t3d/guidance/prompt_processor.h"
+#include "t3d/optim/make_optimizer.h"
 #include "t3d/render/renderer.h"
 #include "t3d/shading/background.h"
 #include "t3d/shading/material.h"
 #include "t3d/system/experiment.h"
 #include "t3d/system/mesh_exporter.h"
-#include "t3d/system/optimizer.h"
 #include "t3d/system/system.h"
 
 namespace t3d::cli {
@@ -79,7 +79,7 @@ std::vector<FamilyInfo> families() {
           guidance::guidances().describe(),
           data::camera_data().describe(),
           system::systems().describe(),
-          system::optimizers().describe(),
+          optim::optimizers().describe(),
           exporters()};
 }
 

@@ -166,7 +166,7 @@ class AutoencoderTrainer {
   ViewSet views_;
   ds::Weights weights_;
   ds::Autoencoder model_;
-  Adam adam_;
+  optim::AveragedAdamW adam_;
 };
 
 }  // namespace

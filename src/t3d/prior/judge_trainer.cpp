@@ -282,7 +282,7 @@ class JudgeTrainer {
   ds::ClipModel model_;
   at::Tensor scale_;
   at::ScalarType dtype_;
-  Adam adam_;
+  optim::AveragedAdamW adam_;
   ops::DeviceGraph step_;
 };
 

@@ -32,7 +32,7 @@ std::string without_steps(const std::string& settings) {
 /// A run's place in its folder: what a checkpoint holds beside the optimizer.
 class Keeper {
  public:
-  Keeper(std::string kind, std::string settings, std::string folder, Adam& adam)
+  Keeper(std::string kind, std::string settings, std::string folder, optim::AveragedAdamW& adam)
       : kind_(std::move(kind)), settings_(std::move(settings)), folder_(std::move(folder)), adam_(adam) {}
 
   void save(int64_t n_skipped) const {
@@ -61,7 +61,7 @@ class Keeper {
 
  private:
   std::string kind_, settings_, folder_;
-  Adam& adam_;
+  optim::AveragedAdamW& adam_;
 };
 
 /// Whether to leave before the last step: the same answer in all processes, which ask each other at every
@@ -100,7 +100,8 @@ class StopSign {
 };
 
 /// Rank 0's weights, moments and averages, and its place in the run.
-int64_t share_state(distributed::ProcessGroup& group, c10::Device device, Adam& adam, int64_t n_skipped) {
+int64_t share_state(distributed::ProcessGroup& group, c10::Device device, optim::AveragedAdamW& adam,
+                    int64_t n_skipped) {
   if (group.size() == 1) return n_skipped;
   const auto counts = at::tensor({adam.n_steps(), n_skipped}, at::kLong).to(device);
   group.broadcast({counts});
@@ -166,7 +167,7 @@ double learning_rate_at(const LoopConfig& c, int64_t step) {
 }
 
 LoopReport run_training(const std::string& kind, const std::string& settings, const LoopConfig& config,
-                        const TrainingRun& run, Adam& adam, const LossOf& loss_of) {
+                        const TrainingRun& run, optim::AveragedAdamW& adam, const LossOf& loss_of) {
   distributed::ProcessGroup& group = *run.group;
   const Keeper keeper(kind, settings, run.folder, adam);
   int64_t n_skipped = run.resume && group.is_first() ? keeper.restore() : 0, n_in_a_row = 0;

@@ -10,7 +10,7 @@
 
 #include "t3d/core/config/fields.h"
 #include "t3d/distributed/process_group.h"
-#include "t3d/prior/adam.h"
+#include "t3d/optim/averaged_adamw.h"
 
 namespace t3d::prior {
 
@@ -70,6 +70,6 @@ using LossOf = std::function<at::Tensor(int64_t draw)>;
 /// With several processes the gradients are averaged, the first process alone writes, and all leave at the
 /// same step; then the group is closed.
 LoopReport run_training(const std::string& kind, const std::string& settings, const LoopConfig& config,
-                        const TrainingRun& run, Adam& adam, const LossOf& loss_of);
+                        const TrainingRun& run, optim::AveragedAdamW& adam, const LossOf& loss_of);
 
 }  // namespace t3d::prior

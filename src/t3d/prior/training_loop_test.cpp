@@ -29,7 +29,7 @@ at::Tensor loss_of_draw(const at::Tensor& w, int64_t draw) {
 
 struct Learner {
   at::Tensor w = at::tensor({0.3f, -0.2f});
-  Adam adam{{{"w", w}}, {}};
+  optim::AveragedAdamW adam{{{"w", w}}, {}};
 };
 
 struct TrainingLoop : ::testing::Test {

@@ -295,7 +295,7 @@ class UNetTrainer {
   ds::UNet unet_;
   ds::ClipTextModel text_;
   ds::NoiseSchedule schedule_;
-  Adam adam_;
+  optim::AveragedAdamW adam_;
   ops::DeviceGraph step_;
 };
 

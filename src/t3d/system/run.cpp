@@ -51,7 +51,7 @@ Run::Run(const Experiment& experiment, const SystemContext& context)
                                     {static_cast<uint64_t>(experiment.seed), context.device});
   system_ = systems().make(experiment.system_type, experiment.system, "system",
                            with_seed(context, experiment.seed));
-  learning_rate_ = LearningRate(system_->config().scheduler);
+  learning_rate_ = optim::LearningRate(system_->config().scheduler);
 }
 
 std::string Run::save_folder() const {
@@ -134,12 +134,12 @@ void Run::make_optimizers() {
   NamedTensors scene = system_->parameters();
   if (const auto own = system_->renderer_learning()) {
     for (const auto& [name, tensor] : own->parameters) scene.erase(name);
-    own_optimizer_ = make_optimizer(own->optimizer, own->parameters, {});
+    own_optimizer_ = optim::make_optimizer(own->optimizer, own->parameters, {});
     config::Node schedule = own->scheduler;
     if (!schedule.is_null()) schedule.set("interval", config::Node(std::string("step")));
-    own_rate_ = LearningRate(schedule);
+    own_rate_ = optim::LearningRate(schedule);
   }
-  optimizer_ = make_optimizer(system_->config().optimizer, scene, system_->part_names());
+  optimizer_ = optim::make_optimizer(system_->config().optimizer, scene, system_->part_names());
 }
 
 void Run::check_settings() const {

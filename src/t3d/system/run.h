@@ -4,9 +4,9 @@
 #include <memory>
 #include <optional>
 
+#include "t3d/optim/learning_rate.h"
+#include "t3d/optim/make_optimizer.h"
 #include "t3d/system/experiment.h"
-#include "t3d/system/learning_rate.h"
-#include "t3d/system/optimizer.h"
 #include "t3d/system/system.h"
 #include "t3d/train/metrics.h"
 
@@ -87,10 +87,10 @@ class Run {
   CheckpointConfig checkpoint_;
   std::unique_ptr<data::CameraData> views_;
   std::unique_ptr<System> system_;
-  std::unique_ptr<Optimizer> optimizer_;
-  LearningRate learning_rate_;
-  std::unique_ptr<Optimizer> own_optimizer_;  ///< of what the renderer learns by itself
-  LearningRate own_rate_;
+  std::unique_ptr<optim::Optimizer> optimizer_;
+  optim::LearningRate learning_rate_;
+  std::unique_ptr<optim::Optimizer> own_optimizer_;  ///< of what the renderer learns by itself
+  optim::LearningRate own_rate_;
   std::unique_ptr<train::Metrics> metrics_;
   int64_t step_ = 0, n_updates_ = 0, n_own_updates_ = 0, n_skipped_ = 0, n_bad_in_a_row_ = 0;
   double rate_factor_ = 1;

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace t3d::prior {
+namespace t3d::optim {
 
 /// AdamW over many tensors at once, with clipped gradients and an exponential moving average of the weights.
 /// Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2:
@@ -18,7 +18,7 @@ namespace t3d::prior {
 /// All tensors lie in one buffer, so a step is a dozen kernels however many there are, and processes that
 /// train together exchange one gradient. Weights, moments and average are in single precision; with
 /// `compute_type` bfloat16 the networks see rounded copies of the weights, and leave gradients of that type.
-class Adam {
+class AveragedAdamW {
  public:
   struct Options {
     double beta1 = 0.9, beta2 = 0.99, epsilon = 1e-8, weight_decay = 0, max_grad_norm = 1, ema_decay = 0.999;
@@ -27,7 +27,7 @@ class Adam {
 
   /// Leaf tensors of single precision on one device, by name. Each stays the object that it is, but its
   /// values move into this optimizer's buffer in the compute type, and it is marked as learned.
-  Adam(const std::map<std::string, at::Tensor>& parameters, const Options& options);
+  AveragedAdamW(const std::map<std::string, at::Tensor>& parameters, const Options& options);
 
   /// One step with the gradients that backward() left, which are cleared. Returns their norm before clipping.
   /// When it is not finite nothing changes.
@@ -59,4 +59,4 @@ class Adam {
   int64_t n_steps_ = 0;
 };
 
-}  // namespace t3d::prior
+}  // namespace t3d::optim

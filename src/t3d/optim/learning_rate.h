@@ -5,7 +5,7 @@
 
 #include "t3d/core/config/node.h"
 
-namespace t3d::system {
+namespace t3d::optim {
 
 /// How learning rates follow the step: threestudio's system.scheduler, {name, interval, args | schedulers,
 /// milestones}, with PyTorch's names and defaults: ConstantLR, LinearLR, ExponentialLR, StepLR, MultiStepLR,
@@ -30,4 +30,4 @@ class LearningRate {
   bool by_step_ = false;
 };
 
-}  // namespace t3d::system
+}  // namespace t3d::optim

@@ -1,4 +1,4 @@
-#include "t3d/system/learning_rate.h"
+#include "t3d/optim/learning_rate.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,7 +8,7 @@
 #include "t3d/core/error.h"
 #include "t3d/core/sentence.h"
 
-namespace t3d::system {
+namespace t3d::optim {
 
 class LearningRate::Rule {
  public:
@@ -206,4 +206,4 @@ double LearningRate::at(double base, int64_t step) const {
   return rule_->at(base, by_step_ ? step : 0);
 }
 
-}  // namespace t3d::system
+}  // namespace t3d::optim

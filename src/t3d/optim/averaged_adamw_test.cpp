@@ -1,4 +1,4 @@
-#include "t3d/prior/adam.h"
+#include "t3d/optim/averaged_adamw.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -7,15 +7,15 @@
 
 #include "t3d/core/error.h"
 
-namespace t3d::prior {
+namespace t3d::optim {
 namespace {
 
-TEST(Adam, FollowsTheFormula) {
+TEST(AveragedAdamW, FollowsTheFormula) {
   auto w = at::tensor({1.0f, -2.0f});
-  Adam::Options options;
+  AveragedAdamW::Options options;
   options.max_grad_norm = 1e9;
   options.weight_decay = 0.1;
-  Adam adam({{"w", w}}, options);
+  AveragedAdamW adam({{"w", w}}, options);
   double x = 1, m = 0, v = 0, average = 1;
   for (int t = 1; t <= 5; ++t) {
     (w.square().sum() * 1.5).backward();
@@ -33,21 +33,21 @@ TEST(Adam, FollowsTheFormula) {
   }
 }
 
-TEST(Adam, SkipsGradientsThatAreNotFinite) {
+TEST(AveragedAdamW, SkipsGradientsThatAreNotFinite) {
   auto w = at::tensor({1.0f});
-  Adam adam({{"w", w}}, {});
+  AveragedAdamW adam({{"w", w}}, {});
   (w * NAN).sum().backward();
   EXPECT_FALSE(std::isfinite(adam.step(0.1)));
   EXPECT_EQ(w.item<double>(), 1);
   EXPECT_EQ(adam.n_steps(), 0);
 }
 
-TEST(Adam, NetworksSeeWeightsOfTheComputeType) {
+TEST(AveragedAdamW, NetworksSeeWeightsOfTheComputeType) {
   auto w = at::tensor({1.0f, 3.0f}), unused = at::ones({3});
   const auto same_object = w;
-  Adam::Options options;
+  AveragedAdamW::Options options;
   options.compute_type = at::kBFloat16;
-  Adam adam({{"w", w}, {"unused", unused}}, options);
+  AveragedAdamW adam({{"w", w}, {"unused", unused}}, options);
   EXPECT_EQ(same_object.scalar_type(), at::kBFloat16);
   w.sum().backward();
   EXPECT_EQ(adam.gradients().sum().item<double>(), 2);
@@ -61,15 +61,15 @@ TEST(Adam, NetworksSeeWeightsOfTheComputeType) {
   EXPECT_NEAR(same_object[0].item<double>(), 0.99, 4e-3);
 }
 
-TEST(Adam, RestoresItsState) {
-  const auto run = [](Adam& adam, const at::Tensor& w, int n) {
+TEST(AveragedAdamW, RestoresItsState) {
+  const auto run = [](AveragedAdamW& adam, const at::Tensor& w, int n) {
     for (int i = 0; i < n; ++i) {
       w.pow(4).sum().backward();
       adam.step(0.05);
     }
   };
   auto whole = at::tensor({1.5f, 2.0f}), first = whole.clone(), second = at::zeros({2});
-  Adam a({{"w", whole}}, {}), b({{"w", first}}, {}), c({{"w", second}}, {});
+  AveragedAdamW a({{"w", whole}}, {}), b({{"w", first}}, {}), c({{"w", second}}, {});
   run(a, whole, 7);
   run(b, first, 3);
   c.restore(b.state(), b.n_steps());
@@ -79,4 +79,4 @@ TEST(Adam, RestoresItsState) {
 }
 
 }  // namespace
-}  // namespace t3d::prior
+}  // namespace t3d::optim

@@ -1,4 +1,4 @@
-#include "t3d/prior/adam.h"
+#include "t3d/optim/averaged_adamw.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
@@ -8,7 +8,7 @@
 
 #include "t3d/core/error.h"
 
-namespace t3d::prior {
+namespace t3d::optim {
 namespace {
 
 const char* const kSets[4] = {"weight.", "first.", "second.", "average."};
@@ -22,11 +22,12 @@ int64_t volume(const std::vector<int64_t>& shape) {
 
 }  // namespace
 
-at::Tensor Adam::Place::in(const at::Tensor& buffer) const {
+at::Tensor AveragedAdamW::Place::in(const at::Tensor& buffer) const {
   return buffer.narrow(0, first, volume(shape)).as_strided(shape, strides);
 }
 
-Adam::Adam(const std::map<std::string, at::Tensor>& parameters, const Options& options) : options_(options) {
+AveragedAdamW::AveragedAdamW(const std::map<std::string, at::Tensor>& parameters, const Options& options)
+    : options_(options) {
   T3D_CHECK(!parameters.empty(), "nothing to learn");
   const c10::NoGradGuard no_grad;
   int64_t n = 0;
@@ -54,7 +55,7 @@ Adam::Adam(const std::map<std::string, at::Tensor>& parameters, const Options& o
   }
 }
 
-double Adam::step(double learning_rate) {
+double AveragedAdamW::step(double learning_rate) {
   const c10::NoGradGuard no_grad;
   at::Tensor g = gradients_.to(at::kFloat);
   const double norm = at::norm(g, 2, at::kDouble).item<double>();
@@ -77,13 +78,13 @@ double Adam::step(double learning_rate) {
   return norm;
 }
 
-std::map<std::string, at::Tensor> Adam::averaged() const {
+std::map<std::string, at::Tensor> AveragedAdamW::averaged() const {
   std::map<std::string, at::Tensor> out;
   for (const Place& place : places_) out.emplace(place.name, place.in(average_));
   return out;
 }
 
-std::map<std::string, at::Tensor> Adam::state() const {
+std::map<std::string, at::Tensor> AveragedAdamW::state() const {
   std::map<std::string, at::Tensor> out;
   const at::Tensor* sets[4] = {&weights_, &first_, &second_, &average_};
   for (int s = 0; s < 4; ++s)
@@ -91,7 +92,7 @@ std::map<std::string, at::Tensor> Adam::state() const {
   return out;
 }
 
-void Adam::restore(const std::map<std::string, at::Tensor>& state, int64_t n_steps) {
+void AveragedAdamW::restore(const std::map<std::string, at::Tensor>& state, int64_t n_steps) {
   const c10::NoGradGuard no_grad;
   const at::Tensor* sets[4] = {&weights_, &first_, &second_, &average_};
   for (int s = 0; s < 4; ++s)
@@ -107,4 +108,4 @@ void Adam::restore(const std::map<std::string, at::Tensor>& state, int64_t n_ste
   n_steps_ = n_steps;
 }
 
-}  // namespace t3d::prior
+}  // namespace t3d::optim

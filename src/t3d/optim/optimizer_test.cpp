@@ -1,4 +1,4 @@
-#include "t3d/system/optimizer.h"
+#include "t3d/optim/make_optimizer.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -7,10 +7,8 @@
 #include <cmath>
 
 #include "t3d/core/config/read_yaml.h"
-#include "t3d/field/component.h"
-#include "t3d/system/learning_rate.h"
 
-namespace t3d::system {
+namespace t3d::optim {
 namespace {
 
 using ::testing::HasSubstr;
@@ -18,7 +16,7 @@ using ::testing::HasSubstr;
 const std::vector<std::string> kParts = {"geometry", "background"};
 
 at::Tensor leaf(std::vector<float> values) {
-  return field::learned(at::tensor(values));
+  return at::tensor(values).requires_grad_();
 }
 
 std::unique_ptr<Optimizer> make(const std::string& yaml, const std::map<std::string, at::Tensor>& all) {
@@ -178,40 +176,5 @@ TEST(Optimizer, BadGradientsAreNamed) {
   EXPECT_EQ(adam->first_bad_gradient(), "geometry.q");
 }
 
-LearningRate schedule(const std::string& yaml) {
-  return LearningRate(config::read_yaml(yaml, "test.yaml"));
-}
-
-TEST(LearningRate, LatentNerfsWarmUpThenDecay) {
-  const auto rate = schedule(
-      "{name: SequentialLR, interval: step, milestones: [100], schedulers: [{name: LinearLR, args: "
-      "{start_factor: 0.1, end_factor: 1.0, total_iters: 100}}, {name: ExponentialLR, args: {gamma: "
-      "0.99}}]}");
-  EXPECT_NEAR(rate.at(2, 0), 0.2, 1e-9);
-  EXPECT_NEAR(rate.at(2, 50), 2 * 0.55, 1e-9);
-  EXPECT_NEAR(rate.at(2, 100), 2, 1e-9);
-  EXPECT_NEAR(rate.at(2, 110), 2 * std::pow(0.99, 10), 1e-9);
-}
-
-TEST(LearningRate, KnowsPyTorchsOtherSchedules) {
-  EXPECT_EQ(LearningRate().at(3, 1000), 3);
-  EXPECT_NEAR(schedule("{name: CosineAnnealingLR, interval: step, args: {T_max: 10, eta_min: 1.0}}").at(3, 5),
-              2, 1e-9);
-  EXPECT_NEAR(schedule("{name: StepLR, interval: step, args: {step_size: 4, gamma: 0.5}}").at(1, 9), 0.25,
-              1e-9);
-  EXPECT_NEAR(schedule("{name: MultiStepLR, interval: step, args: {milestones: [3, 6]}}").at(1, 6), 0.01,
-              1e-9);
-  EXPECT_NEAR(schedule("{name: PolynomialLR, interval: step, args: {total_iters: 4}}").at(1, 3), 0.25, 1e-9);
-}
-
-TEST(LearningRate, EpochsNeverPass) {
-  EXPECT_EQ(schedule("{name: ExponentialLR, args: {gamma: 0.5}}").at(1, 100), 1);
-}
-
-TEST(LearningRate, UnknownSchedulesAreSuggested) {
-  EXPECT_THAT(message_of([] { schedule("{name: LinearRL}"); }), HasSubstr("did you mean LinearLR"));
-  EXPECT_THAT(message_of([] { schedule("{name: ExponentialLR, interval: step}"); }), HasSubstr("gamma"));
-}
-
 }  // namespace
-}  // namespace t3d::system
+}  // namespace t3d::optim
