@@ -24,6 +24,13 @@ NgpConfig ngp_config_for_cpu() {
   return config;
 }
 
+NgpAdam ngp_adam(const NgpConfig& config) {
+  NgpAdam adam;
+  adam.table.skip_zero_gradients = true;
+  adam.networks.l2 = config.network_l2;
+  return adam;
+}
+
 void check(const NgpConfig& c) {
   const auto in_range = [](const char* name, double value, double low, double high) {
     if (!(value >= low && value <= high))

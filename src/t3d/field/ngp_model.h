@@ -8,6 +8,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "t3d/ops/adam_config.h"
 #include "t3d/ops/hash_grid_layout.h"
 #include "t3d/ops/mlp_config.h"
 
@@ -41,6 +42,13 @@ struct NgpConfig {
 
 /// What a machine can train in a minute: smaller tables, batches and networks for the CPU.
 NgpConfig ngp_config_for_cpu();
+
+/// How Adam moves the two kinds of parameters.
+struct NgpAdam {
+  ops::AdamConfig table;     ///< entries that no sample touched stay as they are
+  ops::AdamConfig networks;  ///< weights, kept small by network_l2
+};
+NgpAdam ngp_adam(const NgpConfig& config);
 
 /// Throws UserError when a value is out of range, naming it.
 void check(const NgpConfig& config);

@@ -10,16 +10,9 @@ namespace {
 
 constexpr int64_t kRun = 16;  // floats handled together; runs without a gradient are skipped whole
 
-/// What a step multiplies by, worked out once in double.
-struct Factors {
-  float beta1, one_minus_beta1, beta2, one_minus_beta2, eps, l2, keep, step_size, v_correction,
-      gradient_scale;
-  bool skip_zero, clear;
-};
-
-T3D_INLINE void step_run(float* p, float* g, float* m, float* v, int64_t n, const Factors& k) {
+T3D_INLINE void step_run(float* p, float* g, float* m, float* v, int64_t n, const AdamFactors& k) {
   for (int64_t i = 0; i < n; ++i) {
-    const bool leave = k.skip_zero && g[i] == 0.f;
+    const bool leave = k.skip_zero_gradients && g[i] == 0.f;
     const float gradient = g[i] * k.gradient_scale + k.l2 * p[i];
     const float m1 = k.beta1 * m[i] + k.one_minus_beta1 * gradient;
     const float v1 = k.beta2 * v[i] + k.one_minus_beta2 * gradient * gradient;
@@ -36,46 +29,36 @@ T3D_INLINE bool all_zero(const float* g) {
   return sum == 0.f;
 }
 
-T3D_INLINE void step_all(float* p, float* g, float* m, float* v, int64_t n, const Factors& k) {
+T3D_INLINE void step_all(float* p, float* g, float* m, float* v, int64_t n, const AdamFactors& k,
+                         bool clear) {
   int64_t i = 0;
   for (; i + kRun <= n; i += kRun) {
-    if (k.skip_zero && all_zero(g + i)) continue;
+    if (k.skip_zero_gradients && all_zero(g + i)) continue;
     step_run(p + i, g + i, m + i, v + i, kRun, k);
-    if (k.clear) std::memset(g + i, 0, kRun * sizeof(float));
+    if (clear) std::memset(g + i, 0, kRun * sizeof(float));
   }
   step_run(p + i, g + i, m + i, v + i, n - i, k);
-  if (k.clear) std::memset(g + i, 0, (n - i) * sizeof(float));
+  if (clear) std::memset(g + i, 0, (n - i) * sizeof(float));
 }
 
-void step_portable(float* p, float* g, float* m, float* v, int64_t n, const Factors& k) {
-  step_all(p, g, m, v, n, k);
+void step_portable(float* p, float* g, float* m, float* v, int64_t n, const AdamFactors& k, bool clear) {
+  step_all(p, g, m, v, n, k, clear);
 }
-T3D_TARGET_AVX2 void step_avx2(float* p, float* g, float* m, float* v, int64_t n, const Factors& k) {
-  step_all(p, g, m, v, n, k);
+T3D_TARGET_AVX2 void step_avx2(float* p, float* g, float* m, float* v, int64_t n, const AdamFactors& k,
+                               bool clear) {
+  step_all(p, g, m, v, n, k, clear);
 }
 
 }  // namespace
 
-void adam_step(float* params, float* gradients, float* m, float* v, int64_t n, const AdamConfig& config,
-               double lr, int64_t step, bool clear_gradients, float gradient_scale) {
-  Factors k{};
-  k.beta1 = static_cast<float>(config.beta1);
-  k.one_minus_beta1 = static_cast<float>(1 - config.beta1);
-  k.beta2 = static_cast<float>(config.beta2);
-  k.one_minus_beta2 = static_cast<float>(1 - config.beta2);
-  k.eps = static_cast<float>(config.eps);
-  k.l2 = static_cast<float>(config.l2);
-  k.keep = static_cast<float>(1 - lr * config.weight_decay);
-  k.step_size = static_cast<float>(lr / (1 - std::pow(config.beta1, static_cast<double>(step))));
-  k.v_correction = static_cast<float>(1 / (1 - std::pow(config.beta2, static_cast<double>(step))));
-  k.gradient_scale = gradient_scale;
-  k.skip_zero = config.skip_zero_gradients;
-  k.clear = clear_gradients;
+void adam_step(float* params, float* gradients, float* m, float* v, int64_t n, const AdamFactors& factors,
+               bool clear_gradients) {
   const auto kernel = simd() == Simd::Portable ? step_portable : step_avx2;  // memory is the limit
   constexpr int64_t kChunk = 1 << 14;
 #pragma omp parallel for schedule(static) if (n > 4 * kChunk)
   for (int64_t begin = 0; begin < n; begin += kChunk)
-    kernel(params + begin, gradients + begin, m + begin, v + begin, std::min(kChunk, n - begin), k);
+    kernel(params + begin, gradients + begin, m + begin, v + begin, std::min(kChunk, n - begin), factors,
+           clear_gradients);
 }
 
 }  // namespace t3d::ops::cpu

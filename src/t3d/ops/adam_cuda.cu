@@ -1,5 +1,7 @@
 #include "t3d/ops/adam_cuda.h"
 
+#include <algorithm>
+
 #include "t3d/ops/cuda_check.h"
 
 namespace t3d::ops::cuda {
@@ -7,30 +9,42 @@ namespace {
 
 constexpr int kThreads = 256, kBlocks = 132 * 8;
 
-__device__ __forceinline__ void update(const AdamSettings& s, float gradient, float& p, float& m, float& v) {
-  float g = gradient * s.gradient_scale;
-  if (!isfinite(g)) g = 0.0f;
-  g += s.l2 * p;
-  m = s.beta1 * m + (1.0f - s.beta1) * g;
-  v = s.beta2 * v + (1.0f - s.beta2) * g * g;
-  p -= s.rate * m / (sqrtf(v * s.v_scale) + s.eps);
+/// One parameter's step, unless its gradient is one to skip.
+__device__ __forceinline__ void update(const AdamFactors& k, bool zero_bad, float gradient, float& p,
+                                       float& m, float& v) {
+  if (k.skip_zero_gradients && gradient == 0.0f) return;
+  float g = gradient * k.gradient_scale;
+  if (zero_bad && !isfinite(g)) g = 0.0f;
+  g += k.l2 * p;
+  m = k.beta1 * m + k.one_minus_beta1 * g;
+  v = k.beta2 * v + k.one_minus_beta2 * g * g;
+  p = p * k.keep - k.step_size * m / (sqrtf(v * k.v_correction) + k.eps);
 }
 
-/// Two parameters to a thread, so that most of the table is left after one 8-byte read.
-__global__ void adam_kernel(float2* params, __half2* half_params, float2* gradients, float2* m, float2* v,
-                            int64_t n_pairs, AdamSettings s) {
-  for (int64_t i = blockIdx.x * static_cast<int64_t>(kThreads) + threadIdx.x; i < n_pairs;
-       i += static_cast<int64_t>(gridDim.x) * kThreads) {
-    const float2 g = gradients[i];
-    if (s.skip_zero_gradients && g.x == 0.0f && g.y == 0.0f) continue;
-    float2 p = params[i], first = m[i], second = v[i];
-    if (!s.skip_zero_gradients || g.x != 0.0f) update(s, g.x, p.x, first.x, second.x);
-    if (!s.skip_zero_gradients || g.y != 0.0f) update(s, g.y, p.y, first.y, second.y);
-    params[i] = p;
-    m[i] = first;
-    v[i] = second;
-    half_params[i] = __floats2half2_rn(p.x, p.y);
-    gradients[i] = make_float2(0.0f, 0.0f);
+/// Two parameters to a thread, so that most of the table is left after one 8-byte read; the first thread
+/// takes the last one of an odd number.
+__global__ void adam_kernel(float* params, float* gradients, float* m, float* v, int64_t n, AdamFactors k,
+                            AdamExtras extras) {
+  const int64_t n_pairs = n / 2, thread = blockIdx.x * static_cast<int64_t>(kThreads) + threadIdx.x;
+  for (int64_t i = thread; i < n_pairs; i += static_cast<int64_t>(gridDim.x) * kThreads) {
+    const float2 g = reinterpret_cast<const float2*>(gradients)[i];
+    if (k.skip_zero_gradients && g.x == 0.0f && g.y == 0.0f) continue;
+    float2 p = reinterpret_cast<const float2*>(params)[i], first = reinterpret_cast<const float2*>(m)[i],
+           second = reinterpret_cast<const float2*>(v)[i];
+    update(k, extras.zero_bad_gradients, g.x, p.x, first.x, second.x);
+    update(k, extras.zero_bad_gradients, g.y, p.y, first.y, second.y);
+    reinterpret_cast<float2*>(params)[i] = p;
+    reinterpret_cast<float2*>(m)[i] = first;
+    reinterpret_cast<float2*>(v)[i] = second;
+    if (extras.half_params != nullptr)
+      reinterpret_cast<__half2*>(extras.half_params)[i] = __floats2half2_rn(p.x, p.y);
+    if (extras.clear_gradients) reinterpret_cast<float2*>(gradients)[i] = make_float2(0.0f, 0.0f);
+  }
+  if (n % 2 != 0 && thread == 0) {
+    const int64_t i = n - 1;
+    update(k, extras.zero_bad_gradients, gradients[i], params[i], m[i], v[i]);
+    if (extras.half_params != nullptr) extras.half_params[i] = __float2half_rn(params[i]);
+    if (extras.clear_gradients) gradients[i] = 0.0f;
   }
 }
 
@@ -42,13 +56,14 @@ __global__ void round_kernel(const float* params, __half* half_params, int64_t n
 
 }  // namespace
 
-void adam_step(float* params, __half* half_params, float* gradients, float* m, float* v, int64_t n,
-               const AdamSettings& settings, cudaStream_t stream) {
-  T3D_CHECK(n % 2 == 0, "an odd number of parameters");
-  adam_kernel<<<kBlocks, kThreads, 0, stream>>>(
-      reinterpret_cast<float2*>(params), reinterpret_cast<__half2*>(half_params),
-      reinterpret_cast<float2*>(gradients), reinterpret_cast<float2*>(m), reinterpret_cast<float2*>(v), n / 2,
-      settings);
+void adam_step(float* params, float* gradients, float* m, float* v, int64_t n, const AdamFactors& factors,
+               const AdamExtras& extras, cudaStream_t stream) {
+  if (n == 0) return;
+  for (const float* pointer : {params, gradients, m, v})
+    T3D_CHECK(reinterpret_cast<uintptr_t>(pointer) % sizeof(float2) == 0, "Adam's buffers hold pairs");
+  const auto n_blocks =
+      static_cast<unsigned>(std::min<int64_t>(kBlocks, (n / 2 + kThreads) / kThreads));  // at least 1
+  adam_kernel<<<n_blocks, kThreads, 0, stream>>>(params, gradients, m, v, n, factors, extras);
   T3D_CUDA(cudaGetLastError());
 }
 

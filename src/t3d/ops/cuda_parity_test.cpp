@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "t3d/ops/adam.h"
 #include "t3d/ops/composite.h"
 #include "t3d/ops/frequency.h"
 #include "t3d/ops/hash_grid.h"
@@ -174,6 +175,30 @@ TEST(CudaParity, SamplersReturnToTheRaysDevice) {
   EXPECT_TRUE(importance_resample(edges.cuda(), cdf.cuda(), 5, {})
                   .samples.cpu()
                   .equal(importance_resample(edges, cdf, 5, {}).samples));
+}
+
+TEST(CudaParity, AdamOnOddSizes) {
+  T3D_NEED_CUDA();
+  for (const bool skip : {false, true})
+    for (const int64_t n : {1, 2, 1001, 700001}) {
+      AdamConfig config;
+      config.l2 = skip ? 0 : 1e-2;
+      config.weight_decay = 0.1;
+      config.skip_zero_gradients = skip;
+      const at::Tensor start = at::randn({n});
+      const at::Tensor gradients = at::randn({3, n}) * at::randn({3, n}).gt(0);  // half of them 0
+      const auto stepped = [&](c10::Device device) {
+        const at::Tensor p = start.to(device, at::kFloat, false, true);
+        const at::Tensor m = at::zeros_like(p), v = at::zeros_like(p);
+        for (int64_t step = 1; step <= 3; ++step) {
+          const at::Tensor g = gradients[step - 1].to(device, at::kFloat, false, true);
+          adam_step(p, g, m, v, config, 1e-2, step, 0.5, step == 3);
+          EXPECT_EQ(g.any().item<bool>(), step != 3 && gradients[step - 1].any().item<bool>());
+        }
+        return at::stack({p, m, v}).cpu();
+      };
+      EXPECT_LT(relative_error(stepped(c10::kCUDA), stepped(c10::kCPU)), 1e-6);
+    }
 }
 
 }  // namespace

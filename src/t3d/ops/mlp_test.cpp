@@ -10,7 +10,6 @@
 
 #include "t3d/core/error.h"
 #include "t3d/ops/activation.h"
-#include "t3d/ops/adam.h"
 #include "t3d/ops/frequency.h"
 #include "t3d/ops/simd.h"
 #include "t3d/ops/spherical_harmonics.h"
@@ -262,65 +261,6 @@ TEST(Frequency, ProgressiveBandsOpenOneAfterTheOther) {
   EXPECT_NEAR(y[0][1].item<double>(), std::sin(0.4), 1e-12);
   EXPECT_NEAR(y[0][2].item<double>(), std::cos(0.4), 1e-12);
   EXPECT_NEAR(y[0][5].item<double>(), std::sin(0.8) * band_weight(1, 2, 150, 200), 1e-12);
-}
-
-/// One step as adam.h states it, in double.
-void adam_by_formula(std::vector<double>& p, std::vector<double>& m, std::vector<double>& v,
-                     const std::vector<double>& g, const AdamConfig& c, double lr, int64_t step) {
-  for (size_t i = 0; i < p.size(); ++i) {
-    if (c.skip_zero_gradients && g[i] == 0) continue;
-    const double gradient = g[i] + c.l2 * p[i];
-    m[i] = c.beta1 * m[i] + (1 - c.beta1) * gradient;
-    v[i] = c.beta2 * v[i] + (1 - c.beta2) * gradient * gradient;
-    p[i] = p[i] * (1 - lr * c.weight_decay) - lr * (m[i] / (1 - std::pow(c.beta1, step))) /
-                                                  (std::sqrt(v[i] / (1 - std::pow(c.beta2, step))) + c.eps);
-  }
-}
-
-TEST(Adam, OnePassAndTensorByTensorAreTheSame) {
-  AdamConfig config;
-  config.l2 = 0.1, config.weight_decay = 0.2;
-  const auto gradients = at::randn({50}), start = at::randn({50});
-  const auto stepped = [&](at::ScalarType type) {
-    const auto p = start.to(type, false, true), m = at::zeros_like(p), v = at::zeros_like(p);
-    for (int step = 1; step < 4; ++step) adam_step(p, gradients.to(type), m, v, config, 1e-2, step);
-    return p;
-  };
-  EXPECT_LT((stepped(at::kFloat) - stepped(at::kDouble)).abs().max().item<double>(), 1e-6);
-}
-
-TEST(Adam, FollowsTheFormulaForManySteps) {
-  for (bool skip : {false, true}) {
-    AdamConfig config;
-    config.l2 = 1e-3;
-    config.weight_decay = 1e-2;
-    config.skip_zero_gradients = skip;
-    const int64_t n = 1003;
-    at::Tensor p = uniform_tensor({n}, 1), m = at::zeros({n}), v = at::zeros({n});
-    std::vector<double> pd(n), md(n), vd(n), gd(n);
-    for (int64_t i = 0; i < n; ++i) pd[i] = p.data_ptr<float>()[i];
-    for (int64_t step = 1; step <= 20; ++step) {
-      at::Tensor g = uniform_tensor({n}, static_cast<int>(10 + step));
-      g.slice(0, 100, 400).zero_();
-      g.slice(0, 0, 50, 3).zero_();
-      for (int64_t i = 0; i < n; ++i) gd[i] = g.data_ptr<float>()[i];
-      adam_step(p, g, m, v, config, 1e-2, step);
-      adam_by_formula(pd, md, vd, gd, config, 1e-2, step);
-    }
-    for (int64_t i = 0; i < n; ++i) ASSERT_NEAR(p.data_ptr<float>()[i], pd[i], 2e-6) << i;
-  }
-}
-
-TEST(Adam, RawStepClearsGradientsAndUndoesTheLossScale) {
-  std::vector<float> p(100, 1.f), q = p, g(100, 2.f), h(100, 2.f * 128), m(100), v(100), m2(100), v2(100);
-  g[5] = h[5] = 0;
-  const AdamConfig config;
-  cpu::adam_step(p.data(), g.data(), m.data(), v.data(), 100, config, 1e-2, 1);
-  cpu::adam_step(q.data(), h.data(), m2.data(), v2.data(), 100, config, 1e-2, 1, true, 1.f / 128);
-  EXPECT_EQ(p, q);
-  EXPECT_EQ(g, std::vector<float>(100, 0.f));
-  EXPECT_FLOAT_EQ(p[0], 0.99f);
-  EXPECT_FLOAT_EQ(p[5], 1.f);
 }
 
 }  // namespace

@@ -230,14 +230,14 @@ class NgpStepperCpu : public NgpStepper {
   void optimize(double learning_rate) {
     float *p = state_.params.data_ptr<float>(), *m = state_.adam_m.data_ptr<float>(),
           *v = state_.adam_v.data_ptr<float>();
-    ops::AdamConfig adam;
-    adam.skip_zero_gradients = true;
+    const field::NgpAdam adam = field::ngp_adam(config_);
+    const auto factors = [&](const ops::AdamConfig& config) {
+      return ops::adam_factors(config, learning_rate, state_.step + 1);
+    };
     const int64_t n_grid = layout_.n_grid;
-    ops::cpu::adam_step(p, gradients_.data(), m, v, n_grid, adam, learning_rate, state_.step + 1);
-    adam.skip_zero_gradients = false;
-    adam.l2 = config_.network_l2;
+    ops::cpu::adam_step(p, gradients_.data(), m, v, n_grid, factors(adam.table));
     ops::cpu::adam_step(p + n_grid, gradients_.data() + n_grid, m + n_grid, v + n_grid,
-                        layout_.n_params() - n_grid, adam, learning_rate, state_.step + 1);
+                        layout_.n_params() - n_grid, factors(adam.networks));
   }
 
   /// The next step's rays, so that the samples that count come near the target and the marched ones stay

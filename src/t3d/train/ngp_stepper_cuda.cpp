@@ -364,23 +364,17 @@ class NgpStepperCuda : public NgpStepper {
   }
 
   void optimize(double learning_rate, float mean_scale) {
-    const double t = static_cast<double>(step_ + 1);
-    ops::cuda::AdamSettings adam{};
-    adam.beta1 = 0.9f;
-    adam.beta2 = 0.99f;
-    adam.eps = 1e-15f;
-    adam.rate = static_cast<float>(learning_rate / (1.0 - std::pow(0.9, t)));
-    adam.v_scale = static_cast<float>(1.0 / (1.0 - std::pow(0.99, t)));
-    adam.gradient_scale = mean_scale;
-    adam.skip_zero_gradients = true;
-    const int64_t n_grid = layout_.n_grid;
-    ops::cuda::adam_step(params_.data(), half_params_.data(), d_params_.data(), adam_m_.data(),
-                         adam_v_.data(), n_grid, adam, stream_);
-    adam.skip_zero_gradients = false;
-    adam.l2 = static_cast<float>(config_.network_l2);
-    ops::cuda::adam_step(params_.data() + n_grid, half_params_.data() + n_grid, d_params_.data() + n_grid,
-                         adam_m_.data() + n_grid, adam_v_.data() + n_grid, layout_.n_params() - n_grid, adam,
-                         stream_);
+    const auto step = [&](const ops::AdamConfig& config, int64_t first, int64_t n) {
+      ops::cuda::AdamExtras extras;
+      extras.half_params = half_params_.data() + first;
+      extras.zero_bad_gradients = true;
+      ops::cuda::adam_step(params_.data() + first, d_params_.data() + first, adam_m_.data() + first,
+                           adam_v_.data() + first, n,
+                           ops::adam_factors(config, learning_rate, step_ + 1, mean_scale), extras, stream_);
+    };
+    const field::NgpAdam adam = field::ngp_adam(config_);
+    step(adam.table, 0, layout_.n_grid);
+    step(adam.networks, layout_.n_grid, layout_.n_params() - layout_.n_grid);
   }
 
   void update_occupancy() {
