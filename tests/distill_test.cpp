@@ -70,7 +70,7 @@ class Truth : public guidance::Guidance {
     out.losses["loss_sds"] = at::stack(loss).mean();
     return out;
   }
-  void update_step(int64_t, int64_t) override {}
+  void update_step(int64_t) override {}
   at::Tensor decode(const at::Tensor& latents) const override { return latents; }
   const guidance::Model& model() const override { return model_; }
 
@@ -88,7 +88,7 @@ class AnyLoss : public guidance::Guidance {
     out.losses[name] = (views.rgb - 0.5).square().mean();
     return out;
   }
-  void update_step(int64_t, int64_t) override {}
+  void update_step(int64_t) override {}
   at::Tensor decode(const at::Tensor& latents) const override { return latents.narrow(3, 0, 3).sigmoid(); }
   const guidance::Model& model() const override { return model_; }
 

@@ -34,7 +34,7 @@ class TowardsRed : public guidance::Guidance {
     out.losses["loss_sds"] = loss;
     return out;
   }
-  void update_step(int64_t, int64_t step) override { step_ = step; }
+  void update_step(int64_t step) override { step_ = step; }
   at::Tensor decode(const at::Tensor& latents) const override { return latents.narrow(3, 0, 3).sigmoid(); }
   const guidance::Model& model() const override { return model_; }
 

@@ -124,7 +124,7 @@ class Particles {
   /// One step of `batch` particles, and of what the guidance learns. Returns the gradient's norm, on the
   /// device.
   at::Tensor step(int64_t number, const gd::PromptEmbeddings& prompt) {
-    guidance_.update_step(0, number);
+    guidance_.update_step(number);
     const auto chosen = choose();
     std::vector<at::Tensor> rows;
     for (const size_t i : chosen) rows.push_back(particles_[i]);

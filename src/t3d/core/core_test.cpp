@@ -80,6 +80,8 @@ TEST(Check, ThrowsABugErrorThatNamesTheCondition) {
 }
 
 TEST(Sentence, CountsInTheSingularAndThePlural) {
+  EXPECT_EQ(alternatives({"a"}), "a");
+  EXPECT_EQ(alternatives({"a", "b", "c"}), "a, b or c");
   EXPECT_EQ(counted(1, "particle"), "1 particle");
   EXPECT_EQ(counted(0, "step"), "0 steps");
   EXPECT_EQ(counted(2, "face"), "2 faces");

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -25,6 +27,16 @@ struct FamilyInfo {
   std::vector<TypeInfo> types;
 };
 
+/// What T can do, where Base has abilities_of<T>(): a family whose types differ in it.
+template <class Base, class T, class = void>
+struct TypeAbilities {
+  static std::vector<std::string> names() { return {}; }
+};
+template <class Base, class T>
+struct TypeAbilities<Base, T, std::void_t<decltype(Base::template abilities_of<T>())>> {
+  static std::vector<std::string> names() { return Base::template abilities_of<T>(); }
+};
+
 /// The types of one family by the names that configuration files use. Each family has one table, in one file:
 ///
 ///   const Registry<Background, BuildContext>& backgrounds() {
@@ -43,6 +55,7 @@ class Registry {
     std::function<std::unique_ptr<Base>(const config::Node& block, const std::string& path, Args...)> make;
     std::function<std::vector<config::FieldInfo>()> describe;
     std::function<void(const config::Node& block, const std::string& path)> check;
+    std::vector<std::string> abilities = {};
   };
 
   /// A name that occurs twice is a BugError.
@@ -63,7 +76,8 @@ class Registry {
               std::make_unique<T>(config::read_struct<Config>(block, path), std::forward<Args>(args)...));
         },
         [] { return config::describe<Config>(); },
-        [](const config::Node& block, const std::string& path) { config::read_struct<Config>(block, path); }};
+        [](const config::Node& block, const std::string& path) { config::read_struct<Config>(block, path); },
+        TypeAbilities<Base, T>::names()};
   }
 
   bool contains(const std::string& name) const { return find(name) != nullptr; }
@@ -90,6 +104,15 @@ class Registry {
   std::vector<std::string> names() const {
     std::vector<std::string> all;
     for (const Entry& e : entries_) all.push_back(e.name);
+    return all;
+  }
+
+  /// The types that can do this.
+  std::vector<std::string> names_with(const std::string& ability) const {
+    std::vector<std::string> all;
+    for (const Entry& e : entries_)
+      if (std::find(e.abilities.begin(), e.abilities.end(), ability) != e.abilities.end())
+        all.push_back(e.name);
     return all;
   }
 

@@ -15,6 +15,13 @@ std::string end_or_suggestion(std::string_view word, const std::vector<std::stri
   return with_full_stop(did_you_mean(word, known));
 }
 
+std::string alternatives(const std::vector<std::string>& ways) {
+  std::string out;
+  for (size_t i = 0; i < ways.size(); ++i)
+    out += cat(i == 0 ? "" : i + 1 == ways.size() ? " or " : ", ", ways[i]);
+  return out;
+}
+
 std::string counted(int64_t n, std::string_view noun, std::string_view plural) {
   if (n == 1) return cat(n, " ", noun);
   return plural.empty() ? cat(n, " ", noun, "s") : cat(n, " ", plural);

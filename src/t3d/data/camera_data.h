@@ -32,7 +32,7 @@ class CameraData {
   virtual ~CameraData() = default;
 
   /// Called before every batch: resolution milestones, progressive ranges.
-  virtual void update_step(int64_t epoch, int64_t step) = 0;
+  virtual void update_step(int64_t step) = 0;
   /// The batch of `step`, a function of the seed and the step alone (and of update_step before it).
   virtual CameraBatch train_batch(int64_t step) const = 0;
 

@@ -200,7 +200,7 @@ DrawnCameras<C>::DrawnCameras(const C& config, const CameraContext& context, con
 }
 
 template <class C>
-void DrawnCameras<C>::update_step(int64_t, int64_t step) {
+void DrawnCameras<C>::update_step(int64_t step) {
   stage_ = stage_at(config_, step);
 }
 

@@ -108,7 +108,7 @@ class DrawnCameras : public CameraData {
  public:
   using Config = CameraConfig;
 
-  void update_step(int64_t epoch, int64_t step) override;
+  void update_step(int64_t step) override;
   int64_t n_val_views() const override { return config_.n_val_views; }
   int64_t n_test_views() const override { return config_.n_test_views; }
   CameraBatch val_view(int64_t index) const override;

@@ -122,9 +122,9 @@ TEST(RandomCameras, Magic3dsLightStandsOnTheCamerasSide) {
 TEST(RandomCameras, ListsChangeAtTheirMilestones) {
   const auto data =
       cameras(kSingle, "height: [4, 8]\nwidth: [4, 6]\nbatch_size: [2, 1]\nresolution_milestones: [100]\n");
-  data->update_step(0, 99);
+  data->update_step(99);
   EXPECT_EQ(data->train_batch(99).rays_o.sizes(), at::IntArrayRef({2, 4, 4, 3}));
-  data->update_step(0, 100);
+  data->update_step(100);
   EXPECT_EQ(data->train_batch(100).rays_o.sizes(), at::IntArrayRef({1, 8, 6, 3}));
 }
 

@@ -9,7 +9,7 @@ BuildContext BuildContext::part(const std::string& name) const {
 }
 
 void Component::collect(const std::string&, NamedTensors&, NamedTensors&) const {}
-void Component::update_step(int64_t, int64_t) {}
+void Component::update_step(int64_t) {}
 
 NamedTensors Component::parameters() const {
   NamedTensors parameters, buffers;

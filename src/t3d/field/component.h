@@ -30,7 +30,7 @@ class Component {
   virtual void collect(const std::string& prefix, NamedTensors& parameters, NamedTensors& buffers) const;
 
   /// Called before every batch, children first: schedules, masks.
-  virtual void update_step(int64_t epoch, int64_t step);
+  virtual void update_step(int64_t step);
 
   NamedTensors parameters() const;
 };

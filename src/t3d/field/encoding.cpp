@@ -76,7 +76,7 @@ class ProgressiveBandHashGrid : public HashGridEncoding {
       : HashGridEncoding(config.grid, config.interpolation, n_dims, context), band_(config.band) {
     n_active_ = 0;  // until the first update
   }
-  void update_step(int64_t, int64_t step) override {
+  void update_step(int64_t step) override {
     n_active_ = std::max(n_active_, band_.levels_at(step, layout_.config.n_levels));
   }
   std::optional<double> progressive_resolution() const override {
@@ -105,7 +105,7 @@ class ProgressiveBandFrequency : public Encoding {
   at::Tensor operator()(const at::Tensor& x) const override {
     return ops::progressive_frequency_encode(x, config_.n_frequencies, step_, config_.n_masking_step);
   }
-  void update_step(int64_t, int64_t step) override { step_ = step; }
+  void update_step(int64_t step) override { step_ = step; }
 
  private:
   Config config_;
@@ -185,7 +185,7 @@ class WithPosition : public Encoding {
   void collect(const std::string& prefix, NamedTensors& parameters, NamedTensors& buffers) const override {
     inner_->collect(prefix, parameters, buffers);
   }
-  void update_step(int64_t epoch, int64_t step) override { inner_->update_step(epoch, step); }
+  void update_step(int64_t step) override { inner_->update_step(step); }
   std::optional<double> progressive_resolution() const override { return inner_->progressive_resolution(); }
 
  private:

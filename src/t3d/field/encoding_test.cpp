@@ -56,11 +56,11 @@ TEST(Encoding, ProgressiveBandsAppearAndStay) {
   const auto x = at::rand({5, 3});
   const auto n_seen = [&] { return (*e)(x).ne(0).any(0).sum().item<int64_t>(); };
   EXPECT_EQ(n_seen(), 0);
-  e->update_step(0, 0);
+  e->update_step(0);
   EXPECT_EQ(n_seen(), 4);
-  e->update_step(0, 15);
+  e->update_step(15);
   EXPECT_EQ(n_seen(), 6);
-  e->update_step(0, 0);
+  e->update_step(0);
   EXPECT_EQ(n_seen(), 6);
 }
 

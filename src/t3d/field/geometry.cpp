@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "t3d/core/sentence.h"
 #include "t3d/field/implicit_sdf.h"
 #include "t3d/field/implicit_volume.h"
 #include "t3d/field/volume_grid.h"
@@ -19,7 +20,30 @@ at::Tensor moved(const at::Tensor& points, float eps, float radius) {
   return (points.unsqueeze(1) + axes).clamp(-radius, radius);
 }
 
+[[noreturn]] void throw_without(const char* ability, const std::string& who, const std::string& or_else) {
+  std::vector<std::string> ways = geometries().names_with(ability);
+  T3D_CHECK(!ways.empty(), "no geometry has a ", ability);
+  ways[0] = "geometry_type=" + ways[0];
+  if (!or_else.empty()) ways.push_back(or_else);
+  throw UserError(
+      cat(who, " needs a ", ability, ", which the geometry does not have. Use ", alternatives(ways), "."));
+}
+
 }  // namespace
+
+const DensityField& need_density(const Geometry& geometry, const std::string& who,
+                                 const std::string& or_else) {
+  const DensityField* density = geometry.density();
+  if (density == nullptr) throw_without(Geometry::kDensity, who, or_else);
+  return *density;
+}
+
+const DistanceField& need_distance(const Geometry& geometry, const std::string& who,
+                                   const std::string& or_else) {
+  const DistanceField* distance = geometry.distance();
+  if (distance == nullptr) throw_without(Geometry::kDistance, who, or_else);
+  return *distance;
+}
 
 at::Tensor unit_rows(const at::Tensor& rows) {
   return rows / rows.norm(2, at::IntArrayRef{-1}, true).clamp_min(1e-12);
@@ -27,16 +51,6 @@ at::Tensor unit_rows(const at::Tensor& rows) {
 
 at::Tensor cube(float radius, c10::Device device) {
   return at::tensor({-radius, -radius, -radius, radius, radius, radius}).reshape({2, 3}).to(device);
-}
-
-at::Tensor Geometry::density(const at::Tensor&) const {
-  T3D_CHECK(false, "this geometry has no density");
-  return {};
-}
-
-at::Tensor Geometry::signed_distance(const at::Tensor&) const {
-  T3D_CHECK(false, "this geometry has no signed distance");
-  return {};
 }
 
 void Geometry::initialize_shape(bool) {}

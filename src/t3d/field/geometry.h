@@ -2,43 +2,27 @@
 
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "t3d/core/registry.h"
+#include "t3d/field/capabilities.h"
 #include "t3d/field/component.h"
 
 namespace t3d::field {
 
-/// What a geometry says about N points.
-struct GeometryOutput {
-  at::Tensor density;         ///< [N,1], not negative; undefined for signed distances
-  at::Tensor features;        ///< [N,F], raw: the material's activation is still to come
-  at::Tensor normal;          ///< [N,3] unit, outwards; undefined unless asked for
-  at::Tensor shading_normal;  ///< [N,3]
-  at::Tensor sdf;             ///< [N,1], negative inside; of signed distances only
-  at::Tensor sdf_grad;        ///< [N,3] its slope, not unit; with the normals
-};
-
-/// A shape that learns, inside the box [-radius, radius]^3: threestudio's system.geometry.
+/// A shape that learns, inside the box [-radius, radius]^3: threestudio's system.geometry. What can be done
+/// with it is what it says it can do: a caller takes the capability it needs (need_density, need_distance), and
+/// does not ask for the kind.
 class Geometry : public Component {
  public:
   virtual float radius() const = 0;
-  virtual int n_features() const = 0;
-  /// points [N,3] in the scene's units. Normals follow the config's normal_type; asking for them where it is
-  /// null is a UserError.
-  virtual GeometryOutput operator()(const at::Tensor& points, bool with_normals) const = 0;
-  /// Whether the shape is a level of a signed distance; else it is a density.
-  virtual bool is_signed_distance() const { return false; }
-  /// [N,1]. A density's only.
-  virtual at::Tensor density(const at::Tensor& points) const;
-  /// [N,1], negative inside. A signed distance's only.
-  virtual at::Tensor signed_distance(const at::Tensor& points) const;
-  /// The value of signed_distance that is the surface.
-  virtual float surface_level() const { return 0; }
-  /// [N,F] without the rest; undefined when there are no features.
-  virtual at::Tensor features(const at::Tensor& points) const = 0;
+  /// Each is null where the geometry cannot; of the geometry's own lifetime.
+  virtual const DensityField* density() const { return nullptr; }
+  virtual const DistanceField* distance() const { return nullptr; }
+  virtual const AppearanceField* appearance() const { return nullptr; }
+
   /// Called once, before training starts afresh: takes the parameters to the shape that the configuration
   /// wants to begin with, if it names one (shape_init). `has_weights`: the parameters come from a checkpoint,
   /// so that only force_shape_init counts.
@@ -46,7 +30,27 @@ class Geometry : public Component {
   /// Takes the shape over from the geometry of an earlier run, and with `with_features` its features and
   /// normals where they have the same channels. Throws UserError where the two kinds do not go together.
   virtual void start_as(const Geometry& previous, bool with_features);
+
+  /// What the type T can do, in the words of messages: for the registry's names_with().
+  template <class T>
+  static std::vector<std::string> abilities_of() {
+    std::vector<std::string> all;
+    if (std::is_base_of_v<DensityField, T>) all.push_back(kDensity);
+    if (std::is_base_of_v<DistanceField, T>) all.push_back(kDistance);
+    return all;
+  }
+  static constexpr const char *kDensity = "density", *kDistance = "signed distance";
 };
+
+/// The capability. Where the geometry lacks it, UserError that names the types which have it: "`who` needs a
+/// density, which the geometry does not have. Use geometry_type=A or B`, or_else`."
+///
+///   who      "nerf-volume-renderer"
+///   or_else  "renderer_type=neus-volume-renderer", another way out, or empty
+const DensityField& need_density(const Geometry& geometry, const std::string& who,
+                                 const std::string& or_else = "");
+const DistanceField& need_distance(const Geometry& geometry, const std::string& who,
+                                   const std::string& or_else = "");
 
 /// Copies the tensors of `from` whose names begin with one of `parts` to those of `to`. Throws UserError
 /// that names the first that is missing or of another shape.

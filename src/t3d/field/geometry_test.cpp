@@ -5,7 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "t3d/core/config/read_yaml.h"
 
@@ -25,18 +27,63 @@ at::Tensor points(int64_t n) {
   return at::rand({n, 3}) - 0.5;
 }
 
+/// A shape that can do nothing, as one of a kind that no caller knows yet.
+class Box : public Geometry {
+ public:
+  float radius() const override { return 1; }
+};
+
+std::string message_of(const std::function<void()>& ask) {
+  try {
+    ask();
+  } catch (const UserError& e) {
+    return e.what();
+  }
+  return "nothing is wrong";
+}
+
+TEST(Geometry, CanDoWhatItsTypeIsListedWith) {
+  const auto lists = [](const char* ability, const std::string& type) {
+    const auto able = geometries().names_with(ability);
+    return std::find(able.begin(), able.end(), type) != able.end();
+  };
+  for (const std::string& type : geometries().names()) {
+    SCOPED_TRACE(type);
+    const auto g = make(type, type == "volume-grid" ? "grid_size: [4, 4, 4]\n" : kSmall);
+    EXPECT_EQ(g->density() != nullptr, lists(Geometry::kDensity, type));
+    EXPECT_EQ(g->distance() != nullptr, lists(Geometry::kDistance, type));
+    EXPECT_TRUE(g->density() != nullptr || g->distance() != nullptr);
+    ASSERT_NE(g->appearance(), nullptr);
+    EXPECT_EQ(g->appearance()->features_at(points(2)).sizes(), (std::vector<int64_t>{2, 3}));
+  }
+}
+
+TEST(Geometry, NamesTheTypesThatCanDoWhatItCannot) {
+  const auto volume = make("implicit-volume", kSmall), surface = make("implicit-sdf", kSmall);
+  EXPECT_EQ(&need_density(*volume, "x"), volume->density());
+  EXPECT_EQ(&need_distance(*surface, "x"), surface->distance());
+  EXPECT_EQ(message_of([&] { need_distance(*volume, "neus-volume-renderer", "another renderer_type"); }),
+            "neus-volume-renderer needs a signed distance, which the geometry does not have. Use "
+            "geometry_type=implicit-sdf or another renderer_type.");
+  const Box box;
+  for (const Geometry* without : std::vector<const Geometry*>{surface.get(), &box})
+    EXPECT_EQ(message_of([&] { need_density(*without, "the export of a mesh"); }),
+              "the export of a mesh needs a density, which the geometry does not have. Use "
+              "geometry_type=implicit-volume or volume-grid.");
+}
+
 TEST(ImplicitVolume, StartsAsMagic3dsBlob) {
   const auto g = make("implicit-volume", kSmall);
   const auto x = points(50);
   const auto blob = at::softplus(10 * (1 - x.norm(2, at::IntArrayRef{1}, true) / 0.5));
-  EXPECT_LT((g->density(x) - blob).abs().max().item<float>(), 1e-2f);
+  EXPECT_LT((g->density()->density_at(x) - blob).abs().max().item<float>(), 1e-2f);
 }
 
 TEST(ImplicitVolume, StartsAsDreamFusionsBlob) {
   const auto g = make("implicit-volume", cat(kSmall, "density_bias: blob_dreamfusion\n"));
   const auto x = points(50);
   const auto blob = at::softplus(10 * at::exp(-0.5 * x.pow(2).sum(1, true) / 0.25));
-  EXPECT_LT((g->density(x) - blob).abs().max().item<float>(), 1e-2f);
+  EXPECT_LT((g->density()->density_at(x) - blob).abs().max().item<float>(), 1e-2f);
 }
 
 TEST(ImplicitVolume, NormalsPointOutwardsHoweverTheyAreFound) {
@@ -44,29 +91,29 @@ TEST(ImplicitVolume, NormalsPointOutwardsHoweverTheyAreFound) {
   const auto outwards = x / x.norm(2, at::IntArrayRef{1}, true);
   for (const char* type : {"finite_difference", "finite_difference_laplacian", "analytic"}) {
     const auto g = make("implicit-volume", cat(kSmall, "normal_type: ", type, "\n"));
-    const auto normal = (*g)(x, true).normal;
+    const auto normal = g->density()->samples_at(x, true).normal;
     EXPECT_GT((normal * outwards).sum(1).min().item<float>(), 0.95f) << type;
   }
   const auto predicted = make("implicit-volume", cat(kSmall, "normal_type: pred\n"));
-  EXPECT_NEAR((*predicted)(x, true).normal.norm(2, at::IntArrayRef{1}).max().item<float>(), 1, 1e-5);
+  EXPECT_NEAR(predicted->density()->samples_at(x, true).normal.norm(2, at::IntArrayRef{1}).max().item<float>(), 1, 1e-5);
 }
 
 TEST(ImplicitVolume, AnalyticNormalsTeachTheParameters) {
   const auto g = make("implicit-volume", cat(kSmall, "normal_type: analytic\n"));
-  (*g)(points(40), true).normal.select(1, 0).sum().backward();
+  g->density()->samples_at(points(40), true).normal.select(1, 0).sum().backward();
   EXPECT_GT(g->parameters().at("encoding.encoding.encoding.params").grad().abs().sum().item<float>(), 0);
 }
 
 TEST(ImplicitVolume, AnalyticNormalsWorkWithoutGradientsToo) {
   const auto g = make("implicit-volume", cat(kSmall, "normal_type: analytic\n"));
   const c10::AutoGradMode off(false);
-  EXPECT_FALSE((*g)(points(4), true).normal.requires_grad());
+  EXPECT_FALSE(g->density()->samples_at(points(4), true).normal.requires_grad());
 }
 
 TEST(ImplicitVolume, NoNormalTypeIsAnErrorWhenNormalsAreAskedFor) {
   const auto g = make("implicit-volume", cat(kSmall, "normal_type: null\n"));
-  EXPECT_FALSE((*g)(points(4), false).normal.defined());
-  EXPECT_THROW((*g)(points(4), true), UserError);
+  EXPECT_FALSE(g->density()->samples_at(points(4), false).normal.defined());
+  EXPECT_THROW(g->density()->samples_at(points(4), true), UserError);
 }
 
 TEST(ImplicitVolume, NamesItsTensorsAsThreestudioDoes) {
@@ -85,7 +132,7 @@ TEST(ImplicitVolume, NamesItsTensorsAsThreestudioDoes) {
 TEST(ImplicitVolume, TheSameSeedGivesTheSameField) {
   const auto x = points(10);
   EXPECT_TRUE(
-      make("implicit-volume", kSmall)->features(x).equal(make("implicit-volume", kSmall)->features(x)));
+      make("implicit-volume", kSmall)->appearance()->features_at(x).equal(make("implicit-volume", kSmall)->appearance()->features_at(x)));
 }
 
 TEST(VolumeGrid, ReadsXFromTheLastAxis) {
@@ -96,7 +143,7 @@ TEST(VolumeGrid, ReadsXFromTheLastAxis) {
     grid.select(1, 0).select(-1, 7).fill_(1);
   }
   const auto x = at::tensor({0.875f, 0.f, 0.f, -0.875f, 0.f, 0.f}).reshape({2, 3});
-  const auto density = g->density(x);
+  const auto density = g->density()->density_at(x);
   EXPECT_NEAR(density[0].item<float>(), 1, 1e-5);
   EXPECT_NEAR(density[1].item<float>(), 0, 1e-5);
 }
@@ -115,13 +162,13 @@ TEST(Geometries, StartAsAnEarlierOneOfTheirKind) {
   const auto shape = make("implicit-volume", kSmall), whole = make("implicit-volume", kSmall),
              narrow = make("implicit-volume", wide);
   shape->start_as(*other, false);
-  EXPECT_TRUE(shape->density(x).equal(other->density(x)));
-  EXPECT_FALSE(shape->features(x).equal(other->features(x)));
+  EXPECT_TRUE(shape->density()->density_at(x).equal(other->density()->density_at(x)));
+  EXPECT_FALSE(shape->appearance()->features_at(x).equal(other->appearance()->features_at(x)));
   whole->start_as(*other, true);
-  EXPECT_TRUE(whole->features(x).equal(other->features(x)));
+  EXPECT_TRUE(whole->appearance()->features_at(x).equal(other->appearance()->features_at(x)));
   narrow->start_as(*other, true);  // other channels: features of its own
-  EXPECT_TRUE(narrow->density(x).equal(other->density(x)));
-  EXPECT_TRUE(shape->density(x).requires_grad());
+  EXPECT_TRUE(narrow->density()->density_at(x).equal(other->density()->density_at(x)));
+  EXPECT_TRUE(shape->density()->density_at(x).requires_grad());
 
   EXPECT_THROW(make("implicit-volume", cat(kSmall, "radius: 2.0\n"))->start_as(*other, true), UserError);
   EXPECT_THROW(make("implicit-sdf", kSmall)->start_as(*other, true), UserError);

@@ -109,15 +109,15 @@ at::Tensor ImplicitSdf::biased(const at::Tensor& encoded, const at::Tensor& poin
   return bias_ ? value + bias_(points) : value + std::get<0>(config_.sdf_bias);
 }
 
-at::Tensor ImplicitSdf::signed_distance(const at::Tensor& points) const {
+at::Tensor ImplicitSdf::distance_at(const at::Tensor& points) const {
   return biased(encoded(points), points);
 }
 
-at::Tensor ImplicitSdf::features(const at::Tensor& points) const {
+at::Tensor ImplicitSdf::features_at(const at::Tensor& points) const {
   return feature_network_ ? (*feature_network_)(encoded(points)) : at::Tensor();
 }
 
-GeometryOutput ImplicitSdf::operator()(const at::Tensor& points, bool with_normals) const {
+GeometryOutput ImplicitSdf::samples_at(const at::Tensor& points, bool with_normals) const {
   GeometryOutput out;
   const auto e = encoded(points);
   out.sdf = biased(e, points);
@@ -128,7 +128,7 @@ GeometryOutput ImplicitSdf::operator()(const at::Tensor& points, bool with_norma
   } else {
     out.sdf_grad = field_slope(
         config_.normal_type.value_or(NormalType::None), points, out.sdf,
-        [this](const at::Tensor& x) { return signed_distance(x); }, normal_eps(), config_.radius);
+        [this](const at::Tensor& x) { return distance_at(x); }, normal_eps(), config_.radius);
     out.normal = unit_rows(out.sdf_grad);
   }
   out.shading_normal = out.normal;
@@ -138,13 +138,13 @@ GeometryOutput ImplicitSdf::operator()(const at::Tensor& points, bool with_norma
 void ImplicitSdf::initialize_shape(bool has_weights) {
   if (!config_.shape_init || (has_weights && !config_.force_shape_init)) return;
   const ShapeFunction target = shape_of(config_);
-  encoding_->update_step(0, 0);  // levels that open with the steps are shut until then
+  encoding_->update_step(0);  // levels that open with the steps are shut until then
   std::vector<at::Tensor> all;
   for (const auto& [name, tensor] : parameters()) all.push_back(tensor);
   Rng rng(init_seed_);
   descend(all, [&] {
     const auto points = uniform_points(kInitPoints, config_.radius, rng);  // [N,3]
-    return signed_distance(points.to(device_)) - target(points).to(device_);
+    return distance_at(points.to(device_)) - target(points).to(device_);
   });
 }
 
@@ -165,8 +165,8 @@ void ImplicitSdf::collect(const std::string& prefix, NamedTensors& parameters, N
     deformation_network_->collect(prefix + "deformation_network.", parameters, buffers);
 }
 
-void ImplicitSdf::update_step(int64_t epoch, int64_t step) {
-  encoding_->update_step(epoch, step);
+void ImplicitSdf::update_step(int64_t step) {
+  encoding_->update_step(step);
 }
 
 }  // namespace t3d::field

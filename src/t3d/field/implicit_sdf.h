@@ -17,7 +17,7 @@ namespace t3d::field {
 /// The normal is the sdf's slope made unit; the slope itself, which a distance has at length 1, goes out as
 /// sdf_grad. Differences are taken over a fixed step, or over one cell of the finest level of the encoding
 /// that is open now (Li et al. 2023, Neuralangelo, arXiv:2306.03092, section 3.2).
-class ImplicitSdf : public Geometry {
+class ImplicitSdf : public Geometry, public DistanceField, public AppearanceField {
  public:
   struct Config : ImplicitConfig {
     Config() { isosurface_remove_outliers = false; }
@@ -52,16 +52,16 @@ class ImplicitSdf : public Geometry {
   ImplicitSdf(const Config& config, const BuildContext& context);
 
   float radius() const override { return config_.radius; }
-  int n_features() const override { return config_.n_feature_dims; }
-  bool is_signed_distance() const override { return true; }
+  const DistanceField* distance() const override { return this; }
+  const AppearanceField* appearance() const override { return this; }
   float surface_level() const override;
-  GeometryOutput operator()(const at::Tensor& points, bool with_normals) const override;
-  at::Tensor signed_distance(const at::Tensor& points) const override;
-  at::Tensor features(const at::Tensor& points) const override;
+  GeometryOutput samples_at(const at::Tensor& points, bool with_normals) const override;
+  at::Tensor distance_at(const at::Tensor& points) const override;
+  at::Tensor features_at(const at::Tensor& points) const override;
   void initialize_shape(bool has_weights) override;
   void start_as(const Geometry& previous, bool with_features) override;
   void collect(const std::string& prefix, NamedTensors& parameters, NamedTensors& buffers) const override;
-  void update_step(int64_t epoch, int64_t step) override;
+  void update_step(int64_t step) override;
 
   /// Length of the differences' step now.
   float normal_eps() const;

@@ -45,13 +45,13 @@ float largest(const at::Tensor& x) {
 TEST(ImplicitSdf, StartsAsItsBias) {
   const auto x = points(60);
   // The network adds a few thousandths of its own.
-  EXPECT_LT(largest(make("sdf_bias: sphere\nsdf_bias_params: 0.5\n")->signed_distance(x) - length(x) + 0.5),
+  EXPECT_LT(largest(make("sdf_bias: sphere\nsdf_bias_params: 0.5\n")->distance()->distance_at(x) - length(x) + 0.5),
             1e-2f);
   const auto scaled = x / at::tensor({0.5f, 0.25f, 1.f});
-  EXPECT_LT(largest(make("sdf_bias: ellipsoid\nsdf_bias_params: [0.5, 0.25, 1]\n")->signed_distance(x) -
+  EXPECT_LT(largest(make("sdf_bias: ellipsoid\nsdf_bias_params: [0.5, 0.25, 1]\n")->distance()->distance_at(x) -
                     length(scaled) + 1),
             1e-2f);
-  EXPECT_LT(largest(make("sdf_bias: -0.25\n")->signed_distance(x) + 0.25), 1e-2f);
+  EXPECT_LT(largest(make("sdf_bias: -0.25\n")->distance()->distance_at(x) + 0.25), 1e-2f);
 }
 
 TEST(ImplicitSdf, NormalsPointOutwardsHoweverTheyAreFound) {
@@ -70,7 +70,7 @@ TEST(ImplicitSdf, NormalsPointOutwardsHoweverTheyAreFound) {
 TEST(ImplicitSdf, EvaluationWithoutGradientsLeavesNone) {
   const auto g = make("normal_type: analytic\n");
   const c10::AutoGradMode off(false);
-  EXPECT_FALSE((*g)(points(4), true).sdf_grad.requires_grad());
+  EXPECT_FALSE(g->distance()->samples_at(points(4), true).sdf_grad.requires_grad());
   EXPECT_FALSE(c10::GradMode::is_enabled());  // the reference leaves them on
 }
 
@@ -83,7 +83,7 @@ TEST(ImplicitSdf, TheEikonalTermsGradientIsItsSlope) {
     Rng rng(3);
     for (int64_t i = 0; i < table.numel(); ++i) table.data_ptr<float>()[i] = 0.3f * rng.normal();
     const auto x = points(200);
-    const auto loss = [&] { return (length((*g)(x, true).sdf_grad.to(at::kDouble)) - 1).square().mean(); };
+    const auto loss = [&] { return (length(g->distance()->samples_at(x, true).sdf_grad.to(at::kDouble)) - 1).square().mean(); };
     loss().backward();
     const double slope = table.grad().norm().item<double>();
     const c10::AutoGradMode off(false);
@@ -105,11 +105,11 @@ TEST(ImplicitSdf, ProgressiveDifferencesTakeOneCellOfTheFinestOpenLevel) {
            "base_resolution: 16, per_level_scale: 2.0, start_level: 3, start_step: 10, update_steps: 5}\n");
   const auto& sdf = dynamic_cast<ImplicitSdf&>(*g);
   EXPECT_FLOAT_EQ(sdf.normal_eps(), 4.f / 64);  // before any step, too
-  g->update_step(0, 14);
+  g->update_step(14);
   EXPECT_FLOAT_EQ(sdf.normal_eps(), 4.f / 64);
-  g->update_step(0, 20);
+  g->update_step(20);
   EXPECT_FLOAT_EQ(sdf.normal_eps(), 4.f / 256);
-  g->update_step(0, 100000);
+  g->update_step(100000);
   EXPECT_FLOAT_EQ(sdf.normal_eps(), 4.f / 2048);
   EXPECT_THROW(make("finite_difference_normal_eps: progressive\n"), UserError);
   EXPECT_THROW(make("finite_difference_normal_eps: 0.0\n"), UserError);
@@ -185,9 +185,9 @@ TEST_F(ShapeFile, ShapesAreLearnedBeforeTheFirstStep) {
   for (const auto& [text, target] : cases) {
     const auto g = make(text + "force_shape_init: false\n");
     g->initialize_shape(/*has_weights=*/true);
-    EXPECT_GT((g->signed_distance(x) - target).square().mean().item<float>(), 0.01f) << text;  // left alone
+    EXPECT_GT((g->distance()->distance_at(x) - target).square().mean().item<float>(), 0.01f) << text;  // left alone
     g->initialize_shape(false);
-    EXPECT_LT((g->signed_distance(x) - target).square().mean().sqrt().item<float>(), 0.02f) << text;
+    EXPECT_LT((g->distance()->distance_at(x) - target).square().mean().sqrt().item<float>(), 0.02f) << text;
   }
 }
 

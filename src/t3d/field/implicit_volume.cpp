@@ -28,15 +28,15 @@ at::Tensor ImplicitVolume::activated(const at::Tensor& encoded, const at::Tensor
   return activation_((*density_network_)(encoded) + bias_(points));  // [N,1]
 }
 
-at::Tensor ImplicitVolume::density(const at::Tensor& points) const {
+at::Tensor ImplicitVolume::density_at(const at::Tensor& points) const {
   return activated(encoded(points), points);
 }
 
-at::Tensor ImplicitVolume::features(const at::Tensor& points) const {
+at::Tensor ImplicitVolume::features_at(const at::Tensor& points) const {
   return feature_network_ ? (*feature_network_)(encoded(points)) : at::Tensor();
 }
 
-GeometryOutput ImplicitVolume::operator()(const at::Tensor& points, bool with_normals) const {
+GeometryOutput ImplicitVolume::samples_at(const at::Tensor& points, bool with_normals) const {
   GeometryOutput out;
   const auto e = encoded(points);
   out.density = activated(e, points);
@@ -47,7 +47,7 @@ GeometryOutput ImplicitVolume::operator()(const at::Tensor& points, bool with_no
   } else {
     out.normal = density_normals(
         config_.normal_type.value_or(NormalType::None), points, out.density,
-        [this](const at::Tensor& x) { return density(x); }, config_.finite_difference_normal_eps,
+        [this](const at::Tensor& x) { return density_at(x); }, config_.finite_difference_normal_eps,
         config_.radius);
   }
   out.shading_normal = out.normal;
@@ -70,8 +70,8 @@ void ImplicitVolume::collect(const std::string& prefix, NamedTensors& parameters
   if (normal_network_) normal_network_->collect(prefix + "normal_network.", parameters, buffers);
 }
 
-void ImplicitVolume::update_step(int64_t epoch, int64_t step) {
-  encoding_->update_step(epoch, step);
+void ImplicitVolume::update_step(int64_t step) {
+  encoding_->update_step(step);
 }
 
 }  // namespace t3d::field

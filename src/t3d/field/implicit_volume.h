@@ -11,7 +11,7 @@ namespace t3d::field {
 /// A density and features from one encoding and separate networks: threestudio's implicit-volume.
 ///
 ///   u = (x - box_min) / (box_max - box_min),  density = act(mlp(enc(u)) + bias(x))
-class ImplicitVolume : public Geometry {
+class ImplicitVolume : public Geometry, public DensityField, public AppearanceField {
  public:
   struct Config : ImplicitConfig {
     Config() { isosurface_threshold = 25.f; }
@@ -41,13 +41,14 @@ class ImplicitVolume : public Geometry {
   ImplicitVolume(const Config& config, const BuildContext& context);
 
   float radius() const override { return config_.radius; }
-  int n_features() const override { return config_.n_feature_dims; }
-  GeometryOutput operator()(const at::Tensor& points, bool with_normals) const override;
-  at::Tensor density(const at::Tensor& points) const override;
-  at::Tensor features(const at::Tensor& points) const override;
+  const DensityField* density() const override { return this; }
+  const AppearanceField* appearance() const override { return this; }
+  GeometryOutput samples_at(const at::Tensor& points, bool with_normals) const override;
+  at::Tensor density_at(const at::Tensor& points) const override;
+  at::Tensor features_at(const at::Tensor& points) const override;
   void start_as(const Geometry& previous, bool with_features) override;
   void collect(const std::string& prefix, NamedTensors& parameters, NamedTensors& buffers) const override;
-  void update_step(int64_t epoch, int64_t step) override;
+  void update_step(int64_t step) override;
 
  private:
   at::Tensor encoded(const at::Tensor& points) const;  // [N,E]

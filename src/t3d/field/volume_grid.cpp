@@ -34,16 +34,16 @@ at::Tensor VolumeGrid::activated(const at::Tensor& raw, const at::Tensor& points
   return activation_(raw * density_scale_.exp() + bias_(points));
 }
 
-at::Tensor VolumeGrid::density(const at::Tensor& points) const {
+at::Tensor VolumeGrid::density_at(const at::Tensor& points) const {
   return activated(read(grid_.narrow(1, 0, 1), points), points);
 }
 
-at::Tensor VolumeGrid::features(const at::Tensor& points) const {
+at::Tensor VolumeGrid::features_at(const at::Tensor& points) const {
   if (config_.n_feature_dims == 0) return {};
   return read(grid_.narrow(1, 1, config_.n_feature_dims), points);
 }
 
-GeometryOutput VolumeGrid::operator()(const at::Tensor& points, bool with_normals) const {
+GeometryOutput VolumeGrid::samples_at(const at::Tensor& points, bool with_normals) const {
   GeometryOutput out;
   const auto values = read(grid_, points);  // [N,1+F]
   out.density = activated(values.narrow(1, 0, 1), points);
@@ -54,7 +54,7 @@ GeometryOutput VolumeGrid::operator()(const at::Tensor& points, bool with_normal
   } else {
     out.normal = density_normals(
         config_.normal_type.value_or(NormalType::None), points, out.density,
-        [this](const at::Tensor& x) { return density(x); }, kNormalEps, config_.radius);
+        [this](const at::Tensor& x) { return density_at(x); }, kNormalEps, config_.radius);
   }
   out.shading_normal = out.normal;
   return out;

@@ -9,7 +9,7 @@ namespace t3d::field {
 /// A density and features in one dense grid, read with trilinear weights: threestudio's volume-grid.
 ///
 ///   density = act(grid_0(x) * exp(s) + bias(x)); s is learned where the bias is a number, else 0
-class VolumeGrid : public Geometry {
+class VolumeGrid : public Geometry, public DensityField, public AppearanceField {
  public:
   struct Config : ImplicitConfig {
     Config() { isosurface_threshold = std::string("auto"); }
@@ -33,10 +33,11 @@ class VolumeGrid : public Geometry {
   VolumeGrid(const Config& config, const BuildContext& context);
 
   float radius() const override { return config_.radius; }
-  int n_features() const override { return config_.n_feature_dims; }
-  GeometryOutput operator()(const at::Tensor& points, bool with_normals) const override;
-  at::Tensor density(const at::Tensor& points) const override;
-  at::Tensor features(const at::Tensor& points) const override;
+  const DensityField* density() const override { return this; }
+  const AppearanceField* appearance() const override { return this; }
+  GeometryOutput samples_at(const at::Tensor& points, bool with_normals) const override;
+  at::Tensor density_at(const at::Tensor& points) const override;
+  at::Tensor features_at(const at::Tensor& points) const override;
   void collect(const std::string& prefix, NamedTensors& parameters, NamedTensors& buffers) const override;
 
  private:

@@ -60,7 +60,7 @@ class Guidance {
   virtual GuidancePictures evaluate(const Views& views, const PromptEmbeddings& prompt, Rng& rng) const;
 
   /// Called before every batch: schedules of the timestep range and of gradient clipping.
-  virtual void update_step(int64_t epoch, int64_t step) = 0;
+  virtual void update_step(int64_t step) = 0;
 
   /// Adds what is trained together with the scene (LoRA, camera embedding) under `prefix` ("guidance.").
   /// Nothing by default. The tensors are shared, not copied; the losses carry their gradients.

@@ -93,7 +93,7 @@ template <class G, class Config>
 GuidancePictures pictures_of(const Config& config, int64_t n, bool is_latent, bool takes_cameras = true,
                              uint64_t seed = 3) {
   G guidance(config, toybox_like(8, takes_cameras));
-  guidance.update_step(0, 0);
+  guidance.update_step(0);
   auto views = views_around(is_latent ? at::randn({n, 8, 8, 4}) : at::rand({n, 16, 16, 3}));
   views.is_latent = is_latent;
   Rng rng(seed);

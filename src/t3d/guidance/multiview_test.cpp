@@ -41,7 +41,7 @@ TEST(UnitCameras, AzimuthZeroOfOursIsTheFrontOfTheModels) {
 TEST(MultiviewSds, ReachesThePicturesAndNotTheDenoiser) {
   MultiviewSds::Config config;
   MultiviewSds guidance(config, toybox_like());
-  guidance.update_step(0, 0);
+  guidance.update_step(0);
   Rng rng(3);
   const auto views = views_around(at::rand({4, 16, 16, 3}).requires_grad_());
   const auto out = guidance(views, some_prompt(), rng);
@@ -176,21 +176,21 @@ TEST(StepRange, TruncatesAndFollowsTheSchedule) {
   rules.max_percent =
       config::Schedule(Node(Node::List{Node(int64_t{5000}), Node(0.98), Node(0.5), Node(int64_t{5001})}));
   StepRange range(rules, 1000);
-  range.update(0, 5000);
+  range.update(5000);
   EXPECT_EQ(range.min(), 20);
   EXPECT_EQ(range.max(), 980);
-  range.update(0, 5001);
+  range.update(5001);
   EXPECT_EQ(range.max(), 500);
   rules.sqrt_anneal = true;
   rules.min_percent = config::Schedule(0.3);
   StepRange annealed(rules, 1000);
   const std::pair<int64_t, int64_t> known[] = {{0, 980}, {1, 975}, {100, 936}, {12500, 499}, {25000, 300}};
   for (const auto& [step, t] : known) {
-    annealed.update(0, step);
+    annealed.update(step);
     EXPECT_EQ(annealed.min(), t) << step;
     EXPECT_EQ(annealed.max(), t) << step;
   }
-  EXPECT_THROW(annealed.update(0, 1000000), UserError);
+  EXPECT_THROW(annealed.update(1000000), UserError);
 }
 
 TEST(StepRange, DrawsBothEnds) {
@@ -198,7 +198,7 @@ TEST(StepRange, DrawsBothEnds) {
   rules.min_percent = config::Schedule(0.01);
   rules.max_percent = config::Schedule(0.012);
   StepRange range(rules, 1000);
-  range.update(0, 0);
+  range.update(0);
   Rng rng(1);
   const auto drawn = range.draw(200, rng, at::kCPU).host;
   EXPECT_EQ(*std::min_element(drawn.begin(), drawn.end()), 10);
@@ -215,7 +215,7 @@ TEST(GoldenMultiviewAsd, GradientFromPicturesEqualsTheReference) {
       options, options.text("pretrained_model_name_or_path") + "/model.safetensors", cases.tensor("latents"));
   const auto config = testing::config_of<MultiviewAsd::Config>(options);
   MultiviewAsd guidance(config, model);
-  guidance.update_step(0, 0);
+  guidance.update_step(0);
   const auto prompt = cases.as_float("text_embedding"), negative = cases.as_float("uncond_text_embedding");
   const PromptEmbeddings embeddings(prompt, negative, prompt.expand({4, -1, -1}));
   Views views;

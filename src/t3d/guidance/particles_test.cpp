@@ -56,7 +56,7 @@ at::Tensor descend(Guidance& guidance, at::Tensor x, int n_steps, double rate,
   views.is_latent = true;
   views.angles = {at::zeros({n}), at::zeros({n}), {}};
   for (int step = 0; step < n_steps; ++step) {
-    guidance.update_step(0, step);
+    guidance.update_step(step);
     if (before_step) before_step(x);
     views.rgb = x.detach().clone().requires_grad_();
     guidance(views, prompt, rng).losses.begin()->second.backward();

@@ -34,9 +34,9 @@ ScoreDistillation::ScoreDistillation(std::shared_ptr<const Model> model, const D
                                      const StepRange::Rules& rules)
     : model_(std::move(model)), grad_clip_(config.grad_clip), range_(rules, model_->schedule.n_steps()) {}
 
-void ScoreDistillation::update_step(int64_t epoch, int64_t step) {
-  range_.update(epoch, step);
-  if (grad_clip_) clip_ = grad_clip_->at(epoch, step);
+void ScoreDistillation::update_step(int64_t step) {
+  range_.update(step);
+  if (grad_clip_) clip_ = grad_clip_->at(step);
 }
 
 at::Tensor ScoreDistillation::pictures_of(const at::Tensor& latents) const {

@@ -55,7 +55,7 @@ class ScoreDistillation : public Guidance {
   ScoreDistillation(std::shared_ptr<const Model> model, const DistillationConfig& config,
                     const StepRange::Rules& rules);
 
-  void update_step(int64_t epoch, int64_t step) override;
+  void update_step(int64_t step) override;
   at::Tensor decode(const at::Tensor& latents) const override;
   const Model& model() const override { return *model_; }
 

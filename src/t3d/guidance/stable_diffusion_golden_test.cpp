@@ -67,7 +67,7 @@ GuidanceOutput distill(const typename Method::Config& config, const std::shared_
                        const Views& views, const PromptEmbeddings& prompt,
                        const typename Method::Draws& draws) {
   Method method(config, model);
-  method.update_step(0, 0);
+  method.update_step(0);
   return method.distill(views, prompt, draws);
 }
 
@@ -133,7 +133,7 @@ void expect_rows_alone(const GoldenCases& cases, const GoldenOptions& options, c
   auto config = config_of<typename Method::Config>(options);
   config.view_dependent_prompting = true;  // Perp-Neg's texts are
   Method method(config, model_of_case(options, cases));
-  method.update_step(0, 0);
+  method.update_step(0);
   const auto prompt = prompts_of(options, true);
   const auto run = [&](int64_t from, int64_t to) {
     const auto views = latent_views(cases, from, to);
@@ -178,7 +178,7 @@ TEST(GoldenSds, FromThePictureToItsGradientEqualsTheReference) {
   auto config = config_of<StableDiffusionSds::Config>(options);
   config.use_img_loss = true;  // both runs at once
   StableDiffusionSds guidance(config, model_of_case(options, cases));
-  guidance.update_step(0, 0);
+  guidance.update_step(0);
   Views views;
   views.rgb = cases.as_float("rgb").clone().requires_grad_();
   views.angles = angles_of(cases, 0, views.rgb.size(0));
@@ -283,7 +283,7 @@ TEST(GoldenVsd, GradientAndTrainingLossEqualTheReference) {
     const bool trains = starts_with(name, "train");
     const bool drops_camera = trains && run.truth("drops_camera");
     StableDiffusionVsd guidance(config, vsd.model, vsd.phi());
-    guidance.update_step(0, 0);
+    guidance.update_step(0);
     at::Tensor lora_loss;
     for (int64_t i = 0; i < n; ++i) {
       const auto views = views_of(i);

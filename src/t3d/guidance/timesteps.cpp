@@ -35,12 +35,12 @@ void StepRange::set(double low, double high) {
   max_ = static_cast<int64_t>(n * high);
 }
 
-void StepRange::update(int64_t epoch, int64_t step) {
-  const double low = rules_.min_percent.at(epoch, step);
-  double high = rules_.max_percent.at(epoch, step);
+void StepRange::update(int64_t step) {
+  const double low = rules_.min_percent.at(step);
+  double high = rules_.max_percent.at(step);
   if (rules_.sqrt_anneal) {
     const config::Node& node = rules_.max_percent.node();
-    if (node.is_list()) high = config::Schedule(node.list()[1]).at(0, 0);
+    if (node.is_list()) high = config::Schedule(node.list()[1]).at(0);
     const double q = std::sqrt(static_cast<double>(step) / static_cast<double>(rules_.trainer_max_steps));
     set((high - low) * (1 - q) + low, (high - low) * (1 - q) + low);
   } else {

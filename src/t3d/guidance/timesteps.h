@@ -34,7 +34,7 @@ class StepRange {
   StepRange(const Rules& rules, int64_t n_steps);
 
   /// Throws UserError for a range that is empty or not within the model's timesteps.
-  void update(int64_t epoch, int64_t step);
+  void update(int64_t step);
   int64_t min() const { return min_; }
   int64_t max() const { return max_; }
 

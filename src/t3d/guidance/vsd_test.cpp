@@ -218,7 +218,7 @@ TEST(StableDiffusionSds, ClipsAndDropsWhatIsNotANumber) {
   StableDiffusionSds::Config config;
   config.grad_clip = config::Schedule(0.5);
   StableDiffusionSds guidance(config, model);
-  guidance.update_step(0, 0);
+  guidance.update_step(0);
   Rng rng(1);
   const auto views = latent_views(1);
   guidance(views, some_prompt(), rng).losses.at("loss_sds").backward();

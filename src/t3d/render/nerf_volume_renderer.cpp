@@ -12,11 +12,10 @@ namespace t3d::render {
 
 NerfVolumeRenderer::NerfVolumeRenderer(const Config& config, const Scene& scene,
                                        const field::BuildContext& context)
-    : config_(config), scene_(scene), sampler_(config, context) {
-  if (scene.geometry->is_signed_distance())
-    throw UserError(
-        "nerf-volume-renderer shows densities, but the geometry is a signed distance. Use "
-        "renderer_type=neus-volume-renderer, or geometry_type=implicit-volume.");
+    : config_(config),
+      scene_(scene),
+      field_(field::need_density(*scene.geometry, "nerf-volume-renderer", "renderer_type=neus-volume-renderer")),
+      sampler_(config, context) {
   if (config.estimator != "proposal") return;
   if (config.proposal_network_config.is_null() || config.prop_optimizer_config.is_null())
     throw UserError(
@@ -29,7 +28,7 @@ NerfVolumeRenderer::NerfVolumeRenderer(const Config& config, const Scene& scene,
 }
 
 FieldProbe NerfVolumeRenderer::probe() const {
-  const auto density = [this](const at::Tensor& x) { return scene_.geometry->density(x).reshape({-1}); };
+  const auto density = [this](const at::Tensor& x) { return field_.density_at(x).reshape({-1}); };
   const double step = sampler_.step_size();
   return {[=](const at::Tensor& x) { return density(x) * step; },
           [=](const at::Tensor& x) { return 1 - at::exp(-density(x) * step); }, density};
@@ -39,9 +38,9 @@ void NerfVolumeRenderer::update_grid(int64_t step) {
   if (!proposal_) sampler_.update_grid(step, probe());
 }
 
-void NerfVolumeRenderer::update_step(int64_t epoch, int64_t step) {
+void NerfVolumeRenderer::update_step(int64_t step) {
   drop_own_loss();
-  if (proposal_) proposal_->update_step(epoch, step);
+  if (proposal_) proposal_->update_step(step);
 }
 
 std::optional<OwnLearning> NerfVolumeRenderer::own_learning() const {
@@ -74,7 +73,7 @@ RenderOutput NerfVolumeRenderer::operator()(const RenderRays& rays, bool is_trai
   const auto placed = proposal_ ? proposed.at : sampler_.sample(o, d, probe(), is_random, rng);
   Rng whole = rays.picture_draws.value_or(rng);
   Rng& draws = rays.picture_draws ? whole : rng;
-  const SceneSamples s = evaluate_samples(scene_, rays, placed, scene_.material->requires_normal(),
+  const SceneSamples s = evaluate_samples(scene_, field_, rays, placed, scene_.material->requires_normal(),
                                           config_.eval_chunk_size, is_training, draws);
   const auto seen = ops::weights_from_density(s.geometry.density.reshape({-1}), s.at.dt, s.at.ray_start);
   const at::Tensor& weights = seen.weights;  // [N]
@@ -92,7 +91,7 @@ RenderOutput NerfVolumeRenderer::operator()(const RenderRays& rays, bool is_trai
   if (is_training && normal.defined() && config_.return_normal_perturb) {
     auto moves = at::empty(s.points.sizes(), at::kFloat);
     for (int64_t i = 0; i < moves.numel(); ++i) moves.data_ptr<float>()[i] = 0.01f * rng.normal();
-    out.normal_perturb = (*scene_.geometry)(s.points + moves.to(s.points.device()), true).normal;
+    out.normal_perturb = field_.samples_at(s.points + moves.to(s.points.device()), true).normal;
   }
   return out;
 }

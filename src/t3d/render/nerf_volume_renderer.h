@@ -37,7 +37,7 @@ class NerfVolumeRenderer : public Renderer {
   RenderOutput operator()(const RenderRays& rays, bool is_training, Rng& rng) override;
   /// Refreshes the occupancy grid every 16 steps.
   void update_grid(int64_t step) override;
-  void update_step(int64_t epoch, int64_t step) override;
+  void update_step(int64_t step) override;
   std::optional<OwnLearning> own_learning() const override;
   at::Tensor take_own_loss() override;
   void drop_own_loss() override;
@@ -49,6 +49,7 @@ class NerfVolumeRenderer : public Renderer {
 
   Config config_;
   Scene scene_;
+  const field::DensityField& field_;  ///< the scene's geometry
   RaySampler sampler_;
   std::unique_ptr<Proposal> proposal_;  ///< of the proposal estimator
   std::vector<at::Tensor> own_losses_;

@@ -32,19 +32,18 @@ struct BlobScene {
 };
 
 /// A constant density in a ball or a cube around the origin, with the normals of a ball.
-struct Solid : field::Geometry {
+struct Solid : field::Geometry, field::DensityField {
   Solid(bool cube, float half_side, float density)
       : is_cube(cube), half(half_side), sigma(at::full({}, density)) {}
   float radius() const override { return 1; }
-  int n_features() const override { return 3; }
-  at::Tensor density(const at::Tensor& x) const override {
+  const field::DensityField* density() const override { return this; }
+  at::Tensor density_at(const at::Tensor& x) const override {
     const auto far = is_cube ? std::get<0>(x.abs().max(1, true)) : x.norm(2, at::IntArrayRef{1}, true);
     return sigma * (far < half).to(at::kFloat);  // [N,1]
   }
-  at::Tensor features(const at::Tensor& x) const override { return at::zeros_like(x); }
-  field::GeometryOutput operator()(const at::Tensor& x, bool) const override {
+  field::GeometryOutput samples_at(const at::Tensor& x, bool) const override {
     field::GeometryOutput out;
-    out.density = density(x), out.features = features(x);
+    out.density = density_at(x), out.features = at::zeros_like(x);
     out.normal = out.shading_normal = field::unit_rows(x);
     return out;
   }

@@ -32,17 +32,16 @@ at::Tensor volsdf_density(const at::Tensor& sdf, const at::Tensor& inv_std) {
 
 NeusVolumeRenderer::NeusVolumeRenderer(const Config& config, const Scene& scene,
                                        const field::BuildContext& context)
-    : config_(config), scene_(scene), sampler_(config, context) {
-  if (!scene.geometry->is_signed_distance())
-    throw UserError(
-        "neus-volume-renderer shows signed distances, but the geometry is a density. Use "
-        "geometry_type=implicit-sdf, or renderer_type=nerf-volume-renderer.");
+    : config_(config),
+      scene_(scene),
+      field_(field::need_distance(*scene.geometry, "neus-volume-renderer", "renderer_type=nerf-volume-renderer")),
+      sampler_(config, context) {
   if (config.estimator == "importance" && !config.use_volsdf)
     throw UserError(
         "renderer.estimator is importance, which places samples by a density. Set renderer.use_volsdf=true, "
         "or use occgrid.");
   variance_ = field::learned(at::full({}, config.learned_variance_init, at::kFloat).to(context.device));
-  update_step(0, 0);
+  update_step(0);
 }
 
 at::Tensor NeusVolumeRenderer::inv_std() const {
@@ -50,7 +49,7 @@ at::Tensor NeusVolumeRenderer::inv_std() const {
 }
 
 FieldProbe NeusVolumeRenderer::probe() const {
-  const auto sdf = [this](const at::Tensor& x) { return scene_.geometry->signed_distance(x).reshape({-1}); };
+  const auto sdf = [this](const at::Tensor& x) { return field_.distance_at(x).reshape({-1}); };
   const auto density = [=](const at::Tensor& x) { return volsdf_density(sdf(x), inv_std()); };
   const double step = sampler_.step_size();
   // As if every ray met the surface head on: of no sample the opacity is higher.
@@ -62,7 +61,7 @@ FieldProbe NeusVolumeRenderer::probe() const {
   return {opacity, opacity, density};
 }
 
-void NeusVolumeRenderer::update_step(int64_t, int64_t step) {
+void NeusVolumeRenderer::update_step(int64_t step) {
   cos_anneal_ =
       config_.cos_anneal_end_steps == 0
           ? 1
@@ -79,7 +78,7 @@ RenderOutput NeusVolumeRenderer::operator()(const RenderRays& rays, bool is_trai
                                       probe(), is_training && config_.randomized, rng);
   Rng whole = rays.picture_draws.value_or(rng);
   Rng& draws = rays.picture_draws ? whole : rng;
-  const SceneSamples s = evaluate_samples(scene_, rays, placed, /*with_normals=*/true,
+  const SceneSamples s = evaluate_samples(scene_, field_, rays, placed, /*with_normals=*/true,
                                           config_.eval_chunk_size, is_training, draws);
   const auto sharpness = inv_std();
   const auto sdf = s.geometry.sdf.reshape({-1});  // [N]

@@ -44,7 +44,7 @@ class NeusVolumeRenderer : public Renderer {
   NeusVolumeRenderer(const Config& config, const Scene& scene, const field::BuildContext& context);
 
   RenderOutput operator()(const RenderRays& rays, bool is_training, Rng& rng) override;
-  void update_step(int64_t epoch, int64_t step) override;
+  void update_step(int64_t step) override;
   void update_grid(int64_t step) override;
   void collect(const std::string& prefix, field::NamedTensors& parameters,
                field::NamedTensors& buffers) const override;
@@ -55,6 +55,7 @@ class NeusVolumeRenderer : public Renderer {
 
   Config config_;
   Scene scene_;
+  const field::DistanceField& field_;  ///< the scene's geometry
   RaySampler sampler_;
   at::Tensor variance_;  // [], v
   double cos_anneal_ = 1;

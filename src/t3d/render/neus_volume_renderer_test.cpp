@@ -19,18 +19,16 @@ config::Node parse(const std::string& text) {
 constexpr float kRadius = 0.5f;
 
 /// The exact distance to a sphere around the origin, whose radius learns.
-class Sphere : public field::Geometry {
+class Sphere : public field::Geometry, public field::DistanceField {
  public:
   float radius() const override { return 1; }
-  int n_features() const override { return 3; }
-  bool is_signed_distance() const override { return true; }
-  at::Tensor signed_distance(const at::Tensor& x) const override {
+  const field::DistanceField* distance() const override { return this; }
+  at::Tensor distance_at(const at::Tensor& x) const override {
     return x.norm(2, at::IntArrayRef{1}, true) - size;
   }
-  at::Tensor features(const at::Tensor& x) const override { return at::zeros_like(x); }
-  field::GeometryOutput operator()(const at::Tensor& x, bool) const override {
+  field::GeometryOutput samples_at(const at::Tensor& x, bool) const override {
     field::GeometryOutput out;
-    out.sdf = signed_distance(x), out.features = features(x);
+    out.sdf = distance_at(x), out.features = at::zeros_like(x);
     out.normal = out.shading_normal = out.sdf_grad = field::unit_rows(x);
     return out;
   }
@@ -196,7 +194,7 @@ TEST(NeusVolumeRenderer, TheCosineIsAnnealedOverItsSteps) {
   const auto opacity_at = [&](int64_t step) {
     const auto renderer =
         scene.renderer("{cos_anneal_end_steps: 100, grid_prune: false, num_samples_per_ray: 64}");
-    renderer->update_step(0, step);
+    renderer->update_step(step);
     Rng rng(1);
     return (*renderer)(camera(15), false, rng).opacity.sum().item<float>();
   };

@@ -82,8 +82,8 @@ void PatchRenderer::drop_own_loss() {
   base_->drop_own_loss();
 }
 
-void PatchRenderer::update_step(int64_t epoch, int64_t step) {
-  base_->update_step(epoch, step);
+void PatchRenderer::update_step(int64_t step) {
+  base_->update_step(step);
 }
 
 void PatchRenderer::update_grid(int64_t step) {

@@ -35,7 +35,7 @@ class PatchRenderer : public Renderer {
   std::optional<OwnLearning> own_learning() const override;
   at::Tensor take_own_loss() override;
   void drop_own_loss() override;
-  void update_step(int64_t epoch, int64_t step) override;
+  void update_step(int64_t step) override;
   void update_grid(int64_t step) override;
   void collect(const std::string& prefix, field::NamedTensors& parameters,
                field::NamedTensors& buffers) const override;

@@ -27,7 +27,7 @@ struct LitScene {
   std::unique_ptr<shading::Background> background =
       shading::backgrounds().make("solid-color-background", parse("{random_aug: true}"), "test", context);
 
-  LitScene() { material->update_step(0, 1); }
+  LitScene() { material->update_step(1); }
   std::unique_ptr<Renderer> renderer(const std::string& type, const std::string& yaml) {
     const Scene scene{geometry.get(), material.get(), background.get()};
     auto made = renderers().make(type, parse(yaml), "system.renderer", scene, context);

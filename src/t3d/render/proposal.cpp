@@ -64,8 +64,8 @@ void Proposal::collect(const std::string& prefix, field::NamedTensors& parameter
   network_->collect(prefix + "network.", parameters, buffers);
 }
 
-void Proposal::update_step(int64_t epoch, int64_t step) {
-  encoding_->update_step(epoch, step);
+void Proposal::update_step(int64_t step) {
+  encoding_->update_step(step);
   if (step < step_) step_ = -1, n_since_ = 0;
   while (step_ < step) {  // from the start after a restart: a few additions a step
     ++step_;

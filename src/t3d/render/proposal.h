@@ -49,7 +49,7 @@ class Proposal : public field::Component {
 
   void collect(const std::string& prefix, field::NamedTensors& parameters,
                field::NamedTensors& buffers) const override;
-  void update_step(int64_t epoch, int64_t step) override;
+  void update_step(int64_t step) override;
   /// Whether it learns at the step of the last update: every step at first, every sixth from step 1000 on.
   /// A function of the step alone.
   bool learns() const { return learns_; }

@@ -66,7 +66,7 @@ TEST(Proposal, LearnsAtEveryStepAtFirstAndAtEverySixthLater) {
   const auto steps = [&](int64_t begin, int64_t end) {
     std::vector<int64_t> all;
     for (int64_t step = begin; step < end; ++step) {
-      p->update_step(0, step);
+      p->update_step(step);
       if (p->learns()) all.push_back(step - begin);
     }
     return all;
@@ -78,9 +78,9 @@ TEST(Proposal, LearnsAtEveryStepAtFirstAndAtEverySixthLater) {
   EXPECT_EQ(late[1] - late[0], 6);
   // After a restart, in one leap.
   const auto again = proposal();
-  again->update_step(0, 1200 + late[3]);
+  again->update_step(1200 + late[3]);
   EXPECT_TRUE(again->learns());
-  again->update_step(0, 1200 + late[3] + 1);
+  again->update_step(1200 + late[3] + 1);
   EXPECT_FALSE(again->learns());
 }
 
@@ -129,7 +129,7 @@ TEST(Proposal, FindsTheSceneByItsOwnLoss) {
   double first = 0, last = 0;
   int n_learned = 0;
   for (int step = 0; step < 120; ++step) {
-    renderer->update_step(0, step);
+    renderer->update_step(step);
     Rng rng(5, static_cast<uint64_t>(step));
     const auto out = (*renderer)(rays, true, rng);
     const auto loss = renderer->take_own_loss();
@@ -152,7 +152,7 @@ TEST(Proposal, FindsTheSceneByItsOwnLoss) {
   EXPECT_LT(last, 0.2 * first);
   // Outside of training nothing is kept, and the picture is that of many even samples.
   Rng rng(1);
-  renderer->update_step(0, 121);
+  renderer->update_step(121);
   const auto out = (*renderer)(rays, false, rng);
   EXPECT_FALSE(renderer->take_own_loss().defined());
   const auto even =

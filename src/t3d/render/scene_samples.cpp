@@ -10,17 +10,17 @@
 namespace t3d::render {
 namespace {
 
-field::GeometryOutput evaluate_geometry(const field::Geometry& geometry, const at::Tensor& points,
+field::GeometryOutput evaluate_field(const field::PointField& field, const at::Tensor& points,
                                         bool with_normals, int64_t chunk) {
   const int64_t n = points.size(0);
-  if (chunk <= 0 || n <= chunk) return geometry(points, with_normals);
+  if (chunk <= 0 || n <= chunk) return field.samples_at(points, with_normals);
   using Part = at::Tensor field::GeometryOutput::*;
   constexpr Part kParts[] = {&field::GeometryOutput::density, &field::GeometryOutput::features,
                              &field::GeometryOutput::normal,  &field::GeometryOutput::shading_normal,
                              &field::GeometryOutput::sdf,     &field::GeometryOutput::sdf_grad};
   std::vector<field::GeometryOutput> all;
   for (int64_t begin = 0; begin < n; begin += chunk)
-    all.push_back(geometry(points.slice(0, begin, begin + chunk), with_normals));
+    all.push_back(field.samples_at(points.slice(0, begin, begin + chunk), with_normals));
   field::GeometryOutput out;
   for (const Part part : kParts) {
     if (!(all[0].*part).defined()) continue;
@@ -45,7 +45,7 @@ at::Tensor background_of(const Scene& scene, const RenderRays& rays, int64_t n_c
 
 }  // namespace
 
-SceneSamples evaluate_samples(const Scene& scene, const RenderRays& rays, const ops::RaySamples& samples,
+SceneSamples evaluate_samples(const Scene& scene, const field::PointField& field, const RenderRays& rays, const ops::RaySamples& samples,
                               bool with_normals, int64_t chunk, bool is_training, Rng& rng) {
   const auto o = rays.origins.reshape({-1, 3}), d = rays.directions.reshape({-1, 3});  // [R,3]
   const int64_t rays_per_view = rays.origins.size(1) * rays.origins.size(2);
@@ -53,7 +53,7 @@ SceneSamples evaluate_samples(const Scene& scene, const RenderRays& rays, const 
   s.at = samples;
   s.t_dirs = d.index_select(0, samples.ray_indices);
   s.points = o.index_select(0, samples.ray_indices) + s.t_dirs * samples.t.unsqueeze(1);
-  s.geometry = evaluate_geometry(*scene.geometry, s.points, with_normals, is_training ? 0 : chunk);
+  s.geometry = evaluate_field(field, s.points, with_normals, is_training ? 0 : chunk);
 
   shading::ShadingInput shade;
   shade.features = s.geometry.features;

@@ -144,7 +144,7 @@ class NeuralEnvironmentMap : public Background {
     encoding_->collect(prefix + "encoding.encoding.", parameters, buffers);
     network_->collect(prefix + "network.", parameters, buffers);
   }
-  void update_step(int64_t epoch, int64_t step) override { encoding_->update_step(epoch, step); }
+  void update_step(int64_t step) override { encoding_->update_step(step); }
 
  private:
   Config config_;

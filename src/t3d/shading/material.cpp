@@ -92,10 +92,10 @@ class DiffusePointLight : public Material {
         activation_(field::activation_by_name(config.albedo_activation, "material.albedo_activation")),
         ambient_(at::tensor(at::ArrayRef<float>(config.ambient_light_color)).to(context.device)),
         diffuse_(at::tensor(at::ArrayRef<float>(config.diffuse_light_color)).to(context.device)) {
-    update_step(0, 0);
+    update_step(0);
   }
   bool requires_normal() const override { return true; }
-  void update_step(int64_t, int64_t step) override { is_ambient_only_ = step < config_.ambient_only_steps; }
+  void update_step(int64_t step) override { is_ambient_only_ = step < config_.ambient_only_steps; }
 
   at::Tensor operator()(const ShadingInput& in, Rng& rng) const override {
     const auto base = activation_(in.features.narrow(-1, 0, 3));  // [N,3]

@@ -117,7 +117,7 @@ TEST(Material, FirstStepsSeeTheAlbedoAlone) {
   Rng rng(1);
   const auto m = material("diffuse-with-point-light-material", "ambient_only_steps: 10\n");
   EXPECT_NEAR((*m)(lit_from_above(), rng)[0][0].item<float>(), 0.5f, 1e-6);
-  m->update_step(0, 10);
+  m->update_step(10);
   EXPECT_LT((*m)(lit_from_above(), rng)[0][0].item<float>(), 0.3f);
 }
 

@@ -139,8 +139,8 @@ class Check {
     return block;
   }
 
-  /// Renderers that show densities, and those that show signed distances: said also where a block has other
-  /// problems, which may come from the same mistake.
+  /// Whether the geometry can do what its renderer needs: said also where a block has other problems, which
+  /// may come from the same mistake.
   void check_fit() {
     std::string path = "system.renderer";
     std::string renderer = type_of(root_, typed(path));
@@ -149,10 +149,15 @@ class Check {
         path += ".base_renderer";
         renderer = std::get<std::string>(base->value);
       }
-    const bool is_distance = type_of(root_, typed("system.geometry")) == "implicit-sdf";
-    if (is_distance && renderer == "nerf-volume-renderer")
+    const std::string geometry = type_of(root_, typed("system.geometry"));
+    if (!field::geometries().contains(geometry)) return;
+    const auto lacks = [&](const char* ability) {
+      const auto able = field::geometries().names_with(ability);
+      return std::find(able.begin(), able.end(), field::geometries().own_name(geometry)) == able.end();
+    };
+    if (renderer == "nerf-volume-renderer" && lacks(field::Geometry::kDensity))
       add(path, renderer, "shows no signed distance: use neus-volume-renderer");
-    if (!is_distance && renderer == "neus-volume-renderer")
+    if (renderer == "neus-volume-renderer" && lacks(field::Geometry::kDistance))
       add(path, renderer, "shows signed distances: use geometry_type=implicit-sdf");
   }
 

@@ -79,7 +79,7 @@ const std::vector<Mutation>& mutations() {
       {{"system.geometry.density_bias=blobs"}, "density_bias"},
       {{"system.geometry.pos_encoding_config.otype=HashGird"}, "HashGird"},
       {{"system.geometry.pos_encoding_config.n_levels=99"}, "n_levels"},
-      {{"system.geometry_type=implicit-sdf", "system.geometry=null"}, "signed distance"},
+      {{"system.geometry_type=implicit-sdf", "system.geometry=null"}, "needs a density"},
       {{"system.material.color_activation=sigmoidal"}, "color_activation"},
       {{"system.background.colour=[0, 0, 0]"}, "system.background.colour"},
       {{"system.renderer.num_samples_per_ray=-3"}, "num_samples_per_ray"},

@@ -28,8 +28,8 @@ void Run::write_validation(int64_t n_views) {
   n_views = std::min(n_views, views_->n_val_views());
   if (trainer_.limit_val_batches) n_views = std::min(n_views, *trainer_.limit_val_batches);
   make_folders(save_folder());
-  system_->update_step(0, step_, /*is_training=*/false);
-  views_->update_step(0, step_);
+  system_->update_step(step_, /*is_training=*/false);
+  views_->update_step(step_);
   for (int64_t i = 0; i < n_views; ++i) {
     const auto picture = strip(*system_, system_->render_view(views_->val_view(i)));
     io::write_png(cat(save_folder(), "/it", step_, "-", i, ".png"), picture);
@@ -52,7 +52,7 @@ void Run::test() {
   if (system_->evaluates_with_guidance()) system_->open_guidance();
   const std::string base = cat(save_folder(), "/it", step_, "-test");
   make_folders(base);
-  system_->update_step(0, step_, /*is_training=*/false);
+  system_->update_step(step_, /*is_training=*/false);
   std::unique_ptr<io::VideoWriter> film;
   if (io::has_video()) {
     io::VideoOptions options;

@@ -14,9 +14,9 @@ namespace {
 
 constexpr int kPadding = 2;
 
-/// The density that the configuration names, or 0. A signed distance knows its own level.
+/// The density that the configuration names, or 0. A signed distance has its own level.
 float named_threshold(const System& system) {
-  if (system.geometry().is_signed_distance()) return 0;
+  if (system.geometry().distance() != nullptr) return 0;
   const config::Node* named = system.config().geometry.find("isosurface_threshold");
   if (named == nullptr || !(named->is_int() || named->is_float())) return 0;
   return std::max(0.0f, static_cast<float>(config::to_float(*named, "system.geometry.isosurface_threshold")));

@@ -179,7 +179,7 @@ StepLosses Run::step_with_retries(const data::CameraBatch& batch) {
   if (own_optimizer_) own_earlier = own_optimizer_->take_gradients();
   for (;;) {
     try {
-      StepLosses losses = system_->training_step(batch, 0, step_, scale, trainer_.max_rays);
+      StepLosses losses = system_->training_step(batch, step_, scale, trainer_.max_rays);
       optimizer_->add_gradients(earlier);
       if (own_optimizer_) own_optimizer_->add_gradients(own_earlier);
       return losses;
@@ -225,8 +225,8 @@ bool Run::train_step(std::map<std::string, double>* row) {
   StepLosses losses;
   for (int64_t part = 0; part < trainer_.accumulate_grad_batches; ++part) {
     const int64_t batch = step_ * trainer_.accumulate_grad_batches + part;
-    views_->update_step(0, step_);
-    system_->update_step(0, step_, /*is_training=*/true);
+    views_->update_step(step_);
+    system_->update_step(step_, /*is_training=*/true);
     losses = step_with_retries(views_->train_batch(batch));
     if (!losses.guidance_picture.empty()) write_guidance_picture(losses.guidance_picture);
   }

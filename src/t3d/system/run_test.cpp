@@ -167,8 +167,8 @@ std::map<std::string, at::Tensor> gradients_of(const Experiment& experiment, int
   auto views = data::camera_data().make(experiment.data_type, experiment.data, "data", {0, c10::kCPU});
   auto system = systems().make(experiment.system_type, experiment.system, "system", context());
   system->open_guidance();
-  system->update_step(0, 0, true);
-  system->training_step(views->train_batch(0), 0, 20, 0.5, max_rays);
+  system->update_step(0, true);
+  system->training_step(views->train_batch(0), 20, 0.5, max_rays);
   std::map<std::string, at::Tensor> all;
   for (const auto& [name, p] : system->parameters())
     if (p.grad().defined()) all[name] = p.grad().clone();
@@ -220,8 +220,8 @@ TEST_F(RunTest, StripsShareTheLightThatIsDrawn) {
       build.seed = static_cast<uint64_t>(seed);
       auto system = systems().make(e.system_type, e.system, "system", build);
       system->open_guidance();
-      system->update_step(0, 0, true);
-      return system->training_step(views->train_batch(0), 0, 20, 1, max_rays).total.item<float>();
+      system->update_step(0, true);
+      return system->training_step(views->train_batch(0), 20, 1, max_rays).total.item<float>();
     };
     const float one = shades(48), other = shades(80);
     EXPECT_NEAR(one, other, 1e-5 * std::abs(one)) << seed;
@@ -268,7 +268,7 @@ TEST_F(RunTest, ASignedDistanceLearnsAndStaysAClosedSphere) {
 TEST_F(RunTest, AShapeIsLearnedWhenTrainingStartsAfreshOnly) {
   const auto size_of = [](OneRun& run) {
     const c10::AutoGradMode off(false);
-    return -run.system().geometry().signed_distance(at::zeros({1, 3})).item<float>();
+    return -run.system().geometry().distance()->distance_at(at::zeros({1, 3})).item<float>();
   };
   const std::vector<std::string> shape = signed_distance(
       {"system.geometry.shape_init=sphere", "system.geometry.shape_init_params=0.3", "trainer.max_steps=1"});
@@ -333,7 +333,7 @@ TEST_F(RunTest, ASketchOfTheShapeKeepsTheDensityToIt) {
   const c10::AutoGradMode off(false);
   // Half axes 0.571 along x and 0.286 along y and z: one point inside of it, two outside, all as far out.
   const auto x = at::tensor({0.45f, 0.f, 0.f, 0.f, 0.6f, 0.f, 0.f, 0.f, 0.6f}).reshape({3, 3});
-  const auto density = run.system().geometry().density(x);
+  const auto density = run.system().geometry().density()->density_at(x);
   EXPECT_GT(density[0].item<float>(), 3 * density[1].item<float>());
   EXPECT_GT(density[0].item<float>(), 3 * density[2].item<float>());
 }

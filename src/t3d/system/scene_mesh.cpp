@@ -26,15 +26,18 @@ export_::FieldSampler field_sampler(const System& system) {
       std::copy_n(here.data_ptr<float>(), n, values);
     };
   };
-  if (system.geometry().is_signed_distance())
-    sampler.depth = ask([&system](const at::Tensor& x) {
-      return system.geometry().surface_level() - system.geometry().signed_distance(x);
-    });
-  else
-    sampler.density = ask([&system](const at::Tensor& x) { return system.geometry().density(x); });
-  sampler.colour = [&system](size_t n, const Vec3f* points, const Vec3f*, Vec3f* colours) {
+  if (const field::DistanceField* distance = system.geometry().distance()) {
+    sampler.depth =
+        ask([distance](const at::Tensor& x) { return distance->surface_level() - distance->distance_at(x); });
+  } else {
+    const field::DensityField& density = field::need_density(system.geometry(), "the export of a mesh");
+    sampler.density = ask([&density](const at::Tensor& x) { return density.density_at(x); });
+  }
+  const field::AppearanceField* appearance = system.geometry().appearance();
+  sampler.colour = [&system, appearance](size_t n, const Vec3f* points, const Vec3f*, Vec3f* colours) {
     const c10::NoGradGuard no_grad;
-    const auto features = system.geometry().features(as_tensor(n, points, system.context().device));
+    at::Tensor features;
+    if (appearance != nullptr) features = appearance->features_at(as_tensor(n, points, system.context().device));
     const auto rgb = system.material().albedo(features).to(at::kCPU, at::kFloat).contiguous();  // [n,3]
     std::copy_n(rgb.data_ptr<float>(), 3 * n, colours->data());
   };
@@ -49,7 +52,7 @@ export_::ExportOptions export_options(const System& system, const SceneMeshOptio
   out.surface.small_part = options.small_part;
   out.surface.n_faces = options.n_faces;
   out.surface.threshold = options.threshold;
-  if (system.geometry().is_signed_distance()) out.surface.n_smoothings = 0;  // there is no grain
+  if (system.geometry().distance() != nullptr) out.surface.n_smoothings = 0;  // there is no grain
   out.texture.size = options.texture_size;
   return out;
 }

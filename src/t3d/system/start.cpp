@@ -42,7 +42,7 @@ void start_part(System& system, const std::string& part, const std::string& weig
                         left_out.begin()->second, ". Give system.", part,
                         " the keys of the run that the file is of: its configs/parsed.yaml."));
   log::info(cat(part, ": ", counted(n, "tensor"), " of ", saved.path));
-  if (field::Component* component = system.part(part)) component->update_step(0, saved.step);
+  if (field::Component* component = system.part(part)) component->update_step(saved.step);
 }
 
 void start_system(System& system, const std::string& path) {
@@ -62,7 +62,7 @@ void start_system(System& system, const std::string& path) {
         cat("system.weights: ", saved.path, " has nothing that fits this system. Name another one."));
   log::info(cat("started from ", counted(n, "tensor"), " of ", saved.path));
   for (const auto& [name, what] : left_out) log::debug(cat("system.weights: ", name, " ", what));
-  system.update_step(0, saved.step, /*is_training=*/false);
+  system.update_step(saved.step, /*is_training=*/false);
 }
 
 void convert_geometry(System& system, const std::string& path) {
@@ -89,9 +89,9 @@ void convert_geometry(System& system, const std::string& path) {
                         file, " describes. Name the checkpoint of that run."));
   for (const auto& [name, what] : left_out)
     log::warning(cat(saved.path, ": geometry.", name, " ", what, "; it stays as it began"));
-  previous->update_step(0, saved.step);
+  previous->update_step(saved.step);
   system.geometry().start_as(*previous, system.config().geometry_convert_inherit_texture);
-  system.geometry().update_step(0, saved.step);
+  system.geometry().update_step(saved.step);
   log::info(cat("geometry started from ", saved.path));
 }
 

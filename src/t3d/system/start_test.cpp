@@ -34,7 +34,7 @@ class TowardsGrey : public guidance::Guidance {
     out.losses["loss_sds"] = (views.rgb - 0.5 + bias_).square().mean();
     return out;
   }
-  void update_step(int64_t, int64_t) override {}
+  void update_step(int64_t) override {}
   at::Tensor decode(const at::Tensor& latents) const override { return latents; }
   const guidance::Model& model() const override { return model_; }
 
@@ -83,7 +83,7 @@ class StartTest : public ::testing::Test {
     auto made = run({"seed=9"}, name);
     write_run_folder(made->experiment(), "", {});
     made->fit();
-    made->system().update_step(0, made->step(), false);
+    made->system().update_step(made->step(), false);
     write_lightning(*made, folder_ / (name + "/ckpts/theirs.ckpt"));
     return made;
   }
@@ -133,7 +133,7 @@ TEST_F(StartTest, SystemWeightsComeFromOurCheckpointsAndFromThreestudios) {
     EXPECT_EQ(second->step(), 0);
     // The levels that were open at step 6 are open, though the step is 0.
     const auto x = at::tensor({0.1f, 0.2f, 0.3f}).unsqueeze(0);
-    EXPECT_TRUE(second->system().geometry().features(x).equal(first->system().geometry().features(x)));
+    EXPECT_TRUE(second->system().geometry().appearance()->features_at(x).equal(first->system().geometry().appearance()->features_at(x)));
 
     const auto third =
         run({"system.weights='" + path + "'", "system.weights_ignore_modules=[background]"}, "third");
@@ -207,14 +207,14 @@ TEST_F(StartTest, GeometriesOfEarlierRunsAreTakenOverWithTheirFolder) {
     const std::string from = "system.geometry_convert_from='" + path + "'";
     const auto shape = run({from}, "shape");
     shape->restore_for_evaluation();
-    EXPECT_TRUE(shape->system().geometry().density(x).equal(earlier.density(x)));
-    EXPECT_FALSE(shape->system().geometry().features(x).equal(earlier.features(x)));
+    EXPECT_TRUE(shape->system().geometry().density()->density_at(x).equal(earlier.density()->density_at(x)));
+    EXPECT_FALSE(shape->system().geometry().appearance()->features_at(x).equal(earlier.appearance()->features_at(x)));
     const auto whole = run({from, "system.geometry_convert_inherit_texture=true"}, "whole");
     EXPECT_EQ(whole->fit().steps, 6);
     const auto again =
         run({from, "system.geometry_convert_inherit_texture=true", "trainer.max_steps=0"}, "again");
     again->fit();
-    EXPECT_TRUE(again->system().geometry().features(x).equal(earlier.features(x)));
+    EXPECT_TRUE(again->system().geometry().appearance()->features_at(x).equal(earlier.appearance()->features_at(x)));
   }
   const std::string from = "system.geometry_convert_from='" + theirs() + "'";
   EXPECT_THAT(message_of([&] {

@@ -100,13 +100,13 @@ guidance::Guidance& System::open() const {
   return *guidance_;
 }
 
-void System::update_step(int64_t epoch, int64_t step, bool is_training) {
-  epoch_ = epoch, step_ = step;
-  background_->update_step(epoch, step);
-  geometry_->update_step(epoch, step);
-  if (guidance_ != nullptr) guidance_->update_step(epoch, step);
-  material_->update_step(epoch, step);
-  renderer_->update_step(epoch, step);
+void System::update_step(int64_t step, bool is_training) {
+  step_ = step;
+  background_->update_step(step);
+  geometry_->update_step(step);
+  if (guidance_ != nullptr) guidance_->update_step(step);
+  material_->update_step(step);
+  renderer_->update_step(step);
   if (is_training) renderer_->update_grid(step);  // evaluation leaves the occupancy grid as it is
 }
 
@@ -116,14 +116,14 @@ StepLosses System::losses_of(const render::RenderOutput& out, const data::Camera
   StepLosses losses;
   add_losses(losses, out, batch, rng);
   if (out.inv_std.defined()) losses.metrics["inv_std"] = out.inv_std.detach();
-  for (const auto& [name, schedule] : loss_) losses.lambdas.emplace(name, schedule.at(epoch_, step));
+  for (const auto& [name, schedule] : loss_) losses.lambdas.emplace(name, schedule.at(step));
   if (!losses.total.defined() || !losses.total.requires_grad()) throw UserError(kNothingToLearn);
   return losses;
 }
 
-StepLosses System::training_step(const data::CameraBatch& batch, int64_t epoch, int64_t step, double scale,
+StepLosses System::training_step(const data::CameraBatch& batch, int64_t step, double scale,
                                  int64_t max_rays) {
-  epoch_ = epoch, step_ = step;
+  step_ = step;
   const int64_t shown_before = shown_step_;
   const bool in_strips =
       max_rays > 0 && can_render_strips() && batch.n() * batch.height * batch.width > max_rays;
@@ -230,13 +230,13 @@ void System::require_losses() const {
   for (const std::string& name : guidance::loss_names(config_.guidance_type, config_.guidance))
     lambda("lambda_" + name);
   for (const auto& [name, schedule] : loss_)
-    if (schedule.at(0, 0) != 0) return;
+    if (schedule.at(0) != 0) return;
   throw UserError(kNothingToLearn);
 }
 
 double System::lambda(const std::string& name, std::optional<double> absent) const {
   const auto found = loss_.find(name);
-  if (found != loss_.end()) return found->second.at(epoch_, step_);
+  if (found != loss_.end()) return found->second.at(step_);
   if (absent) return *absent;
   std::vector<std::string> known;
   for (const auto& [key, schedule] : loss_) known.push_back(key);

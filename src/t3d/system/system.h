@@ -115,7 +115,7 @@ class System {
   virtual bool evaluates_with_guidance() const { return false; }
 
   /// The cascade before every batch: all parts.
-  void update_step(int64_t epoch, int64_t step, bool is_training);
+  void update_step(int64_t step, bool is_training);
   /// Renders the batch, asks the guidance, adds the terms up, and leaves the gradient of total * `scale` in
   /// the parameters. A function of seed, step, batch and parameters.
   ///
@@ -124,7 +124,7 @@ class System {
   /// et al. 2022, ARF, arXiv:2206.06360, section 4.2.
   ///
   /// Where it throws, some gradients may be there; cleared, the step may be taken again.
-  StepLosses training_step(const data::CameraBatch& batch, int64_t epoch, int64_t step, double scale = 1,
+  StepLosses training_step(const data::CameraBatch& batch, int64_t step, double scale = 1,
                            int64_t max_rays = 0);
   /// Whether max_rays means anything: not where the renderer has a scheme of its own.
   bool can_render_strips() const { return renderer_->can_render_strips(); }
@@ -204,7 +204,7 @@ class System {
   std::unique_ptr<guidance::PromptProcessor> prompt_;
   std::unique_ptr<guidance::Guidance> guidance_;
   FrequencyConfig freq_;
-  int64_t epoch_ = 0, step_ = 0;
+  int64_t step_ = 0;
   mutable int64_t shown_step_ = -1;  // of the last picture of freq.guidance_eval
 };
 

@@ -43,9 +43,7 @@ class TextMeshSystem : public DreamFusionSystem {
  public:
   using Config = DreamFusionSystem::Config;
   TextMeshSystem(const Config& config, const SystemContext& context) : DreamFusionSystem(config, context) {
-    if (!geometry().is_signed_distance())
-      throw UserError(cat("textmesh-system learns a signed distance, but geometry_type is ",
-                          config.geometry_type, ". Use implicit-sdf with neus-volume-renderer."));
+    field::need_distance(geometry(), "textmesh-system", "another system_type");
   }
 };
 
@@ -190,10 +188,7 @@ class LatentNerfSystem : public System {
   LatentNerfSystem(const Config& config, const SystemContext& context)
       : System(config, context), is_refinement_(config.refinement) {
     if (!config.guide_shape || config.guide_shape->empty()) return;
-    if (geometry().is_signed_distance())
-      throw UserError(
-          "system.guide_shape guides densities, but the geometry is a signed distance. Use "
-          "geometry_type=implicit-volume, or its own shape_init.");
+    field::need_density(geometry(), "system.guide_shape", "the geometry's own shape_init");
     guide_ = std::make_unique<ShapeGuide>(*config.guide_shape);
   }
 

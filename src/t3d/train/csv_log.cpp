@@ -93,7 +93,7 @@ CsvLog::~CsvLog() {
   if (fd_ >= 0) file_calls().close(fd_);
 }
 
-void CsvLog::row(int64_t step, int64_t epoch, const std::map<std::string, double>& values) {
+void CsvLog::row(int64_t step, const std::map<std::string, double>& values) {
   const size_t n_before = columns_.size();
   for (const auto& [name, value] : values) {
     T3D_CHECK(!name.empty() && name.find_first_of("\r\n") == std::string::npos, "metric name \"", name, "\"");
@@ -111,7 +111,7 @@ void CsvLog::row(int64_t step, int64_t epoch, const std::map<std::string, double
     const auto found = values.find(columns_[i]);
     if (found != values.end()) cells[i] = number(found->second);
   }
-  cells[0] = cat(epoch);
+  cells[0] = "0";  // Lightning's column: training from random cameras is one epoch
   cells[1] = cat(step);
   buffer_ += line_of(cells);
   if (++n_buffered_ >= kRowsPerFlush) flush();

@@ -21,7 +21,7 @@ class CsvLog {
   CsvLog& operator=(const CsvLog&) = delete;
 
   /// Collected; every 100 rows they are written. Numbers keep all their digits. Throws SystemError.
-  void row(int64_t step, int64_t epoch, const std::map<std::string, double>& values);
+  void row(int64_t step, const std::map<std::string, double>& values);
   void flush();
 
   const std::string& path() const { return path_; }

@@ -46,8 +46,8 @@ Metrics::Metrics(const std::string& run_folder, std::optional<int64_t> resume_st
 
 Metrics::~Metrics() = default;
 
-void Metrics::log(int64_t step, const std::map<std::string, double>& values, int64_t epoch) {
-  csv_->row(step, epoch, values);
+void Metrics::log(int64_t step, const std::map<std::string, double>& values) {
+  csv_->row(step, values);
   for (const auto& [name, value] : values) events_->scalar(name, step, value);
 }
 

@@ -27,7 +27,7 @@ class Metrics {
   ~Metrics();
 
   /// `step`: optimizer steps done. Names such as "train/loss". Throws SystemError on a full disk.
-  void log(int64_t step, const std::map<std::string, double>& values, int64_t epoch = 0);
+  void log(int64_t step, const std::map<std::string, double>& values);
   /// TensorBoard only.
   void image(const std::string& tag, int64_t step, const io::Image8& image);
   /// Writes what is collected; call it with each checkpoint, before saving.

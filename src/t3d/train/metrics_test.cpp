@@ -179,9 +179,9 @@ TEST(EventFile, HasTheNameThatReadersLookFor) {
 TEST(CsvLog, AddsColumnsAsTheyCome) {
   const TemporaryFolder folder;
   CsvLog log(folder / "metrics.csv");
-  log.row(1, 0, {{"train/loss", 0.5}});
-  log.row(2, 0, {{"train/loss", 0.1}, {"lr, \"x\"", 1e-3}});
-  log.row(3, 0, {{"val/psnr", NAN}});
+  log.row(1, {{"train/loss", 0.5}});
+  log.row(2, {{"train/loss", 0.1}, {"lr, \"x\"", 1e-3}});
+  log.row(3, {{"val/psnr", NAN}});
   log.flush();
   EXPECT_EQ(read_text(folder / "metrics.csv"),
             "epoch,step,train/loss,\"lr, \"\"x\"\"\",val/psnr\n"
@@ -194,7 +194,7 @@ TEST(CsvLog, KeepsAllDigits) {
   const TemporaryFolder folder;
   CsvLog log(folder / "metrics.csv");
   const double value = 0.1 + 0.2;
-  log.row(1, 0, {{"x", value}});
+  log.row(1, {{"x", value}});
   log.flush();
   EXPECT_EQ(std::stod(parse_csv(read_text(folder / "metrics.csv"))[1][2]), value);
 }
@@ -204,11 +204,11 @@ TEST(CsvLog, KeepsTheEarlierTableWhenAddingAColumnFails) {
   for (int n = 1; n <= 12; ++n) {
     const TemporaryFolder folder;
     CsvLog log(folder / "metrics.csv");
-    log.row(1, 0, {{"a", 1}});
+    log.row(1, {{"a", 1}});
     log.flush();
     try {
       const testing::FaultInjection injection(testing::Fault::FailFromThere, n);
-      log.row(2, 0, {{"b", 2}});
+      log.row(2, {{"b", 2}});
       log.flush();
     } catch (const SystemError&) {
       ++n_calls;
@@ -222,9 +222,9 @@ TEST(CsvLog, KeepsTheEarlierTableWhenAddingAColumnFails) {
 TEST(CsvLog, CutsBackHalfARowWhenTheDiskIsFull) {
   const TemporaryFolder folder;
   CsvLog log(folder / "metrics.csv");
-  log.row(1, 0, {{"a", 1}});
+  log.row(1, {{"a", 1}});
   log.flush();
-  log.row(2, 0, {{"a", 2}});
+  log.row(2, {{"a", 2}});
   {
     static int n_writes;
     n_writes = 0;
@@ -236,7 +236,7 @@ TEST(CsvLog, CutsBackHalfARowWhenTheDiskIsFull) {
     };
     EXPECT_THROW(log.flush(), SystemError);
   }
-  log.row(3, 0, {{"a", 3}});
+  log.row(3, {{"a", 3}});
   log.flush();
   EXPECT_EQ(read_text(folder / "metrics.csv"), "epoch,step,a\n0,1,1\n0,3,3\n");
 }

@@ -121,35 +121,35 @@ Schedule schedule(const std::string& yaml) {
 }
 
 TEST(Schedule, ANumberIsItself) {
-  EXPECT_EQ(schedule("10").at(3, 500), 10);
+  EXPECT_EQ(schedule("10").at(500), 10);
 }
 
 TEST(Schedule, ThreeNumbersStartAtStepZero) {
   const Schedule s = schedule("[1., 3., 100]");
-  EXPECT_EQ(s.at(0, 0), 1);
-  EXPECT_EQ(s.at(0, 50), 2);
-  EXPECT_EQ(s.at(0, 1000), 3);
+  EXPECT_EQ(s.at(0), 1);
+  EXPECT_EQ(s.at(50), 2);
+  EXPECT_EQ(s.at(1000), 3);
 }
 
 TEST(Schedule, AFloatEndIsInEpochs) {
-  EXPECT_EQ(schedule("[0, 10.0, 1000., 5000.0]").at(0, 4000), 10);
-  EXPECT_EQ(schedule("[0, 10., 1000., 5000]").at(0, 2500), 505);
-  EXPECT_EQ(schedule("[0, 0., 1., 10.]").at(5, 0), 0.5);
+  EXPECT_EQ(schedule("[0, 10.0, 1000., 5000.0]").at(4000), 10);
+  EXPECT_EQ(schedule("[0, 10., 1000., 5000]").at(2500), 505);
+  EXPECT_EQ(schedule("[0, 0., 1., 10.]").at(5), 0);  // the one epoch has not ended
 }
 
 TEST(Schedule, AStepHoldsUpToItsStart) {
   const Schedule s = schedule("[5000, 0.98, 0.5, 5001]");
-  EXPECT_EQ(s.at(0, 5000), 0.98);
-  EXPECT_EQ(s.at(0, 5001), 0.5);
+  EXPECT_EQ(s.at(5000), 0.98);
+  EXPECT_EQ(s.at(5001), 0.5);
 }
 
 TEST(Schedule, PiecesFollowOneAnother) {
   const Schedule s = schedule("[100, 0., 10., 200, 4., 300, 5., 400]");
-  EXPECT_EQ(s.at(0, 0), 0);
-  EXPECT_EQ(s.at(0, 150), 5);
-  EXPECT_EQ(s.at(0, 200), 10);
-  EXPECT_EQ(s.at(0, 250), 7);
-  EXPECT_EQ(s.at(0, 400), 5);
+  EXPECT_EQ(s.at(0), 0);
+  EXPECT_EQ(s.at(150), 5);
+  EXPECT_EQ(s.at(200), 10);
+  EXPECT_EQ(s.at(250), 7);
+  EXPECT_EQ(s.at(400), 5);
   EXPECT_EQ(s.maximum(), 10);
 }
 

@@ -7,6 +7,8 @@
 namespace t3d::config {
 namespace {
 
+constexpr int64_t kEpoch = 0;  // training from random cameras is one epoch
+
 double number(const Node& node, const Origin& where) {
   if (node.is_int()) return static_cast<double>(std::get<int64_t>(node.value));
   if (node.is_float()) return std::get<double>(node.value);
@@ -36,12 +38,12 @@ Schedule::Schedule(const Node& node) : node_(node) {
     pieces_.push_back({x[i - 1], x[i - 2], x[i], x[i + 1], list[i + 1].is_float()});
 }
 
-double Schedule::at(int64_t epoch, int64_t step) const {
+double Schedule::at(int64_t step) const {
   if (pieces_.empty()) return constant_;
   const Piece* piece = &pieces_.front();
   for (const Piece& next : pieces_)
     if (next.start <= static_cast<double>(step)) piece = &next;
-  const auto now = static_cast<double>(piece->by_epoch ? epoch : step);
+  const auto now = static_cast<double>(piece->by_epoch ? kEpoch : step);
   const double length = piece->end - piece->start;
   const double t = length > 0 ? std::clamp((now - piece->start) / length, 0.0, 1.0) : now > piece->start;
   return piece->v0 + (piece->v1 - piece->v0) * t;

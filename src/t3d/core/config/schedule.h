@@ -14,8 +14,9 @@ namespace t3d::config {
 ///   [start, v0, v1, end]                     linear
 ///   [start, v0, v1, s1, v2, s2, ...]         piecewise linear, even length from 6
 ///
-/// Outside of a piece its end values hold. A piece whose end is a float is measured in epochs instead of
-/// steps; which piece is in force always follows the step.
+/// Outside of a piece its end values hold. Which piece is in force always follows the step. A piece whose end
+/// is a float is measured in epochs instead of steps: training from random cameras is one epoch, number 0, so
+/// that its value stays what it is there.
 class Schedule {
  public:
   Schedule(double constant = 0);
@@ -23,7 +24,7 @@ class Schedule {
   /// Throws UserError, with the node's origin, for anything else.
   explicit Schedule(const Node& node);
 
-  double at(int64_t epoch, int64_t step) const;
+  double at(int64_t step) const;
 
   /// The largest value ever reached.
   double maximum() const;
