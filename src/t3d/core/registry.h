@@ -70,7 +70,8 @@ class Registry {
   static Entry entry(std::string name, std::string help) {
     using Config = typename T::Config;
     return {
-        std::move(name), std::move(help),
+        std::move(name),
+        std::move(help),
         [](const config::Node& block, const std::string& path, Args... args) {
           return std::unique_ptr<Base>(
               std::make_unique<T>(config::read_struct<Config>(block, path), std::forward<Args>(args)...));

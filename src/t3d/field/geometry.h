@@ -13,8 +13,8 @@
 namespace t3d::field {
 
 /// A shape that learns, inside the box [-radius, radius]^3: threestudio's system.geometry. What can be done
-/// with it is what it says it can do: a caller takes the capability it needs (need_density, need_distance), and
-/// does not ask for the kind.
+/// with it is what it says it can do: a caller takes the capability it needs (need_density, need_distance),
+/// and does not ask for the kind.
 class Geometry : public Component {
  public:
   virtual float radius() const = 0;

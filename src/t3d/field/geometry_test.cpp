@@ -95,7 +95,9 @@ TEST(ImplicitVolume, NormalsPointOutwardsHoweverTheyAreFound) {
     EXPECT_GT((normal * outwards).sum(1).min().item<float>(), 0.95f) << type;
   }
   const auto predicted = make("implicit-volume", cat(kSmall, "normal_type: pred\n"));
-  EXPECT_NEAR(predicted->density()->samples_at(x, true).normal.norm(2, at::IntArrayRef{1}).max().item<float>(), 1, 1e-5);
+  EXPECT_NEAR(
+      predicted->density()->samples_at(x, true).normal.norm(2, at::IntArrayRef{1}).max().item<float>(), 1,
+      1e-5);
 }
 
 TEST(ImplicitVolume, AnalyticNormalsTeachTheParameters) {
@@ -131,8 +133,10 @@ TEST(ImplicitVolume, NamesItsTensorsAsThreestudioDoes) {
 
 TEST(ImplicitVolume, TheSameSeedGivesTheSameField) {
   const auto x = points(10);
-  EXPECT_TRUE(
-      make("implicit-volume", kSmall)->appearance()->features_at(x).equal(make("implicit-volume", kSmall)->appearance()->features_at(x)));
+  EXPECT_TRUE(make("implicit-volume", kSmall)
+                  ->appearance()
+                  ->features_at(x)
+                  .equal(make("implicit-volume", kSmall)->appearance()->features_at(x)));
 }
 
 TEST(VolumeGrid, ReadsXFromTheLastAxis) {

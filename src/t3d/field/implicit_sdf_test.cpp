@@ -45,25 +45,28 @@ float largest(const at::Tensor& x) {
 TEST(ImplicitSdf, StartsAsItsBias) {
   const auto x = points(60);
   // The network adds a few thousandths of its own.
-  EXPECT_LT(largest(make("sdf_bias: sphere\nsdf_bias_params: 0.5\n")->distance()->distance_at(x) - length(x) + 0.5),
-            1e-2f);
+  EXPECT_LT(
+      largest(make("sdf_bias: sphere\nsdf_bias_params: 0.5\n")->distance()->distance_at(x) - length(x) + 0.5),
+      1e-2f);
   const auto scaled = x / at::tensor({0.5f, 0.25f, 1.f});
-  EXPECT_LT(largest(make("sdf_bias: ellipsoid\nsdf_bias_params: [0.5, 0.25, 1]\n")->distance()->distance_at(x) -
-                    length(scaled) + 1),
-            1e-2f);
+  EXPECT_LT(
+      largest(make("sdf_bias: ellipsoid\nsdf_bias_params: [0.5, 0.25, 1]\n")->distance()->distance_at(x) -
+              length(scaled) + 1),
+      1e-2f);
   EXPECT_LT(largest(make("sdf_bias: -0.25\n")->distance()->distance_at(x) + 0.25), 1e-2f);
 }
 
 TEST(ImplicitSdf, NormalsPointOutwardsHoweverTheyAreFound) {
   const auto x = points(60);
   for (const char* type : {"finite_difference", "finite_difference_laplacian", "analytic"}) {
-    const auto out =
-        (*make(cat("sdf_bias: sphere\nsdf_bias_params: 0.5\nnormal_type: ", type, "\n")))(x, true);
+    const auto out = make(cat("sdf_bias: sphere\nsdf_bias_params: 0.5\nnormal_type: ", type, "\n"))
+                         ->distance()
+                         ->samples_at(x, true);
     EXPECT_GT((out.normal * x / length(x)).sum(1).min().item<float>(), 0.98f) << type;
     EXPECT_LT(largest(length(out.sdf_grad) - 1), 0.1f) << type;  // the slope of a distance
     EXPECT_LT(largest(length(out.normal) - 1), 1e-5f) << type;
   }
-  const auto predicted = (*make("normal_type: pred\n"))(x, true);
+  const auto predicted = make("normal_type: pred\n")->distance()->samples_at(x, true);
   EXPECT_TRUE(predicted.sdf_grad.equal(predicted.normal));
 }
 
@@ -83,7 +86,9 @@ TEST(ImplicitSdf, TheEikonalTermsGradientIsItsSlope) {
     Rng rng(3);
     for (int64_t i = 0; i < table.numel(); ++i) table.data_ptr<float>()[i] = 0.3f * rng.normal();
     const auto x = points(200);
-    const auto loss = [&] { return (length(g->distance()->samples_at(x, true).sdf_grad.to(at::kDouble)) - 1).square().mean(); };
+    const auto loss = [&] {
+      return (length(g->distance()->samples_at(x, true).sdf_grad.to(at::kDouble)) - 1).square().mean();
+    };
     loss().backward();
     const double slope = table.grad().norm().item<double>();
     const c10::AutoGradMode off(false);
@@ -185,7 +190,8 @@ TEST_F(ShapeFile, ShapesAreLearnedBeforeTheFirstStep) {
   for (const auto& [text, target] : cases) {
     const auto g = make(text + "force_shape_init: false\n");
     g->initialize_shape(/*has_weights=*/true);
-    EXPECT_GT((g->distance()->distance_at(x) - target).square().mean().item<float>(), 0.01f) << text;  // left alone
+    EXPECT_GT((g->distance()->distance_at(x) - target).square().mean().item<float>(), 0.01f)
+        << text;  // left alone
     g->initialize_shape(false);
     EXPECT_LT((g->distance()->distance_at(x) - target).square().mean().sqrt().item<float>(), 0.02f) << text;
   }

@@ -14,7 +14,8 @@ NerfVolumeRenderer::NerfVolumeRenderer(const Config& config, const Scene& scene,
                                        const field::BuildContext& context)
     : config_(config),
       scene_(scene),
-      field_(field::need_density(*scene.geometry, "nerf-volume-renderer", "renderer_type=neus-volume-renderer")),
+      field_(
+          field::need_density(*scene.geometry, "nerf-volume-renderer", "renderer_type=neus-volume-renderer")),
       sampler_(config, context) {
   if (config.estimator != "proposal") return;
   if (config.proposal_network_config.is_null() || config.prop_optimizer_config.is_null())

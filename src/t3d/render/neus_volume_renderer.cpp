@@ -34,7 +34,8 @@ NeusVolumeRenderer::NeusVolumeRenderer(const Config& config, const Scene& scene,
                                        const field::BuildContext& context)
     : config_(config),
       scene_(scene),
-      field_(field::need_distance(*scene.geometry, "neus-volume-renderer", "renderer_type=nerf-volume-renderer")),
+      field_(field::need_distance(*scene.geometry, "neus-volume-renderer",
+                                  "renderer_type=nerf-volume-renderer")),
       sampler_(config, context) {
   if (config.estimator == "importance" && !config.use_volsdf)
     throw UserError(

@@ -11,7 +11,7 @@ namespace t3d::render {
 namespace {
 
 field::GeometryOutput evaluate_field(const field::PointField& field, const at::Tensor& points,
-                                        bool with_normals, int64_t chunk) {
+                                     bool with_normals, int64_t chunk) {
   const int64_t n = points.size(0);
   if (chunk <= 0 || n <= chunk) return field.samples_at(points, with_normals);
   using Part = at::Tensor field::GeometryOutput::*;
@@ -45,8 +45,9 @@ at::Tensor background_of(const Scene& scene, const RenderRays& rays, int64_t n_c
 
 }  // namespace
 
-SceneSamples evaluate_samples(const Scene& scene, const field::PointField& field, const RenderRays& rays, const ops::RaySamples& samples,
-                              bool with_normals, int64_t chunk, bool is_training, Rng& rng) {
+SceneSamples evaluate_samples(const Scene& scene, const field::PointField& field, const RenderRays& rays,
+                              const ops::RaySamples& samples, bool with_normals, int64_t chunk,
+                              bool is_training, Rng& rng) {
   const auto o = rays.origins.reshape({-1, 3}), d = rays.directions.reshape({-1, 3});  // [R,3]
   const int64_t rays_per_view = rays.origins.size(1) * rays.origins.size(2);
   SceneSamples s;

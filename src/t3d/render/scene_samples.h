@@ -14,10 +14,12 @@ struct SceneSamples {
   at::Tensor colour;  ///< [N,C]
 };
 
-/// Evaluates `field`, which is the scene's geometry, and the material. Outside of training the geometry sees at most `chunk` points at once (0:
-/// all), and the material ignores what `rays` says about light. Draws the material's numbers.
-SceneSamples evaluate_samples(const Scene& scene, const field::PointField& field, const RenderRays& rays, const ops::RaySamples& samples,
-                              bool with_normals, int64_t chunk, bool is_training, Rng& rng);
+/// Evaluates `field`, which is the scene's geometry, and the material. Outside of training the geometry sees
+/// at most `chunk` points at once (0: all), and the material ignores what `rays` says about light. Draws the
+/// material's numbers.
+SceneSamples evaluate_samples(const Scene& scene, const field::PointField& field, const RenderRays& rays,
+                              const ops::RaySamples& samples, bool with_normals, int64_t chunk,
+                              bool is_training, Rng& rng);
 
 /// Sums along rays, w = weights [N]: colour over the background, opacity and depth as pictures, and for
 /// training the samples themselves. Draws the background's numbers. Throws UserError where material and

@@ -37,7 +37,8 @@ export_::FieldSampler field_sampler(const System& system) {
   sampler.colour = [&system, appearance](size_t n, const Vec3f* points, const Vec3f*, Vec3f* colours) {
     const c10::NoGradGuard no_grad;
     at::Tensor features;
-    if (appearance != nullptr) features = appearance->features_at(as_tensor(n, points, system.context().device));
+    if (appearance != nullptr)
+      features = appearance->features_at(as_tensor(n, points, system.context().device));
     const auto rgb = system.material().albedo(features).to(at::kCPU, at::kFloat).contiguous();  // [n,3]
     std::copy_n(rgb.data_ptr<float>(), 3 * n, colours->data());
   };

@@ -133,7 +133,8 @@ TEST_F(StartTest, SystemWeightsComeFromOurCheckpointsAndFromThreestudios) {
     EXPECT_EQ(second->step(), 0);
     // The levels that were open at step 6 are open, though the step is 0.
     const auto x = at::tensor({0.1f, 0.2f, 0.3f}).unsqueeze(0);
-    EXPECT_TRUE(second->system().geometry().appearance()->features_at(x).equal(first->system().geometry().appearance()->features_at(x)));
+    EXPECT_TRUE(second->system().geometry().appearance()->features_at(x).equal(
+        first->system().geometry().appearance()->features_at(x)));
 
     const auto third =
         run({"system.weights='" + path + "'", "system.weights_ignore_modules=[background]"}, "third");
@@ -208,13 +209,15 @@ TEST_F(StartTest, GeometriesOfEarlierRunsAreTakenOverWithTheirFolder) {
     const auto shape = run({from}, "shape");
     shape->restore_for_evaluation();
     EXPECT_TRUE(shape->system().geometry().density()->density_at(x).equal(earlier.density()->density_at(x)));
-    EXPECT_FALSE(shape->system().geometry().appearance()->features_at(x).equal(earlier.appearance()->features_at(x)));
+    EXPECT_FALSE(
+        shape->system().geometry().appearance()->features_at(x).equal(earlier.appearance()->features_at(x)));
     const auto whole = run({from, "system.geometry_convert_inherit_texture=true"}, "whole");
     EXPECT_EQ(whole->fit().steps, 6);
     const auto again =
         run({from, "system.geometry_convert_inherit_texture=true", "trainer.max_steps=0"}, "again");
     again->fit();
-    EXPECT_TRUE(again->system().geometry().appearance()->features_at(x).equal(earlier.appearance()->features_at(x)));
+    EXPECT_TRUE(
+        again->system().geometry().appearance()->features_at(x).equal(earlier.appearance()->features_at(x)));
   }
   const std::string from = "system.geometry_convert_from='" + theirs() + "'";
   EXPECT_THAT(message_of([&] {
