@@ -13,15 +13,16 @@ namespace t3d::data {
 /// B views for a renderer and a guidance, threestudio's batch. World: z up; azimuth 0 is on +x and grows
 /// towards +y. Cameras have OpenGL's axes: c2w = [right | up | -looking | position].
 struct CameraBatch {
-  at::Tensor rays_o, rays_d;                     ///< [B,H,W,3]
   at::Tensor c2w, proj_mtx, mvp_mtx;             ///< [B,4,4]
   at::Tensor camera_positions, light_positions;  ///< [B,3]
   at::Tensor elevation, azimuth;                 ///< [B] degrees, before the perturbations
   at::Tensor camera_distances;                   ///< [B] before the perturbations
   at::Tensor fovy;                               ///< [B] radians
+  at::Tensor focal;                              ///< [B] pixels
   int64_t height = 0, width = 0;
-  int64_t n_view = 1;  ///< rows next to each other that are views of one object
-  int64_t index = 0;   ///< of an evaluation view
+  bool has_unit_rays = true;  ///< camera_rays.h
+  int64_t n_view = 1;         ///< rows next to each other that are views of one object
+  int64_t index = 0;          ///< of an evaluation view
 
   int64_t n() const { return c2w.size(0); }
 };

@@ -146,14 +146,14 @@ CameraBatch make_batch(const std::vector<ViewPlan>& plans, int64_t height, int64
   const auto B = static_cast<int64_t>(plans.size());
   CameraBatch out;
   out.height = height, out.width = width;
+  out.has_unit_rays = normalize;
   const auto matrices = [B] { return at::empty({B, 4, 4}, at::kFloat); };
   const auto vectors = [B] { return at::empty({B, 3}, at::kFloat); };
   const auto numbers = [B] { return at::empty({B}, at::kFloat); };
   out.c2w = matrices(), out.proj_mtx = matrices(), out.mvp_mtx = matrices();
   out.camera_positions = vectors(), out.light_positions = vectors();
   out.elevation = numbers(), out.azimuth = numbers(), out.camera_distances = numbers();
-  out.fovy = numbers();
-  auto focal = numbers();
+  out.fovy = numbers(), out.focal = numbers();
   const float aspect = static_cast<float>(width) / static_cast<float>(height);
   for (int64_t b = 0; b < B; ++b) {
     const ViewPlan& plan = plans[static_cast<size_t>(b)];
@@ -173,23 +173,11 @@ CameraBatch make_batch(const std::vector<ViewPlan>& plans, int64_t height, int64
     out.azimuth.data_ptr<float>()[b] = plan.azimuth_deg;
     out.camera_distances.data_ptr<float>()[b] = plan.distance;
     out.fovy.data_ptr<float>()[b] = plan.fovy;
-    focal.data_ptr<float>()[b] = 0.5f * static_cast<float>(height) / std::tan(plan.fovy / 2);
+    out.focal.data_ptr<float>()[b] = 0.5f * static_cast<float>(height) / std::tan(plan.fovy / 2);
   }
   for (at::Tensor* t : {&out.c2w, &out.proj_mtx, &out.mvp_mtx, &out.camera_positions, &out.light_positions,
-                        &out.elevation, &out.azimuth, &out.camera_distances, &out.fovy, &focal})
+                        &out.elevation, &out.azimuth, &out.camera_distances, &out.fovy, &out.focal})
     *t = t->to(device);
-
-  const auto options = at::TensorOptions(at::kFloat).device(device);
-  const auto f = focal.reshape({B, 1, 1});
-  const auto x = ((at::arange(width, options) + 0.5 - 0.5 * static_cast<double>(width)) / f)
-                     .expand({B, height, width});  // [B,H,W]
-  const auto y = (-(at::arange(height, options).unsqueeze(1) + 0.5 - 0.5 * static_cast<double>(height)) / f)
-                     .expand({B, height, width});
-  const auto local = at::stack({x, y, at::full_like(x, -1)}, -1).reshape({B, -1, 3});
-  auto directions = at::matmul(local, out.c2w.slice(1, 0, 3).slice(2, 0, 3).transpose(1, 2));  // [B,HW,3]
-  if (normalize) directions = directions / directions.norm(2, at::IntArrayRef{-1}, true);
-  out.rays_d = directions.reshape({B, height, width, 3});
-  out.rays_o = out.camera_positions.reshape({B, 1, 1, 3}).expand({B, height, width, 3}).contiguous();
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "t3d/core/config/read_yaml.h"
+#include "t3d/data/camera_rays.h"
 
 namespace t3d::data {
 namespace {
@@ -44,11 +45,12 @@ TEST(RandomCameras, EvaluationViewAtAzimuth0StandsOnPlusX) {
 TEST(RandomCameras, RaysGoThroughPixelCentresTopRowFirst) {
   const auto data = cameras(kSingle, "eval_height: 2\neval_width: 4\n");
   const CameraBatch b = data->val_view(0);
-  ASSERT_EQ(b.rays_d.sizes(), at::IntArrayRef({1, 2, 4, 3}));
-  EXPECT_GT(value(b.rays_d[0][0][0][2]), value(b.rays_d[0][1][0][2]));  // the top row looks higher
-  EXPECT_LT(value(b.rays_d[0][0][0][1]), value(b.rays_d[0][0][3][1]));  // right is +y
-  EXPECT_NEAR(value(b.rays_d.norm(2, -1).sub(1).abs().max()), 0, 1e-6);
-  const auto middle = b.rays_d.mean({1, 2}).reshape({3});
+  const at::Tensor directions = camera_rays(b).directions;
+  ASSERT_EQ(directions.sizes(), at::IntArrayRef({1, 2, 4, 3}));
+  EXPECT_GT(value(directions[0][0][0][2]), value(directions[0][1][0][2]));  // the top row looks higher
+  EXPECT_LT(value(directions[0][0][0][1]), value(directions[0][0][3][1]));  // right is +y
+  EXPECT_NEAR(value(directions.norm(2, -1).sub(1).abs().max()), 0, 1e-6);
+  const auto middle = directions.mean({1, 2}).reshape({3});
   EXPECT_LT(value(at::cross(middle, b.camera_positions[0]).norm()), 1e-5);  // towards the origin
 }
 
@@ -123,9 +125,9 @@ TEST(RandomCameras, ListsChangeAtTheirMilestones) {
   const auto data =
       cameras(kSingle, "height: [4, 8]\nwidth: [4, 6]\nbatch_size: [2, 1]\nresolution_milestones: [100]\n");
   data->update_step(99);
-  EXPECT_EQ(data->train_batch(99).rays_o.sizes(), at::IntArrayRef({2, 4, 4, 3}));
+  EXPECT_EQ(camera_rays(data->train_batch(99)).origins.sizes(), at::IntArrayRef({2, 4, 4, 3}));
   data->update_step(100);
-  EXPECT_EQ(data->train_batch(100).rays_o.sizes(), at::IntArrayRef({1, 8, 6, 3}));
+  EXPECT_EQ(camera_rays(data->train_batch(100)).origins.sizes(), at::IntArrayRef({1, 8, 6, 3}));
 }
 
 TEST(RandomCameras, ProgressiveRangesGrowFromTheEvaluationView) {

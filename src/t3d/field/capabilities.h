@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <iterator>
+
 namespace t3d::field {
 
 /// What a field says about N points.
@@ -13,6 +15,19 @@ struct GeometryOutput {
   at::Tensor sdf;             ///< [N,1], negative inside; of a signed distance
   at::Tensor sdf_grad;        ///< [N,3] its slope, not unit; with the normals
 };
+
+struct GeometryField {
+  const char* name;
+  at::Tensor GeometryOutput::*member;
+};
+/// All of them: what puts outputs together or takes them apart walks this list.
+inline constexpr GeometryField kGeometryFields[] = {
+    {"density", &GeometryOutput::density}, {"features", &GeometryOutput::features},
+    {"normal", &GeometryOutput::normal},   {"shading_normal", &GeometryOutput::shading_normal},
+    {"sdf", &GeometryOutput::sdf},         {"sdf_grad", &GeometryOutput::sdf_grad},
+};
+static_assert(sizeof(GeometryOutput) == std::size(kGeometryFields) * sizeof(at::Tensor),
+              "a tensor of GeometryOutput is missing in kGeometryFields");
 
 /// What a geometry may be able to do. Points are [N,3] in the scene's units, results carry gradients to the
 /// geometry's parameters.

@@ -64,17 +64,18 @@ void NerfVolumeRenderer::drop_own_loss() {
   own_losses_.clear();
 }
 
-RenderOutput NerfVolumeRenderer::operator()(const RenderRays& rays, bool is_training, Rng& rng) {
+RenderOutput NerfVolumeRenderer::operator()(const RenderRequest& request, bool is_training, Rng& rng) {
   const c10::AutoGradMode gradients(is_training && c10::GradMode::is_enabled());
+  const Rays& rays = request.rays();
   const auto o = rays.origins.reshape({-1, 3}), d = rays.directions.reshape({-1, 3});  // [R,3]
   const bool is_random = is_training && config_.randomized;
   const bool learns = proposal_ && proposal_->learns() && c10::GradMode::is_enabled();
   ProposedSamples proposed;
   if (proposal_) proposed = proposal_->sample(o, d, learns, is_random, rng);
   const auto placed = proposal_ ? proposed.at : sampler_.sample(o, d, probe(), is_random, rng);
-  Rng whole = rays.picture_draws.value_or(rng);
-  Rng& draws = rays.picture_draws ? whole : rng;
-  const SceneSamples s = evaluate_samples(scene_, field_, rays, placed, scene_.material->requires_normal(),
+  Rng whole = request.image_draws.value_or(rng);
+  Rng& draws = request.image_draws ? whole : rng;
+  const SceneSamples s = evaluate_samples(scene_, field_, request, placed, scene_.material->requires_normal(),
                                           config_.eval_chunk_size, is_training, draws);
   const auto seen = ops::weights_from_density(s.geometry.density.reshape({-1}), s.at.dt, s.at.ray_start);
   const at::Tensor& weights = seen.weights;  // [N]
@@ -82,7 +83,7 @@ RenderOutput NerfVolumeRenderer::operator()(const RenderRays& rays, bool is_trai
     const auto cdf = ops::cdf_from_transmittance(seen.transmittance.detach().reshape({o.size(0), -1}));
     own_losses_.push_back(proposal_loss(proposed.edges, cdf, proposed.first_edges, proposed.first_cdf));
   }
-  RenderOutput out = composite_samples(scene_, rays, s, weights, is_training, draws);
+  RenderOutput out = composite_samples(scene_, request, s, weights, is_training, draws);
   out.z_variance = ops::z_variance(weights, s.at.t, out.opacity.reshape({-1, 1}), s.at.ray_start)
                        .reshape(out.opacity.sizes());
 

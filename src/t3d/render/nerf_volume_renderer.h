@@ -34,7 +34,7 @@ class NerfVolumeRenderer : public Renderer {
 
   NerfVolumeRenderer(const Config& config, const Scene& scene, const field::BuildContext& context);
 
-  RenderOutput operator()(const RenderRays& rays, bool is_training, Rng& rng) override;
+  RenderOutput operator()(const RenderRequest& request, bool is_training, Rng& rng) override;
   /// Refreshes the occupancy grid every 16 steps.
   void update_grid(int64_t step) override;
   void update_step(int64_t step) override;

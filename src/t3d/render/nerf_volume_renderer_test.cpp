@@ -7,6 +7,7 @@
 
 #include "t3d/core/config/read_yaml.h"
 #include "t3d/core/error.h"
+#include "tests/support/request_along.h"
 
 namespace t3d::render {
 namespace {
@@ -66,16 +67,16 @@ struct SolidScene : BlobScene {
 };
 
 /// Rays along -x from x = 3 on a square of edge 2.
-RenderRays parallel_rays(int64_t side) {
+RenderRequest parallel_rays(int64_t side) {
   const auto at_edge = at::linspace(-1, 1, side);
-  RenderRays rays;
-  rays.origins = at::zeros({1, side, side, 3});
-  rays.origins.select(3, 0).fill_(3);
-  rays.origins.select(3, 1).copy_(at_edge.view({1, 1, side}));
-  rays.origins.select(3, 2).copy_(at_edge.view({1, side, 1}));
-  rays.directions = at::tensor({-1.f, 0.f, 0.f}).expand({1, side, side, 3}).contiguous();
-  rays.light_positions = at::tensor({3.f, 0.f, 0.f}).unsqueeze(0);
-  return rays;
+  auto origins = at::zeros({1, side, side, 3});
+  origins.select(3, 0).fill_(3);
+  origins.select(3, 1).copy_(at_edge.view({1, 1, side}));
+  origins.select(3, 2).copy_(at_edge.view({1, side, 1}));
+  auto request =
+      testing::request_along(origins, at::tensor({-1.f, 0.f, 0.f}).expand({1, side, side, 3}).contiguous());
+  request.light_positions = at::tensor({3.f, 0.f, 0.f}).unsqueeze(0);
+  return request;
 }
 
 TEST(NerfVolumeRenderer, ShowsTheBlobBeforeTheBackground) {
@@ -100,10 +101,11 @@ constexpr float kStep = 1.732f * 2 / 512;  // between samples, by default
 TEST(NerfVolumeRenderer, ACubeOfConstantDensityHasTheOpacityOfItsChord) {
   constexpr float kSigma = 1.5f, kHalf = 0.6f;
   SolidScene scene({/*is_cube=*/true, kHalf, kSigma});
-  const auto rays = parallel_rays(24);
+  const auto request = parallel_rays(24);
   Rng rng(1);
-  const auto out = (*scene.renderer("{}"))(rays, false, rng);
-  const auto inside = std::get<0>(rays.origins.slice(3, 1).abs().max(3, true)) < kHalf;  // [1,H,W,1]
+  const auto out = (*scene.renderer("{}"))(request, false, rng);
+  const auto inside =
+      std::get<0>(request.rays().origins.slice(3, 1).abs().max(3, true)) < kHalf;  // [1,H,W,1]
   const auto expected = inside.to(at::kFloat) * (1 - std::exp(-kSigma * 2 * kHalf));
   EXPECT_GT(inside.sum().item<int64_t>(), 100);
   EXPECT_LT((out.opacity - expected).abs().max().item<float>(), kSigma * kStep);
@@ -124,13 +126,14 @@ TEST(NerfVolumeRenderer, TheGradientByDensityIsThatOfTheClosedForm) {
 TEST(NerfVolumeRenderer, AnOpaqueBallHasItsDepthAndNormals) {
   constexpr float kRadius = 0.5f;
   SolidScene scene({/*is_cube=*/false, kRadius, 400});
-  const auto rays = parallel_rays(33);
+  const auto request = parallel_rays(33);
   for (const char* yaml :
        {"{}", "{eval_chunk_size: 777, prune_alpha_threshold: false}", "{grid_prune: false}"}) {
     SCOPED_TRACE(yaml);
     Rng rng(1);
-    const auto out = (*scene.renderer(yaml))(rays, false, rng);
-    const auto squared = rays.origins.slice(3, 1).square().sum(3, true);  // [1,H,W,1], of the axis' distance
+    const auto out = (*scene.renderer(yaml))(request, false, rng);
+    const auto squared =
+        request.rays().origins.slice(3, 1).square().sum(3, true);  // [1,H,W,1], of the axis' distance
     const auto inside = squared < 0.45f * 0.45f;
     EXPECT_GT(inside.sum().item<int64_t>(), 100);
     const auto x = (kRadius * kRadius - squared).clamp_min(0).sqrt();  // of the surface
@@ -193,9 +196,9 @@ TEST(NerfVolumeRenderer, EmptyGridShowsTheBackground) {
   BlobScene scene;
   const auto renderer = scene.renderer("{num_samples_per_ray: 64}");  // no update yet
   Rng rng(1);
-  auto rays = parallel_rays(3);
-  rays.background = at::tensor({0.2f, 0.4f, 0.6f}).unsqueeze(0);
-  const auto out = (*renderer)(rays, true, rng);
+  auto request = parallel_rays(3);
+  request.background = at::tensor({0.2f, 0.4f, 0.6f}).unsqueeze(0);
+  const auto out = (*renderer)(request, true, rng);
   EXPECT_EQ(out.opacity.max().item<float>(), 0);
   EXPECT_NEAR(out.comp_rgb[0][1][1][2].item<float>(), 0.6, 1e-6);
   EXPECT_EQ(out.weights.size(0), 1);

@@ -73,13 +73,14 @@ void NeusVolumeRenderer::update_grid(int64_t step) {
   sampler_.update_grid(step, probe());
 }
 
-RenderOutput NeusVolumeRenderer::operator()(const RenderRays& rays, bool is_training, Rng& rng) {
+RenderOutput NeusVolumeRenderer::operator()(const RenderRequest& request, bool is_training, Rng& rng) {
   const c10::AutoGradMode gradients(is_training && c10::GradMode::is_enabled());
+  const Rays& rays = request.rays();
   const auto placed = sampler_.sample(rays.origins.reshape({-1, 3}), rays.directions.reshape({-1, 3}),
                                       probe(), is_training && config_.randomized, rng);
-  Rng whole = rays.picture_draws.value_or(rng);
-  Rng& draws = rays.picture_draws ? whole : rng;
-  const SceneSamples s = evaluate_samples(scene_, field_, rays, placed, /*with_normals=*/true,
+  Rng whole = request.image_draws.value_or(rng);
+  Rng& draws = request.image_draws ? whole : rng;
+  const SceneSamples s = evaluate_samples(scene_, field_, request, placed, /*with_normals=*/true,
                                           config_.eval_chunk_size, is_training, draws);
   const auto sharpness = inv_std();
   const auto sdf = s.geometry.sdf.reshape({-1});  // [N]
@@ -87,7 +88,7 @@ RenderOutput NeusVolumeRenderer::operator()(const RenderRays& rays, bool is_trai
                                         : neus_alpha(sdf, (s.geometry.normal * s.t_dirs).sum(-1), s.at.dt,
                                                      sharpness, cos_anneal_);
   const auto weights = ops::weights_from_alpha(alpha, s.at.ray_start).weights;  // [N]
-  RenderOutput out = composite_samples(scene_, rays, s, weights, is_training, draws);
+  RenderOutput out = composite_samples(scene_, request, s, weights, is_training, draws);
   out.inv_std = sharpness;
   if (!is_training) out.comp_normal = normal_picture(s, weights, out.opacity);
   return out;

@@ -8,6 +8,7 @@
 
 #include "t3d/core/config/read_yaml.h"
 #include "t3d/core/error.h"
+#include "tests/support/request_along.h"
 
 namespace t3d::render {
 namespace {
@@ -53,20 +54,19 @@ struct SphereScene {
 };
 
 /// From (2.5, 0, 0) through a square in the plane x = 1: every ray has another angle.
-RenderRays camera(int64_t side) {
+RenderRequest camera(int64_t side) {
   const auto at_edge = at::linspace(-0.7, 0.7, side);
-  RenderRays rays;
-  rays.origins = at::tensor({2.5f, 0.f, 0.f}).expand({1, side, side, 3}).contiguous();
   auto towards = at::full({1, side, side, 3}, -1.5f);
   towards.select(3, 1).copy_(at_edge.view({1, 1, side}));
   towards.select(3, 2).copy_(at_edge.view({1, side, 1}));
-  rays.directions = field::unit_rows(towards);
-  rays.light_positions = at::tensor({3.f, 0.f, 0.f}).unsqueeze(0);
-  return rays;
+  auto request = testing::request_along(at::tensor({2.5f, 0.f, 0.f}).expand({1, side, side, 3}).contiguous(),
+                                        field::unit_rows(towards));
+  request.light_positions = at::tensor({3.f, 0.f, 0.f}).unsqueeze(0);
+  return request;
 }
 
 /// Where rays meet the sphere: distances [..,1], and how near they pass to its centre.
-std::pair<at::Tensor, at::Tensor> hits(const RenderRays& rays) {
+std::pair<at::Tensor, at::Tensor> hits(const Rays& rays) {
   const auto along = -(rays.origins * rays.directions).sum(3, true);
   const auto squared = rays.origins.square().sum(3, true) - along.square();  // of the nearest point
   const auto inside = (kRadius * kRadius - squared).clamp_min(0).sqrt();
@@ -83,10 +83,10 @@ TEST(NeusVolumeRenderer, ASphereIsOpaqueInsideItsOutlineAndDeepWhereRaysMeetIt) 
   for (const auto& [yaml, tolerance] : cases) {
     SCOPED_TRACE(yaml);
     SphereScene scene;
-    const auto rays = camera(41);
+    const auto request = camera(41);
     Rng rng(1);
-    const auto out = (*scene.renderer(yaml))(rays, false, rng);
-    const auto [distance, near_centre] = hits(rays);
+    const auto out = (*scene.renderer(yaml))(request, false, rng);
+    const auto [distance, near_centre] = hits(request.rays());
     const auto inside = near_centre<kRadius - 0.03, outside = near_centre> kRadius + 0.03;
     EXPECT_GT(inside.sum().item<int64_t>(), 200);
     EXPECT_GT(outside.sum().item<int64_t>(), 300);
@@ -94,7 +94,8 @@ TEST(NeusVolumeRenderer, ASphereIsOpaqueInsideItsOutlineAndDeepWhereRaysMeetIt) 
     EXPECT_LT(out.opacity.masked_select(outside).max().item<float>(), 0.01f);
     EXPECT_LT((out.depth - distance).abs().masked_select(inside).max().item<float>(), tolerance);
     EXPECT_LT((out.depth - distance).abs().masked_select(inside).mean().item<float>(), tolerance / 4);
-    const auto expected = (field::unit_rows(rays.origins + rays.directions * distance) + 1) / 2;
+    const auto expected =
+        (field::unit_rows(request.rays().origins + request.rays().directions * distance) + 1) / 2;
     EXPECT_LT(((out.comp_normal - expected).abs() * inside).max().item<float>(), tolerance);
     EXPECT_FALSE(out.z_variance.defined());
     EXPECT_NEAR(out.inv_std.item<float>(), std::exp(6.f), 0.1f);
@@ -103,15 +104,15 @@ TEST(NeusVolumeRenderer, ASphereIsOpaqueInsideItsOutlineAndDeepWhereRaysMeetIt) 
 
 TEST(NeusVolumeRenderer, VolSdfShowsTheSameSphereWithBothEstimators) {
   SphereScene scene;
-  const auto rays = camera(31);
-  const auto [distance, near_centre] = hits(rays);
+  const auto request = camera(31);
+  const auto [distance, near_centre] = hits(request.rays());
   const auto inside = near_centre<kRadius - 0.12, outside = near_centre> kRadius + 0.12;
   for (const char* yaml : {"{use_volsdf: true, learned_variance_init: 0.43}",
                            "{use_volsdf: true, learned_variance_init: 0.43, estimator: importance,"
                            " near_plane: 1, far_plane: 4, num_samples_per_ray_importance: 128}"}) {
     SCOPED_TRACE(yaml);
     Rng rng(1);
-    const auto out = (*scene.renderer(yaml))(rays, false, rng);
+    const auto out = (*scene.renderer(yaml))(request, false, rng);
     EXPECT_GT(out.opacity.masked_select(inside).min().item<float>(), 0.99f);
     EXPECT_LT(out.opacity.masked_select(outside).max().item<float>(), 0.02f);
     EXPECT_LT((out.depth - distance).abs().masked_select(inside).max().item<float>(), 0.05f);
@@ -226,7 +227,7 @@ TEST(NeusVolumeRenderer, SaysWhatItCannotDo) {
     }
     return "";
   };
-  using testing::HasSubstr;
+  using ::testing::HasSubstr;
   EXPECT_THAT(message("neus-volume-renderer", "implicit-volume", "{}"), HasSubstr("implicit-sdf"));
   EXPECT_THAT(message("nerf-volume-renderer", "implicit-sdf", "{}"), HasSubstr("neus-volume-renderer"));
   EXPECT_THAT(message("neus-volume-renderer", "implicit-sdf", "{estimator: importance, far_plane: 4}"),

@@ -9,22 +9,7 @@
 namespace t3d::render {
 namespace {
 
-constexpr uint64_t kPictureStream = uint64_t{1} << 40;
-
-/// [B,H,W,C] to another size.
-at::Tensor resized(const at::Tensor& picture, int64_t height, int64_t width) {
-  return at::upsample_bilinear2d(picture.permute({0, 3, 1, 2}), {height, width}, /*align_corners=*/false)
-      .permute({0, 2, 3, 1});
-}
-
-/// What `part` makes of the tensors that go with pixels.
-template <class Part>
-RenderRays part_of(RenderRays rays, const Part& part) {
-  rays.origins = part(rays.origins);
-  rays.directions = field::unit_rows(part(rays.directions));
-  if (rays.background.defined() && rays.background.dim() == 4) rays.background = part(rays.background);
-  return rays;
-}
+constexpr uint64_t kImageStream = uint64_t{1} << 40;
 
 }  // namespace
 
@@ -36,31 +21,28 @@ PatchRenderer::PatchRenderer(const Config& config, const Scene& scene, const fie
                            scene, context);
 }
 
-RenderOutput PatchRenderer::operator()(const RenderRays& rays, bool is_training, Rng& rng) {
-  if (!is_training) return (*base_)(rays, is_training, rng);
-  const int64_t H = rays.origins.size(1), W = rays.origins.size(2);
-  const int64_t height = std::min(config_.patch_size, H), width = std::min(config_.patch_size, W);
-  const auto y = static_cast<int64_t>(rng.below(static_cast<uint32_t>(H - height + 1)));
-  const auto x = static_cast<int64_t>(rng.below(static_cast<uint32_t>(W - width + 1)));
-  const auto patch_of = [&](const at::Tensor& t) { return t.narrow(1, y, height).narrow(2, x, width); };
+RenderOutput PatchRenderer::operator()(const RenderRequest& request, bool is_training, Rng& rng) {
+  if (!is_training) return (*base_)(request, is_training, rng);
+  const int64_t H = request.height(), W = request.width();
+  Window patch{0, 0, std::min(config_.patch_size, H), std::min(config_.patch_size, W)};
+  patch.y = static_cast<int64_t>(rng.below(static_cast<uint32_t>(H - patch.height + 1)));
+  patch.x = static_cast<int64_t>(rng.below(static_cast<uint32_t>(W - patch.width + 1)));
 
-  RenderRays all = rays;
-  if (!all.picture_draws)  // one light and one background for both
-    all.picture_draws = Rng(rng.state()[0], rng.state()[1] ^ kPictureStream);
-  const int64_t small_height = std::max<int64_t>(1, H / config_.global_downsample);
-  const int64_t small_width = std::max<int64_t>(1, W / config_.global_downsample);
-  RenderOutput out = (*base_)(
-      part_of(all, [&](const at::Tensor& t) { return resized(t, small_height, small_width); }), true, rng);
-  RenderOutput patch = (*base_)(part_of(all, patch_of), true, rng);
+  RenderRequest all = request;
+  if (!all.image_draws)  // one light and one background for both
+    all.image_draws = Rng(rng.state()[0], rng.state()[1] ^ kImageStream);
+  const ImageSize small{std::max<int64_t>(1, H / config_.global_downsample),
+                        std::max<int64_t>(1, W / config_.global_downsample)};
+  RenderOutput out = (*base_)(all.resized(small).with_unit_rays(), true, rng);
+  RenderOutput detail = (*base_)(all.part(patch).with_unit_rays(), true, rng);
 
-  const auto whole = pictures_of(out), detail = pictures_of(patch);
-  for (size_t i = 0; i < whole.size(); ++i) {
-    if (!whole[i]->defined()) continue;
-    auto large = resized(*whole[i], H, W);
+  for (const OutputField& field : output_fields()) {
+    if (field.of != FieldOf::Pixels || !field.in(out).defined()) continue;
+    auto large = resized_images(field.in(out), {H, W});
     if (config_.global_detach) large = large.detach();
     large = large.clone();
-    patch_of(large).copy_(*detail[i]);
-    *whole[i] = large;
+    large.narrow(1, patch.y, patch.height).narrow(2, patch.x, patch.width).copy_(field.in(detail));
+    field.in(out) = large;
   }
   return out;
 }

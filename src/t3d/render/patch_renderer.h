@@ -30,7 +30,7 @@ class PatchRenderer : public Renderer {
 
   PatchRenderer(const Config& config, const Scene& scene, const field::BuildContext& context);
 
-  RenderOutput operator()(const RenderRays& rays, bool is_training, Rng& rng) override;
+  RenderOutput operator()(const RenderRequest& request, bool is_training, Rng& rng) override;
   bool can_render_strips() const override { return false; }
   std::optional<OwnLearning> own_learning() const override;
   at::Tensor take_own_loss() override;

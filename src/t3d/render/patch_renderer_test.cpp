@@ -5,6 +5,7 @@
 
 #include "t3d/core/config/read_yaml.h"
 #include "t3d/core/error.h"
+#include "tests/support/request_along.h"
 
 namespace t3d::render {
 namespace {
@@ -41,16 +42,15 @@ struct LitScene {
 };
 
 /// Two views from x = 3.
-RenderRays camera() {
-  RenderRays rays;
-  rays.origins = at::zeros({2, kHeight, kWidth, 3});
-  rays.origins.select(3, 0).fill_(3);
+RenderRequest camera() {
+  auto origins = at::zeros({2, kHeight, kWidth, 3});
+  origins.select(3, 0).fill_(3);
   auto towards = at::full({2, kHeight, kWidth, 3}, -3.f);
   towards.select(3, 1).copy_(at::linspace(-1, 1, kWidth).view({1, 1, kWidth}));
   towards.select(3, 2).copy_(at::linspace(-1, 1, kHeight).view({1, kHeight, 1}));
-  rays.directions = field::unit_rows(towards);
-  rays.light_positions = at::tensor({3.f, 0.f, 1.f, 0.f, 3.f, 1.f}).reshape({2, 3});
-  return rays;
+  auto request = testing::request_along(origins, field::unit_rows(towards));
+  request.light_positions = at::tensor({3.f, 0.f, 1.f, 0.f, 3.f, 1.f}).reshape({2, 3});
+  return request;
 }
 
 /// The place that the renderer draws, first of all.
@@ -67,11 +67,11 @@ TEST(PatchRenderer, ThePatchIsTheBaseRenderersAndTheRestIsTheSmallPictureMadeLar
     const auto out = (*scene.patches(", global_downsample: 2"))(camera(), true, rng);
     EXPECT_EQ(out.comp_rgb.sizes(), (std::vector<int64_t>{2, kHeight, kWidth, 3}));
 
-    auto rays = camera();
-    rays.picture_draws = Rng(seed, uint64_t{1} << 40);
+    auto request = camera();
+    request.image_draws = Rng(seed, uint64_t{1} << 40);
     Rng unused(0);
     auto base = scene.renderer("nerf-volume-renderer", kBase);
-    const auto whole = (*base)(rays, true, unused);
+    const auto whole = (*base)(request, true, unused);
     const auto patch_of = [y = y, x = x](const at::Tensor& t) {
       return t.narrow(1, y, kPatch).narrow(2, x, kPatch);
     };
@@ -120,9 +120,9 @@ TEST(PatchRenderer, PicturesSmallerThanThePatchAreRenderedWhole) {
   const auto out = (*scene.renderer(
       "patch-renderer", cat("{base_renderer_type: nerf-volume-renderer, base_renderer: ", kBase, "}")))(
       camera(), true, rng);
-  auto rays = camera();
-  rays.picture_draws = Rng(1, uint64_t{1} << 40);
-  const auto whole = (*scene.renderer("nerf-volume-renderer", kBase))(rays, true, rng);
+  auto request = camera();
+  request.image_draws = Rng(1, uint64_t{1} << 40);
+  const auto whole = (*scene.renderer("nerf-volume-renderer", kBase))(request, true, rng);
   EXPECT_TRUE(at::allclose(out.comp_rgb, whole.comp_rgb, 1e-4, 1e-5));
 }
 

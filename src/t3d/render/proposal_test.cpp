@@ -9,6 +9,7 @@
 #include "t3d/core/error.h"
 #include "t3d/ops/adam.h"
 #include "t3d/render/renderer.h"
+#include "tests/support/request_along.h"
 
 namespace t3d::render {
 namespace {
@@ -116,12 +117,11 @@ TEST(Proposal, FindsTheSceneByItsOwnLoss) {
                 "num_samples_per_ray_proposal: 32, proposal_network_config: ",
                 kNetwork, ", prop_optimizer_config: {name: Adam, args: {lr: 0.01}}}")),
       "system.renderer", scene, context);
-  RenderRays rays;
-  rays.origins = at::tensor({3.f, 0.f, 0.f}).expand({1, 6, 6, 3}).contiguous();
   auto towards = at::full({1, 6, 6, 3}, -3.f);
   towards.select(3, 1).copy_(at::linspace(-1, 1, 6).view({1, 1, 6}));
   towards.select(3, 2).copy_(at::linspace(-1, 1, 6).view({1, 6, 1}));
-  rays.directions = field::unit_rows(towards);
+  const auto request = testing::request_along(at::tensor({3.f, 0.f, 0.f}).expand({1, 6, 6, 3}).contiguous(),
+                                              field::unit_rows(towards));
 
   const auto own = renderer->own_learning();
   ASSERT_TRUE(own.has_value());
@@ -131,7 +131,7 @@ TEST(Proposal, FindsTheSceneByItsOwnLoss) {
   for (int step = 0; step < 120; ++step) {
     renderer->update_step(step);
     Rng rng(5, static_cast<uint64_t>(step));
-    const auto out = (*renderer)(rays, true, rng);
+    const auto out = (*renderer)(request, true, rng);
     const auto loss = renderer->take_own_loss();
     EXPECT_FALSE(renderer->take_own_loss().defined());
     if (!loss.defined()) continue;
@@ -153,11 +153,11 @@ TEST(Proposal, FindsTheSceneByItsOwnLoss) {
   // Outside of training nothing is kept, and the picture is that of many even samples.
   Rng rng(1);
   renderer->update_step(121);
-  const auto out = (*renderer)(rays, false, rng);
+  const auto out = (*renderer)(request, false, rng);
   EXPECT_FALSE(renderer->take_own_loss().defined());
   const auto even =
       renderers().make("nerf-volume-renderer", parse("{grid_prune: false}"), "test", scene, context);
-  EXPECT_LT((out.opacity - (*even)(rays, false, rng).opacity).abs().max().item<float>(), 0.1f);
+  EXPECT_LT((out.opacity - (*even)(request, false, rng).opacity).abs().max().item<float>(), 0.1f);
 }
 
 TEST(Proposal, SaysWhatIsMissing) {
@@ -173,7 +173,7 @@ TEST(Proposal, SaysWhatIsMissing) {
     }
     return "";
   };
-  using testing::HasSubstr;
+  using ::testing::HasSubstr;
   EXPECT_THAT(message("{estimator: proposal}"), HasSubstr("proposal_network_config"));
   EXPECT_THAT(
       message(cat("{estimator: proposal, prop_optimizer_config: {name: Adam}, proposal_network_config: ",

@@ -6,17 +6,6 @@
 
 namespace t3d::render {
 
-std::vector<at::Tensor*> pictures_of(RenderOutput& out) {
-  return {&out.comp_rgb, &out.comp_rgb_fg, &out.comp_rgb_bg, &out.opacity,
-          &out.depth,    &out.z_variance,  &out.comp_normal};
-}
-
-std::vector<at::Tensor*> samples_of(RenderOutput& out) {
-  field::GeometryOutput& g = out.geometry;
-  return {&out.weights, &out.t_points, &out.t_intervals, &out.points,       &out.t_dirs, &out.normal_perturb,
-          &g.density,   &g.features,   &g.normal,        &g.shading_normal, &g.sdf,      &g.sdf_grad};
-}
-
 void Renderer::update_grid(int64_t) {}
 
 std::optional<OwnLearning> Renderer::own_learning() const {

@@ -14,28 +14,25 @@ field::GeometryOutput evaluate_field(const field::PointField& field, const at::T
                                      bool with_normals, int64_t chunk) {
   const int64_t n = points.size(0);
   if (chunk <= 0 || n <= chunk) return field.samples_at(points, with_normals);
-  using Part = at::Tensor field::GeometryOutput::*;
-  constexpr Part kParts[] = {&field::GeometryOutput::density, &field::GeometryOutput::features,
-                             &field::GeometryOutput::normal,  &field::GeometryOutput::shading_normal,
-                             &field::GeometryOutput::sdf,     &field::GeometryOutput::sdf_grad};
   std::vector<field::GeometryOutput> all;
   for (int64_t begin = 0; begin < n; begin += chunk)
     all.push_back(field.samples_at(points.slice(0, begin, begin + chunk), with_normals));
   field::GeometryOutput out;
-  for (const Part part : kParts) {
-    if (!(all[0].*part).defined()) continue;
+  for (const auto& [name, member] : field::kGeometryFields) {
+    if (!(all[0].*member).defined()) continue;
     std::vector<at::Tensor> rows;
-    for (const auto& each : all) rows.push_back(each.*part);
-    out.*part = at::cat(rows);
+    for (const auto& each : all) rows.push_back(each.*member);
+    out.*member = at::cat(rows);
   }
   return out;
 }
 
-at::Tensor background_of(const Scene& scene, const RenderRays& rays, int64_t n_channels, bool is_training,
-                         Rng& rng) {
-  const int64_t B = rays.origins.size(0), H = rays.origins.size(1), W = rays.origins.size(2);
-  at::Tensor colours =
-      rays.background.defined() ? rays.background : (*scene.background)(rays.directions, is_training, rng);
+at::Tensor background_of(const Scene& scene, const RenderRequest& request, int64_t n_channels,
+                         bool is_training, Rng& rng) {
+  const int64_t B = request.n_images(), H = request.height(), W = request.width();
+  at::Tensor colours = request.background.defined()
+                           ? request.background
+                           : (*scene.background)(request.rays().directions, is_training, rng);
   if (colours.dim() == 2) colours = colours.reshape({B, 1, 1, -1});
   if (colours.size(-1) != n_channels)
     throw UserError(cat("the background has ", colours.size(-1), " channels and the material ", n_channels,
@@ -45,11 +42,12 @@ at::Tensor background_of(const Scene& scene, const RenderRays& rays, int64_t n_c
 
 }  // namespace
 
-SceneSamples evaluate_samples(const Scene& scene, const field::PointField& field, const RenderRays& rays,
-                              const ops::RaySamples& samples, bool with_normals, int64_t chunk,
-                              bool is_training, Rng& rng) {
+SceneSamples evaluate_samples(const Scene& scene, const field::PointField& field,
+                              const RenderRequest& request, const ops::RaySamples& samples, bool with_normals,
+                              int64_t chunk, bool is_training, Rng& rng) {
+  const Rays& rays = request.rays();
   const auto o = rays.origins.reshape({-1, 3}), d = rays.directions.reshape({-1, 3});  // [R,3]
-  const int64_t rays_per_view = rays.origins.size(1) * rays.origins.size(2);
+  const int64_t rays_per_view = request.height() * request.width();
   SceneSamples s;
   s.at = samples;
   s.t_dirs = d.index_select(0, samples.ray_indices);
@@ -60,11 +58,11 @@ SceneSamples evaluate_samples(const Scene& scene, const field::PointField& field
   shade.features = s.geometry.features;
   shade.positions = s.points;
   shade.shading_normal = s.geometry.shading_normal;
-  if (rays.light_positions.defined())
+  if (request.light_positions.defined())
     shade.light_positions =
-        rays.light_positions.index_select(0, samples.ray_indices.div(rays_per_view, "floor"));  // [N,3]
+        request.light_positions.index_select(0, samples.ray_indices.div(rays_per_view, "floor"));  // [N,3]
   shade.is_training = is_training;
-  if (is_training) shade.ambient_ratio = rays.ambient_ratio, shade.shading = rays.shading;
+  if (is_training) shade.ambient_ratio = request.ambient_ratio, shade.shading = request.shading;
   s.colour = (*scene.material)(shade, rng);
   return s;
 }
@@ -75,9 +73,9 @@ at::Tensor normal_picture(const SceneSamples& s, const at::Tensor& weights, cons
   return (mean + 1) / 2 * opacity;
 }
 
-RenderOutput composite_samples(const Scene& scene, const RenderRays& rays, const SceneSamples& s,
+RenderOutput composite_samples(const Scene& scene, const RenderRequest& request, const SceneSamples& s,
                                const at::Tensor& weights, bool is_training, Rng& rng) {
-  const int64_t B = rays.origins.size(0), H = rays.origins.size(1), W = rays.origins.size(2);
+  const int64_t B = request.n_images(), H = request.height(), W = request.width();
   const auto picture = [&](const at::Tensor& values) {
     return ops::accumulate_along_rays(weights, values, s.at.ray_start).reshape({B, H, W, -1});
   };
@@ -85,7 +83,7 @@ RenderOutput composite_samples(const Scene& scene, const RenderRays& rays, const
   out.opacity = picture({});
   out.depth = picture(s.at.t.unsqueeze(1));
   out.comp_rgb_fg = picture(s.colour);
-  out.comp_rgb_bg = background_of(scene, rays, s.colour.size(1), is_training, rng);
+  out.comp_rgb_bg = background_of(scene, request, s.colour.size(1), is_training, rng);
   out.comp_rgb = out.comp_rgb_fg + out.comp_rgb_bg * (1 - out.opacity);
   if (!is_training) return out;  // samples are for losses
   out.weights = weights.unsqueeze(1);

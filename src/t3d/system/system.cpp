@@ -8,10 +8,11 @@
 #include "t3d/core/sentence.h"
 #include "t3d/field/encoding.h"
 #include "t3d/io/image_grid.h"
+#include "t3d/render/strips.h"
 #include "t3d/system/guidance_grid.h"
 #include "t3d/system/loss_names.h"
 #include "t3d/system/regularisers.h"
-#include "t3d/system/strips.h"
+#include "t3d/system/render_request.h"
 
 namespace t3d::system {
 namespace {
@@ -138,10 +139,7 @@ StepLosses System::training_step(const data::CameraBatch& batch, int64_t step, d
 
 StepLosses System::step_at_once(const data::CameraBatch& batch, int64_t step, double scale) {
   Rng rng = stream_of(context_.seed, kRenderStream, step);
-  render::RenderRays rays;
-  rays.origins = batch.rays_o, rays.directions = batch.rays_d;
-  rays.light_positions = batch.light_positions;
-  StepLosses losses = losses_of((*renderer_)(rays, /*is_training=*/true, rng), batch, step);
+  StepLosses losses = losses_of((*renderer_)(render_request(batch), /*is_training=*/true, rng), batch, step);
   (losses.total * scale).backward();
   losses.total = losses.total.detach();
   learn_renderer(losses, scale);
@@ -158,9 +156,10 @@ void System::learn_renderer(StepLosses& losses, double scale) {
 StepLosses System::step_in_strips(const data::CameraBatch& batch, int64_t step, double scale,
                                   int64_t max_rays) {
   Rng rng = stream_of(context_.seed, kRenderStream, step);
-  const auto background = (*background_)(batch.rays_d, /*is_training=*/true, rng);  // [B,H,W,C]
-  const StripRenderer strips(*renderer_, batch, background, max_rays, rng);
-  Strips whole = strips.without_graph();
+  const render::RenderRequest request = render_request(batch);
+  const auto background = (*background_)(request.rays().directions, /*is_training=*/true, rng);  // [B,H,W,C]
+  const render::StripRenderer strips(*renderer_, request, background, max_rays, rng);
+  render::Strips whole = strips.without_graph();
   StepLosses losses = losses_of(whole.joined, batch, step);
   (losses.total * scale).backward();
   losses.total = losses.total.detach();
@@ -172,10 +171,7 @@ StepLosses System::step_in_strips(const data::CameraBatch& batch, int64_t step, 
 render::RenderOutput System::render_view(const data::CameraBatch& batch) {
   const c10::NoGradGuard no_grad;
   Rng rng = stream_of(context_.seed, kEvalStream, 0);
-  render::RenderRays rays;
-  rays.origins = batch.rays_o, rays.directions = batch.rays_d;
-  rays.light_positions = batch.light_positions;
-  return (*renderer_)(rays, /*is_training=*/false, rng);
+  return (*renderer_)(render_request(batch), /*is_training=*/false, rng);
 }
 
 io::Image8 System::rgb_picture(const render::RenderOutput& out) const {
