@@ -8,16 +8,14 @@
 
 namespace t3d::optim {
 
-/// AdamW over many tensors at once, with clipped gradients and an exponential moving average of the weights.
-/// Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2:
+/// AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2; ops/adam.h) over many tensors at once,
+/// with gradients clipped to a length and an exponential moving average of the weights w:
 ///
-///   m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2
-///   w = (1 - lr decay) w - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
 ///   average = d average + (1 - d) w,  d = min(ema_decay, (1 + t) / (10 + t))
 ///
-/// All tensors lie in one buffer, so a step is a dozen kernels however many there are, and processes that
-/// train together exchange one gradient. Weights, moments and average are in single precision; with
-/// `compute_type` bfloat16 the networks see rounded copies of the weights, and leave gradients of that type.
+/// All tensors lie in one buffer, so a step is a few kernels however many there are, and processes that train
+/// together exchange one gradient. Weights, moments and average are in single precision; with `compute_type`
+/// bfloat16 the networks get rounded copies of the weights, and leave gradients of that type.
 class AveragedAdamW {
  public:
   struct Options {
