@@ -49,6 +49,21 @@ TEST(LearningRate, KnowsPyTorchsOtherSchedules) {
   EXPECT_NEAR(schedule("{name: PolynomialLR, interval: step, args: {total_iters: 4}}").at(1, 3), 0.25, 1e-9);
 }
 
+TEST(LearningRate, WarmsUpAndFallsByACosine) {
+  const auto rate = LearningRate::warm_up_cosine(10, 0.02f);
+  EXPECT_NEAR(rate.at(2, {4, 0}), 2 * 0.5, 1e-9);
+  EXPECT_NEAR(rate.at(2, {50, 0.25}), 2 * (0.02 + 0.98 * (1 + std::sqrt(0.5)) / 2), 1e-6);
+  EXPECT_NEAR(rate.at(2, {50, 1}), 2 * 0.02, 1e-6);
+  EXPECT_EQ(LearningRate::warm_up_cosine(0, 1).at(2, {0, 0}), 2);
+}
+
+TEST(LearningRate, HoldsThenDecays) {
+  const auto rate = LearningRate::hold_decay(0.01);
+  EXPECT_EQ(rate.at(3, {7, 0.5}), 3);
+  EXPECT_NEAR(rate.at(3, {7, 0.75}), 0.3, 1e-9);
+  EXPECT_NEAR(rate.at(3, {7, 2}), 0.03, 1e-9);  // later than planned
+}
+
 TEST(LearningRate, EpochsNeverPass) {
   EXPECT_EQ(schedule("{name: ExponentialLR, args: {gamma: 0.5}}").at(1, 100), 1);
 }

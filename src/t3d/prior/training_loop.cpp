@@ -13,6 +13,7 @@
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
 #include "t3d/core/progress.h"
+#include "t3d/optim/learning_rate.h"
 #include "t3d/train/checkpoint.h"
 #include "t3d/train/metrics.h"
 
@@ -159,13 +160,6 @@ int64_t batch_share(const LoopConfig& config, const TrainingRun& run) {
   return batch_share(config, run.group->size());
 }
 
-double learning_rate_at(const LoopConfig& c, int64_t step) {
-  const double warm = c.warmup > 0 ? std::min(1.0, static_cast<double>(step + 1) / c.warmup) : 1;
-  const double done = static_cast<double>(step) / c.steps;
-  return c.learning_rate * warm *
-         (c.final_rate_share + (1 - c.final_rate_share) * 0.5 * (1 + std::cos(M_PI * done)));
-}
-
 LoopReport run_training(const std::string& kind, const std::string& settings, const LoopConfig& config,
                         const TrainingRun& run, optim::AveragedAdamW& adam, const LossOf& loss_of) {
   distributed::ProcessGroup& group = *run.group;
@@ -179,6 +173,7 @@ LoopReport run_training(const std::string& kind, const std::string& settings, co
     if (metrics) metrics->flush();
     if (group.is_first()) keeper.save(n_skipped);
   };
+  const auto learning_rate = optim::LearningRate::warm_up_cosine(config.warmup, config.final_rate_share);
   StopSign stop(run);
   Progress progress("train", config.steps);
   progress.start_at(adam.n_steps());
@@ -197,7 +192,8 @@ LoopReport run_training(const std::string& kind, const std::string& settings, co
     at::Tensor loss = loss_of(step * group.size() + group.rank() + (n_skipped << 40));
     if (loss.requires_grad()) loss.backward();
     group.average(adam.gradients());
-    const double rate = learning_rate_at(config, step), norm = adam.step(rate);
+    const double done = static_cast<double>(step) / config.steps;
+    const double rate = learning_rate.at(config.learning_rate, {step, done}), norm = adam.step(rate);
     if (!std::isfinite(norm)) {
       if (++n_in_a_row > kMostSkips)
         throw UserError(cat("step ", step, ": the gradient is not finite. Lower learning_rate."));

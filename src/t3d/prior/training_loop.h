@@ -53,9 +53,6 @@ struct LoopReport {
 int64_t batch_share(const LoopConfig& config, int n_processes);
 int64_t batch_share(const LoopConfig& config, const TrainingRun& run);
 
-/// Learning rate at a step: linear warm-up, then a cosine.
-double learning_rate_at(const LoopConfig& config, int64_t step);
-
 /// The loss of this process's share of a batch, a scalar; one that needs no gradient has run backward()
 /// already. `draw` is a different number at every call of a run, in every process, from which everything
 /// random has to come: also a step that is tried again after a gradient that was not finite. With N

@@ -1,7 +1,6 @@
 #include "t3d/train/ngp_trainer.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -39,11 +38,6 @@ io::ImageF over(const io::Image8& rgba, const Vec3f& background) {
 }
 
 }  // namespace
-
-double NgpTrainer::learning_rate(double progress) const {
-  const double decay = std::clamp(2.0 * progress - 1.0, 0.0, 1.0);
-  return config_.learning_rate * std::pow(config_.final_learning_rate / config_.learning_rate, decay);
-}
 
 double NgpTrainer::progress(int64_t step, double now) const {
   // A bound on steps decides alone where there is one: the schedule must not depend on the clock then.
@@ -179,7 +173,7 @@ double NgpTrainer::train(const OnStep& on_step) {
       save();
       throw Interrupted(cat("the work up to step ", step, " is saved in ", options_.run_folder, "/ckpts"));
     }
-    const double rate = learning_rate(progress(step, now));
+    const double rate = learning_rate_.at(config_.learning_rate, {step, progress(step, now)});
     stepper_.step(rate);
     if (metrics_ != nullptr && (step + 1) % kRecordEvery == 0) record(step + 1, rate), recorded_at = step + 1;
     last_rate = rate;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "t3d/data/posed_images.h"
+#include "t3d/optim/learning_rate.h"
 #include "t3d/train/ngp_stepper.h"
 
 namespace t3d::train {
@@ -58,7 +59,11 @@ class NgpTrainer {
 
   NgpTrainer(const data::PosedImages& images, const field::NgpConfig& config, NgpTrainOptions options,
              NgpStepper& stepper)
-      : images_(images), config_(config), options_(std::move(options)), stepper_(stepper) {}
+      : images_(images),
+        config_(config),
+        learning_rate_(optim::LearningRate::hold_decay(config.final_learning_rate / config.learning_rate)),
+        options_(std::move(options)),
+        stepper_(stepper) {}
 
   /// Goes on from the checkpoint at `path` (see find_checkpoint). Throws UserError when it belongs to another
   /// run.
@@ -81,7 +86,6 @@ class NgpTrainer {
   }
 
  private:
-  double learning_rate(double progress) const;
   double progress(int64_t step, double now) const;
   double measure_target();
   void record(int64_t step, double learning_rate);
@@ -92,6 +96,7 @@ class NgpTrainer {
 
   const data::PosedImages& images_;
   const field::NgpConfig& config_;
+  optim::LearningRate learning_rate_;
   double train_begin_ = 0;
   double reserve_ = 0;  // seconds of the budget that the work after training will take
   int n_estimates_ = 0;
