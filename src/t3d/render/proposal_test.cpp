@@ -72,7 +72,7 @@ TEST(Proposal, LearnsAtEveryStepAtFirstAndAtEverySixthLater) {
     }
     return all;
   };
-  EXPECT_THAT(steps(0, 6), testing::ElementsAre(1, 2, 3, 4, 5));
+  EXPECT_THAT(steps(0, 6), ::testing::ElementsAre(1, 2, 3, 4, 5));
   EXPECT_EQ(steps(6, 1200).size(), 483u);  // of 200 steps each: all, 1/2, 1/3, 1/4, 1/5, 1/6
   const auto late = steps(1200, 1300);
   EXPECT_EQ(late.size(), 17u);
