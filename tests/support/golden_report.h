@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <string>
 
@@ -25,10 +26,17 @@ inline void print_golden_report() {
     std::printf("golden %-52s worst relative error %.2e\n", name.c_str(), error);
 }
 
-/// Folder of the recorded reference cases: T3D_GOLDEN, or ../shared/golden beside the checkout.
+/// Folder of the parity cases that come with the sources: tests/golden/own/README.md.
+inline std::string own_golden_folder() {
+  return std::string(T3D_SOURCE_DIR) + "/tests/golden/own";
+}
+
+/// Folder of the parity cases: T3D_GOLDEN, else ../shared/golden beside the checkout, which was recorded from
+/// the reference implementations, else the repository's own.
 inline std::string golden_folder() {
-  const char* named = std::getenv("T3D_GOLDEN");
-  return named != nullptr ? named : std::string(T3D_SOURCE_DIR) + "/../shared/golden";
+  if (const char* named = std::getenv("T3D_GOLDEN")) return named;
+  const std::string recorded = std::string(T3D_SOURCE_DIR) + "/../shared/golden";
+  return std::filesystem::exists(recorded + "/options.json") ? recorded : own_golden_folder();
 }
 
 /// Folder of the shared meshes and photographs: T3D_DATA, or ../shared/data beside the checkout.

@@ -25,16 +25,27 @@ inline std::string text(const std::string& value) {
 inline std::string whole(int64_t value) {
   return std::string("\x8a\x08", 2) + number(static_cast<uint64_t>(value), 8);
 }
+inline std::string real(double value) {
+  uint64_t bits = 0;
+  std::memcpy(&bits, &value, sizeof bits);
+  std::string out = number(bits, 8);  // the one big-endian number
+  return "G" + std::string(out.rbegin(), out.rend());
+}
 inline std::string tuple(at::IntArrayRef values) {
   std::string out = "(";
   for (const int64_t value : values) out += whole(value);
   return out + "t";
 }
-/// torch._utils._rebuild_tensor_v2 of a whole storage.
+/// torch._utils._rebuild_tensor_v2 of a whole storage: floats, halves, 64-bit integers, booleans.
 inline std::string tensor(const at::Tensor& t, const std::string& key) {
-  const std::string type = t.scalar_type() == at::kBool ? "BoolStorage" : "FloatStorage";
-  return "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + "ctorch\n" + type + "\n" + text(key) +
-         text("cpu") + whole(t.numel()) + "tQ" + whole(0) + tuple(t.sizes()) + tuple(t.strides()) +
+  const auto type = t.scalar_type();
+  const std::string name = type == at::kBool   ? "Bool"
+                           : type == at::kLong ? "Long"
+                           : type == at::kHalf ? "Half"
+                                               : "Float";
+  return "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + "ctorch\n" + name + "Storage\n" +
+         text(key) + text("cpu") + whole(t.numel()) + "tQ" + whole(0) + tuple(t.sizes()) +
+         tuple(t.strides()) +
          "\x89"
          "ccollections\nOrderedDict\n)RtR";
 }

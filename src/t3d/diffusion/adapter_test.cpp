@@ -430,12 +430,12 @@ TEST(Adapter, EveryLayerOfAUNetHasItsNameInBothNamings) {
 }
 
 TEST(GoldenAdapter, FilesOfTheFieldAreRead) {
-  const std::string cases = std::string(T3D_SOURCE_DIR) + "/../shared/cases";
+  const std::string shared = std::string(T3D_SOURCE_DIR) + "/../shared", cases = shared + "/cases",
+                    model = shared + "/golden/sd1-tiny";  // what these files were made for
   T3D_NEED_FILE(cases + "/75c-lora-kohya-half-te/l.safetensors");
-  T3D_NEED_FILE(testing::golden_path("sd1-tiny/unet/diffusion_pytorch_model.safetensors"));
-  const auto unet =
-      safetensors_source(testing::golden_path("sd1-tiny/unet/diffusion_pytorch_model.safetensors"));
-  const auto text = safetensors_source(testing::golden_path("sd1-tiny/text_encoder/model.safetensors"));
+  T3D_NEED_FILE(model + "/unet/diffusion_pytorch_model.safetensors");
+  const auto unet = safetensors_source(model + "/unet/diffusion_pytorch_model.safetensors");
+  const auto text = safetensors_source(model + "/text_encoder/model.safetensors");
   const Adapter with_text = Adapter::open(cases + "/75c-lora-kohya-half-te/l.safetensors");
   EXPECT_EQ(with_text.n_layers(AdaptedPart::UNet), 128u);
   EXPECT_EQ(with_text.n_layers(AdaptedPart::TextEncoder), 1u);

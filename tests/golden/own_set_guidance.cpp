@@ -7,8 +7,8 @@
 #include "t3d/diffusion/text_encoder.h"
 #include "t3d/diffusion/tokenizer.h"
 #include "t3d/io/safetensors.h"
-#include "tests/golden/second_set.h"
-#include "tests/golden/second_set_models.h"
+#include "tests/golden/double_models.h"
+#include "tests/golden/own_set.h"
 
 /// The methods' own equations, written out once more in double precision.
 namespace t3d::testing {
@@ -16,9 +16,7 @@ namespace {
 
 namespace ds = t3d::diffusion;
 
-at::Tensor learnt(const at::Tensor& x) {
-  return x.clone().set_requires_grad(true);
-}
+const std::string kPrompts = "sds/prompts.safetensors";
 
 /// a_t [B,1,1,1] of the options' betas (scaled_linear).
 at::Tensor signal_at(const nlohmann::json& options, const at::Tensor& t) {
@@ -107,9 +105,10 @@ struct Texts {
   at::Tensor plain, negative, by_view;  // [T,C], [T,C], [4,T,C]
 };
 
-Texts add_prompts(SecondSet& set) {
-  const std::string file = "sds/prompts.safetensors";
-  auto options = with_directions(set.recorded_options(file));
+Texts add_prompts(OwnSet& set) {
+  const std::string model = "sd1-tiny";
+  auto options = with_directions(
+      {{"pretrained_model_name_or_path", model}, {"use_cache", false}, {"use_perp_neg", true}});
   const std::string prompt = "two green teapots", negative = "dark, out of focus";
   options["prompt"] = prompt, options["negative_prompt"] = negative;
   options["view_dependent_prompt_front"] = true;
@@ -118,10 +117,8 @@ Texts add_prompts(SecondSet& set) {
   for (const char* name : {"side", "front", "backside", "overhead"})
     by_view.push_back(cat(name, " view of ", prompt));
   options["prompts_vd"] = by_view;
-  options["negative_prompts_vd"] = std::vector<std::string>(4, negative);
-  const auto tokenizer = ds::ClipTokenizer::from_folder(set.source(options["tokenizer"]));
-  const std::string model = options["pretrained_model_name_or_path"];
-  const auto encoder = ds::load_clip_text_model(set.target(model + "/text_encoder"), at::kDouble, c10::kCPU);
+  const auto tokenizer = ds::ClipTokenizer::from_folder(set.path(model + "/tokenizer"));
+  const auto encoder = ds::load_clip_text_model(set.path(model + "/text_encoder"), at::kDouble, c10::kCPU);
   const auto embed = [&](const std::string& text) {
     return in_float(
         encoder(at::tensor(tokenizer.encode_padded(text).ids, at::kLong).unsqueeze(0)).last_hidden_state[0]);
@@ -141,7 +138,7 @@ Texts add_prompts(SecondSet& set) {
     for (int64_t k = 0; k < 4; ++k) parts[i][k] = m.parts[k];
     for (int64_t k = 0; k < 2; ++k) against[i][k] = m.against[k], weights[i][k] = m.weights[k];
   }
-  set.add(file,
+  set.add(kPrompts,
           {{"azimuth", at::tensor(azimuths, at::kDouble)},
            {"elevation", at::tensor(elevations, at::kDouble)},
            {"direction_idx", direction},
@@ -168,7 +165,7 @@ struct Guided {
       : options(o),
         texts(all),
         unet(network),
-        latents(inputs({3, network.config().in_channels, 10, 14})),
+        latents(inputs({3, network.config().in_channels, 6, 10})),
         noise(inputs(latents.sizes())),
         t(at::tensor({60, 410, 802}, at::kLong)),
         view(at::tensor({5.0, 30.0, 55.0, 25.0, -110.0, 70.0, 1.5, 1.5, 1.5}, at::kDouble).reshape({3, 3})) {}
@@ -220,18 +217,29 @@ struct Guided {
   }
 };
 
-nlohmann::json small_case(nlohmann::json options, double guidance_scale) {
-  options = with_directions(std::move(options));
+/// What the options of every case say: the model, its schedule, the directions.
+nlohmann::json common_options(const std::string& model, const std::string& prediction,
+                              double guidance_scale) {
+  auto options = with_directions(schedule_options(0.001, 0.013));
+  options["pretrained_model_name_or_path"] = model;
+  options["prediction_type"] = prediction;
   options["guidance_scale"] = guidance_scale;
-  options["batch_size"] = 3, options["height"] = 10, options["width"] = 14;
-  options["text_mix_dtype"] = "float32";
-  options["beta_start"] = 0.001, options["beta_end"] = 0.013;
+  options["half_precision_weights"] = false;
+  options["grad_clip"] = nullptr;
   return options;
 }
 
-void add_variants(SecondSet& set, const Texts& texts, const ds::UNet& unet) {
+nlohmann::json prompted_options(double guidance_scale) {
+  auto options = common_options("sd1-tiny", "epsilon", guidance_scale);
+  options["prompts"] = kPrompts;
+  options["text_mix_dtype"] = "float32";
+  options["view_dependent_prompting"] = true;
+  return options;
+}
+
+void add_variants(OwnSet& set, const Texts& texts, const ds::UNet& unet) {
   const std::string file = "sds/variants.safetensors";
-  auto options = small_case(set.recorded_options(file), 12.0);
+  auto options = prompted_options(12.0);
   options["grad_clip"] = 0.4;
   options["runs"] = {{"grad.uniform", {{"weighting_strategy", "uniform"}, {"use_perp_neg", false}}},
                      {"grad.fantasia3d", {{"weighting_strategy", "fantasia3d"}, {"use_perp_neg", false}}},
@@ -259,9 +267,9 @@ void add_variants(SecondSet& set, const Texts& texts, const ds::UNet& unet) {
   set.add(file, all, options);
 }
 
-void add_asd(SecondSet& set, const Texts& texts, const ds::UNet& unet) {
+void add_asd(OwnSet& set, const Texts& texts, const ds::UNet& unet) {
   const std::string file = "sds/asd.safetensors";
-  auto options = small_case(set.recorded_options(file), 5.0);
+  auto options = prompted_options(5.0);
   const double ratio = 0.3, push = -0.8;
   options["plus_ratio"] = ratio, options["guidance_perp_neg"] = push,
   options["perp_neg_weight_factor"] = -push;
@@ -294,9 +302,10 @@ void add_asd(SecondSet& set, const Texts& texts, const ds::UNet& unet) {
   all["grad_norm"] = all["grad.sds"].norm();
   all["loss_asd"] = 0.5 * all["grad.sds"].square().sum() / 3;
 
-  auto& shift = options["shift"];
-  shift["min_step"] = 35, shift["plus_ratios"] = {0.0, 0.25, 1.5};
-  shift["random"] = {{"plus_ratio", 0.4}, {"plus_random", true}};
+  const nlohmann::json shift{{"min_step", 35},
+                             {"plus_ratios", {0.0, 0.25, 1.5}},
+                             {"random", {{"plus_ratio", 0.4}, {"plus_random", true}}}};
+  options["shift"] = shift;
   const std::vector<int64_t> steps{35, 36, 60, 250, 499, 700, 901, 998, 999};
   const auto u = at::rand({static_cast<int64_t>(steps.size())});
   all["shift.t"] = at::tensor(steps, at::kLong), all["shift.u"] = u;
@@ -327,15 +336,13 @@ at::Tensor sized(const at::Tensor& rgb, int64_t height, int64_t width) {
   return at::upsample_bilinear2d(rgb.permute({0, 3, 1, 2}), {height, width}, false);
 }
 
-void add_full_chain(SecondSet& set, const Texts& texts, const ds::UNet& unet) {
+void add_full_chain(OwnSet& set, const Texts& texts, const ds::UNet& unet) {
   const std::string file = "sds/full_chain.safetensors";
-  auto options = with_directions(set.recorded_options(file));
-  options["guidance_scale"] = 9.0, options["weighting_strategy"] = "fantasia3d";
-  options["beta_start"] = 0.001, options["beta_end"] = 0.013;
-  const ds::Autoencoder vae = double_autoencoder(set.source("sd1-tiny/vae"));
-  const int64_t height = 12, width = 16, factor = vae.config().reduction();
-  options["latent_size"] = {height, width}, options["image_size"] = {height * factor, width * factor};
-  options["batch_size"] = 2, options["rgb_height"] = 20, options["rgb_width"] = 36;
+  auto options = prompted_options(9.0);
+  options["weighting_strategy"] = "fantasia3d";
+  options["use_perp_neg"] = false;
+  const ds::Autoencoder vae = double_autoencoder(set.path("sd1-tiny/vae"));
+  const int64_t height = 8, width = 12, factor = vae.config().reduction();
   const auto rgb = learnt(in_float(at::rand({2, 20, 36, 3}, at::kDouble)));
   const auto view = at::tensor({20.0, 65.0, 170.0, -60.0, 1.5, 1.5}, at::kDouble).reshape({3, 2});
   const auto t = at::tensor({300, 611}, at::kLong), a = signal_at(options, t);
@@ -371,17 +378,16 @@ void add_full_chain(SecondSet& set, const Texts& texts, const ds::UNet& unet) {
   set.add(file, all, options);
 }
 
-void add_multiview_asd(SecondSet& set) {
+void add_multiview_asd(OwnSet& set) {
   const std::string file = "mvdream-tiny/cases_asd.safetensors",
-                    path = set.source("mvdream-tiny/model.safetensors");
-  auto options = set.recorded_options(file);
+                    path = set.path("mvdream-tiny/model.safetensors");
   const ds::UNet unet = double_mvdream(path);
   const ds::Autoencoder vae = double_mvdream_autoencoder(path);
-  options["guidance_scale"] = 3.5, options["plus_ratio"] = 0.4, options["n_view"] = 2;
-  options["weighting_strategy"] = "uniform", options["min_step"] = 100;
+  auto options = common_options("mvdream-tiny", "epsilon", 3.5);
+  options["plus_ratio"] = 0.4, options["plus_random"] = false, options["n_view"] = 2;
+  options["weighting_strategy"] = "uniform", options["min_step"] = 100, options["t_plus_max"] = 999;
+  options["camera_condition_type"] = "rotation", options["view_dependent_prompting"] = false;
   const int64_t height = 6, width = 10, factor = vae.config().reduction(), n = 4;  // two objects of two views
-  options["latent_size"] = {height, width}, options["image_size"] = {height * factor, width * factor};
-  options["rgb_height"] = 18, options["rgb_width"] = 22;
   const auto rgb = learnt(in_float(at::rand({n, 18, 22, 3}, at::kDouble)));
   const auto t = at::full({1}, 350, at::kLong), later = at::full({1}, 450, at::kLong);
   auto c2w = at::zeros({n, 4, 4}, at::kDouble);
@@ -426,16 +432,24 @@ void add_multiview_asd(SecondSet& set) {
 
 /// ------------------------------------------------------------------------------------ VSD
 
-void add_vsd(SecondSet& set) {
+void add_vsd(OwnSet& set) {
   const std::string file = "sd2-tiny/cases_vsd.safetensors";
-  auto options = set.recorded_options(file);
-  const std::string folder = set.source(options["pretrained_model_name_or_path"]) + "/unet";
+  const std::string parts = "sd2-tiny/vsd/";
+  auto options = common_options("sd2-tiny", "v_prediction", 4.0);
+  options["pretrained_model_name_or_path_lora"] = "sd2-tiny";
+  options["prediction_type_lora"] = "epsilon";
+  options["lora_weights"] = parts + "lora_attn_procs.safetensors";
+  options["camera_embedding"] = parts + "camera_embedding.safetensors";
+  options["camera_condition_type"] = "mvp", options["camera_inputs"] = 16;
+  options["lora_scale"] = 1.0, options["lora_n_timestamp_samples"] = 2, options["lora_cfg_training"] = true;
+  options["weighting_strategy"] = "sds", options["view_dependent_prompting"] = true;
+  const std::string folder = set.path("sd2-tiny/unet");
   const ds::UNet unet = double_unet(folder);
   auto config = ds::read_unet_config(folder + "/config.json");
   config.class_embedding = ds::ClassEmbedding::Projection;
   config.class_inputs = options["camera_inputs"];
   const auto camera_file =
-      ds::renamed_source(ds::safetensors_source(set.source(options["camera_embedding"])),
+      ds::renamed_source(ds::safetensors_source(set.path(options["camera_embedding"])),
                          [](const std::string& name) { return "class_embedding." + name; });
   const auto weights = ds::Weights::from(
       ds::joined_source(
@@ -443,19 +457,13 @@ void add_vsd(SecondSet& set) {
       at::kDouble);
   const ds::UNet with_camera(config, weights);
   weights.check();
-  const ds::Lora lora = double_lora(set.source(options["lora_weights"]), with_camera);
-  options["guidance_scale"] = 4.0;
-  options["camera_condition_type"] = "mvp";
-  options["prediction_type"] = "v_prediction", options["prediction_type_lora"] = "epsilon";
-  options["batch_size"] = 3, options["height"] = 8, options["width"] = 12;
-  options["beta_start"] = 0.001, options["beta_end"] = 0.013;
-  options["lora_n_timestamp_samples"] = 2;
+  const ds::Lora lora = double_lora(set.path(options["lora_weights"]), with_camera);
   options["runs"] = {{"grad.lora_scale1.8", {{"guidance_scale_lora", 1.8}}},
                      {"grad", {{"guidance_scale_lora", 1.0}}},
                      {"train.", {{"camera_draw", 0.5}, {"drops_camera", false}}},
                      {"train_nocam.", {{"camera_draw", 0.05}, {"drops_camera", true}}}};
   constexpr int64_t n = 3;
-  const auto x = inputs({n, 4, 8, 12}), noise = inputs(x.sizes()), train_noise = inputs({2 * n, 4, 8, 12});
+  const auto x = inputs({n, 4, 4, 8}), noise = inputs(x.sizes()), train_noise = inputs({2 * n, 4, 4, 8});
   const auto t = at::tensor({100, 480, 820}, at::kLong),
              train_t = at::tensor({3, 200, 555, 700, 900, 998}, at::kLong);
   const auto c2w = inputs({n, 4, 4}), mvp = inputs({n, 4, 4});
@@ -522,9 +530,9 @@ void add_vsd(SecondSet& set) {
 
 }  // namespace
 
-void add_guidance_cases(SecondSet& set) {
+void add_guidance_cases(OwnSet& set) {
   const Texts texts = add_prompts(set);
-  const ds::UNet unet = double_unet(set.source("sd1-tiny/unet"));
+  const ds::UNet unet = double_unet(set.path("sd1-tiny/unet"));
   add_variants(set, texts, unet);
   add_asd(set, texts, unet);
   add_full_chain(set, texts, unet);

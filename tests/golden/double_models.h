@@ -13,7 +13,7 @@
 #include "t3d/diffusion/torch_source.h"
 #include "t3d/diffusion/unet.h"
 
-/// The recorded small models in double precision.
+/// Small models in double precision.
 namespace t3d::testing {
 
 inline diffusion::UNet double_unet(const std::string& folder) {

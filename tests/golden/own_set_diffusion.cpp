@@ -3,9 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 
+#include "t3d/core/text_ends.h"
 #include "t3d/diffusion/autoencoder.h"
 #include "t3d/diffusion/clip_image.h"
 #include "t3d/diffusion/clip_model.h"
@@ -17,18 +16,13 @@
 #include "t3d/diffusion/torch_source.h"
 #include "t3d/diffusion/unet.h"
 #include "t3d/io/json_file.h"
-#include "t3d/io/safetensors.h"
-#include "tests/golden/second_set.h"
-#include "tests/golden/second_set_models.h"
+#include "tests/golden/double_models.h"
+#include "tests/golden/own_set.h"
 
 namespace t3d::testing {
 namespace {
 
 namespace ds = t3d::diffusion;
-
-at::Tensor learnt(const at::Tensor& x) {
-  return x.clone().set_requires_grad(true);
-}
 
 at::Tensor step(int64_t t) {
   return at::full({1}, t, at::kLong);
@@ -36,24 +30,24 @@ at::Tensor step(int64_t t) {
 
 /// ------------------------------------------------------------------------------------ UNets
 
-void add_unet(SecondSet& set, const std::string& model) {
+void add_unet(OwnSet& set, const std::string& model) {
   const std::string file = model + "/cases_unet.safetensors";
-  auto options = set.recorded_options(file);
-  const ds::UNet unet = double_unet(set.source(options["pretrained_model_name_or_path"]));
+  const bool is_pipeline = starts_with(model, "sd");  // the UNet is one of its parts
+  const std::string folder = model + (is_pipeline ? "/unet" : "");
+  const nlohmann::json options{{"pretrained_model_name_or_path", folder},
+                               {"timesteps", {2, 333, 870}},
+                               {"grad_timestep", 333},
+                               {"nonmultiple", {{"timestep", 77}}}};
+  const ds::UNet unet = double_unet(set.path(folder));
   const int64_t n = 3, n_words = 13, channels = unet.config().in_channels;
   const auto kind = unet.config().class_embedding;
-  options["timesteps"] = {2, 333, 870};
-  options["grad_timestep"] = 333;
-  options["height"] = 12, options["width"] = 20, options["batch_size"] = n, options["n_tokens"] = n_words;
-  options["nonmultiple"] = {
-      {"timestep", 77}, {"height", 10}, {"width", 14}, {"batch_size", 2}, {"n_tokens", 5}};
   const auto labels_for = [&](int64_t rows) -> at::Tensor {
     if (kind == ds::ClassEmbedding::Projection) return inputs({rows, unet.config().class_inputs});
     if (kind == ds::ClassEmbedding::Timestep) return at::randint(0, 1000, {rows}, at::kLong);
     return {};
   };
   Tensors all;
-  const auto sample = inputs({n, channels, 12, 20}), text = inputs({n, n_words, unet.config().text_channels});
+  const auto sample = inputs({n, channels, 8, 12}), text = inputs({n, n_words, unet.config().text_channels});
   const auto r = inputs(sample.sizes()), mixed = at::tensor({5, 421, 990}, at::kLong);
   const auto labels = labels_for(n);
   all["sample"] = sample, all["encoder_hidden_states"] = text, all["R"] = r, all["timestep_batch"] = mixed;
@@ -76,7 +70,7 @@ void add_unet(SecondSet& set, const std::string& model) {
     all["grad.encoder_hidden_states.tbatch"] = grads[1];
     if (in.size() > 2) all["grad.class_labels.tbatch"] = grads[2];
   }
-  const auto odd = inputs({2, channels, 10, 14}), odd_text = inputs({2, 5, unet.config().text_channels});
+  const auto odd = inputs({2, channels, 6, 10}), odd_text = inputs({2, 5, unet.config().text_channels});
   ds::UNetExtra two;
   two.class_labels = labels_for(2);
   if (two.class_labels.defined()) all["nonmultiple.class_labels"] = two.class_labels;
@@ -84,11 +78,12 @@ void add_unet(SecondSet& set, const std::string& model) {
   all["nonmultiple.out.t77"] = unet(odd, step(77), odd_text, two).detach();
   if (model == "unet-camera-tiny") {
     const std::string zero = model + "/cases_zero_camera.safetensors";
-    auto zero_options = set.recorded_options(zero);
-    zero_options["timestep"] = 640;
-    zero_options["runs"] = {
-        {"out.camera_of_twos.t640", {{"class_labels", 2.0}, {"class_embedding", true}}},
-        {"out.no_class_embedding.t640", {{"class_labels", nullptr}, {"class_embedding", false}}}};
+    const nlohmann::json zero_options{
+        {"pretrained_model_name_or_path", folder},
+        {"timestep", 640},
+        {"runs",
+         {{"out.camera_of_twos.t640", {{"class_labels", 2.0}, {"class_embedding", true}}},
+          {"out.no_class_embedding.t640", {{"class_labels", nullptr}, {"class_embedding", false}}}}}};
     ds::UNetExtra twos;
     twos.class_labels = at::full_like(labels, 2);
     set.add(zero,
@@ -99,18 +94,21 @@ void add_unet(SecondSet& set, const std::string& model) {
   set.add(file, all, options);
 }
 
-void add_lora(SecondSet& set) {
+void add_lora(OwnSet& set) {
   const std::string file = "sd1-tiny/cases_lora.safetensors";
-  auto options = set.recorded_options(file);
-  const ds::UNet unet = double_unet(set.source(options["pretrained_model_name_or_path"]));
-  const ds::Lora lora = double_lora(set.source(options["lora_files"][0]), unet);
-  options["scales"] = {0.0, 0.3, 1.6};
-  options["runs"] = {{"out.scale0", {{"scale", 0.0}}},
-                     {"out.scale0.3", {{"scale", 0.3}}},
-                     {"out.scale1.6", {{"scale", 1.6}}}};
-  options["grad_scale"] = 1.6;
-  options["sgd"] = {{"lr", 0.02}, {"steps", 2}, {"scale", 0.3}};
-  options["height"] = 12, options["width"] = 8, options["batch_size"] = 2;
+  const std::string folder = "sd1-tiny/unet", loras = "sd1-tiny/lora/";
+  const nlohmann::json options{{"pretrained_model_name_or_path", folder},
+                               {"lora_files",
+                                {loras + "lora_attn_procs.safetensors", loras + "lora_peft.safetensors",
+                                 loras + "pytorch_lora_weights.safetensors"}},
+                               {"runs",
+                                {{"out.scale0", {{"scale", 0.0}}},
+                                 {"out.scale0.3", {{"scale", 0.3}}},
+                                 {"out.scale1.6", {{"scale", 1.6}}}}},
+                               {"grad_scale", 1.6},
+                               {"sgd", {{"lr", 0.02}, {"steps", 2}, {"scale", 0.3}}}};
+  const ds::UNet unet = double_unet(set.path(folder));
+  const ds::Lora lora = double_lora(set.path(options["lora_files"][0]), unet);
   Tensors all;
   const auto sample = inputs({2, unet.config().in_channels, 12, 8}), r = inputs(sample.sizes());
   const auto target = inputs(sample.sizes()), text = inputs({2, 11, unet.config().text_channels});
@@ -150,16 +148,13 @@ void add_lora(SecondSet& set) {
 
 /// ------------------------------------------------------------------------------------ autoencoders
 
-void add_autoencoder(SecondSet& set, const std::string& model) {
+void add_autoencoder(OwnSet& set, const std::string& model) {
   const std::string file = model + "/cases_vae.safetensors";
-  auto options = set.recorded_options(file);
-  const ds::Autoencoder vae = double_autoencoder(set.source(options["pretrained_model_name_or_path"]));
-  options["batch_size"] = 1, options["height"] = 40, options["width"] = 56;
-  options["nonsquare"] = {{"batch_size", 2}, {"height", 24}, {"width", 48}};
-  options["odd"] = {{"batch_size", 2}, {"height", 43}, {"width", 30}};
+  const std::string folder = model + "/vae";
+  const ds::Autoencoder vae = double_autoencoder(set.path(folder));
   const auto picture = [](at::IntArrayRef sizes) { return in_float(at::rand(sizes, at::kDouble) * 2 - 1); };
   Tensors all;
-  const auto image = learnt(picture({1, 3, 40, 56}));
+  const auto image = learnt(picture({1, 3, 16, 24}));
   const auto posterior = vae.encode(image);
   const auto r1 = inputs(posterior.mean.sizes()), r2 = inputs(r1.sizes()), noise = inputs(r1.sizes());
   const auto grad = [](const at::Tensor& y, const at::Tensor& x) {
@@ -174,50 +169,28 @@ void add_autoencoder(SecondSet& set, const std::string& model) {
   const auto decoded = vae.decode(z);
   const auto r3 = inputs(decoded.sizes());
   all["z"] = z, all["decoded"] = decoded, all["R3"] = r3, all["grad.z"] = grad((decoded * r3).sum(), z);
-  const auto wide = picture({2, 3, 24, 48}), odd = picture({2, 3, 43, 30});
+  const auto wide = picture({2, 3, 12, 24}), odd = picture({2, 3, 19, 14});
   const auto of_wide = vae.encode(wide);
   all["nonsquare.image"] = wide, all["nonsquare.mean"] = of_wide.mean,
   all["nonsquare.logvar"] = of_wide.logvar;
   all["nonsquare.decoded"] = vae.decode(in_float(of_wide.mean.detach()));
   all["odd.image"] = odd, all["odd.mean"] = vae.encode(odd).mean;
-  set.add(file, all, options);
+  set.add(file, all, {{"pretrained_model_name_or_path", folder}});
 }
 
 /// ------------------------------------------------------------------------------------ texts and CLIP
 
-/// The recorded text encoder without its last layer.
-void shorten_text_encoder(const SecondSet& set, const std::string& name) {
-  namespace fs = std::filesystem;
-  fs::create_directories(set.target(name));
-  auto config = io::read_json_file(set.source(name + "/config.json"));
-  const int64_t layers = config["num_hidden_layers"].get<int64_t>() - 1;
-  config["num_hidden_layers"] = layers;
-  std::ofstream(set.target(name + "/config.json")) << config.dump(1);
-  const io::SafetensorsFile file(set.source(name + "/model.safetensors"));
-  std::map<std::string, at::Tensor> kept;
-  for (const auto& tensor : file.names())
-    if (tensor.find(cat("encoder.layers.", layers, ".")) == std::string::npos)
-      kept[tensor] = file.copy(tensor);
-  io::write_safetensors(set.target(name + "/model.safetensors"), kept);
-}
-
-void add_text_encoder(SecondSet& set, const std::string& model) {
+void add_text_encoder(OwnSet& set, const std::string& model) {
   const std::string file = model + "/cases_text_encoder.safetensors";
-  auto options = set.recorded_options(file);
-  const std::string folder = options["pretrained_model_name_or_path"];
-  const auto encoder = ds::load_clip_text_model(set.target(folder), at::kDouble, c10::kCPU);
-  const auto tokenizer = ds::ClipTokenizer::from_folder(set.source(options["tokenizer"]));
+  const std::string folder = model + "/text_encoder";
+  const auto encoder = ds::load_clip_text_model(set.path(folder), at::kDouble, c10::kCPU);
+  const auto tokenizer = ds::ClipTokenizer::from_folder(set.path(model + "/tokenizer"));
   const std::vector<std::string> prompts{"a teapot", "", "two green owls, wearing hats!"};
   std::vector<at::Tensor> rows;
   for (const auto& prompt : prompts)
     rows.push_back(at::tensor(tokenizer.encode_padded(prompt).ids, at::kLong));
   const auto ids = at::stack(rows);
   const auto out = encoder(ids, true);
-  options["prompts"] = prompts;
-  options["num_hidden_layers"] = out.hidden_states.size() - 1;
-  options["n_hidden_states"] = out.hidden_states.size();
-  options["hidden_states_prompts"] = {2, 0};
-  options["short"] = {{"prompt", 2}, {"n_tokens", 6}};
   const auto kept = at::tensor({2, 0}, at::kLong);
   Tensors all;
   all["input_ids"] = ids, all["last_hidden_state"] = out.last_hidden_state, all["pooler_output"] = out.pooled;
@@ -225,32 +198,35 @@ void add_text_encoder(SecondSet& set, const std::string& model) {
     all[cat("hidden_states.", i)] = out.hidden_states[i].index_select(0, kept);
   const auto part = ids.slice(0, 2, 3).slice(1, 0, 6).contiguous();
   all["short.input_ids"] = part, all["short.last_hidden_state"] = encoder(part).last_hidden_state;
-  set.add(file, all, options);
+  set.add(file, all,
+          {{"pretrained_model_name_or_path", folder},
+           {"n_hidden_states", out.hidden_states.size()},
+           {"hidden_states_prompts", {2, 0}}});
 }
 
-void add_clip(SecondSet& set) {
+void add_clip(OwnSet& set) {
   const std::string file = "clip-tiny/cases.safetensors";
-  auto options = set.recorded_options(file);
-  const std::string folder = options["pretrained_model_name_or_path"];
-  const auto model = ds::load_clip_model(set.source(folder), at::kDouble, c10::kCPU);
-  const auto config = ds::ClipImageConfig::from_file(set.source(folder + "/preprocessor_config.json"));
-  const auto tokenizer = ds::ClipTokenizer::from_folder(set.source(options["tokenizer"]));
+  const std::string folder = "clip-tiny";
+  const auto model = ds::load_clip_model(set.path(folder), at::kDouble, c10::kCPU);
+  const auto config = ds::ClipImageConfig::from_file(set.path(folder + "/preprocessor_config.json"));
+  const auto tokenizer = ds::ClipTokenizer::from_folder(set.path("sd1-tiny/tokenizer"));
   const std::vector<std::string> prompts{"a red chair", "one blue lamp", "a photo of grass"};
   std::vector<at::Tensor> rows;
-  for (const auto& prompt : prompts) {
-    auto tokens = tokenizer.encode_padded(prompt).ids;
-    tokens.resize(static_cast<size_t>(model.text().config().n_positions), tokenizer.pad_id());
-    rows.push_back(at::tensor(tokens, at::kLong));
-  }
-  constexpr int kHeight = 150, kWidth = 97, kImages = 3;
+  for (const auto& prompt : prompts)
+    rows.push_back(at::tensor(tokenizer.encode_padded(prompt).ids, at::kLong));
+  constexpr int kHeight = 50, kWidth = 33, kImages = 3;
   const int edge = config.shortest_edge, height = edge * kHeight / kWidth;
-  options["prompts"] = prompts;
-  options["image_height"] = kHeight, options["image_width"] = kWidth, options["n_images"] = kImages;
-  options["resize"] = {{"height", height}, {"width", edge}, {"resample", "bicubic"}, {"shortest_edge", edge}};
-  options["crop_bilinear"] = {
-      {"crop_box", {11, 20, 80, 140}}, {"height", 24}, {"width", 40}, {"resample", "bilinear"}};
-  options["text_positions_kept"] = 9;
-  options["grad_pairs"] = {{0, 2}, {2, 1}, {1, 1}};
+  constexpr int kLeft = 4, kTop = 7, kRight = 30, kBottom = 48;
+  const nlohmann::json options{{"pretrained_model_name_or_path", folder},
+                               {"resize", {{"height", height}, {"width", edge}, {"resample", "bicubic"}}},
+                               {"crop_bilinear",
+                                {{"crop_box", {kLeft, kTop, kRight, kBottom}},
+                                 {"height", 12},
+                                 {"width", 20},
+                                 {"resample", "bilinear"}}},
+                               {"text_positions_kept", 9},
+                               {"clip_score_factor", 100.0},
+                               {"grad_pairs", {{0, 2}, {2, 1}, {1, 1}}}};
   const auto bytes = at::randint(0, 256, {kImages, kHeight, kWidth, 3}, at::kByte);
   std::vector<at::Tensor> pixels, resized, cropped;
   const auto as_tensor = [](const io::Image8& image) {
@@ -258,12 +234,13 @@ void add_clip(SecondSet& set) {
         .clone();
   };
   for (int64_t i = 0; i < kImages; ++i) {
-    io::Image8 image(kWidth, kHeight, 3), part(80 - 11, 140 - 20, 3);
+    io::Image8 image(kWidth, kHeight, 3), part(kRight - kLeft, kBottom - kTop, 3);
     std::copy_n(bytes[i].data_ptr<uint8_t>(), image.pixels.size(), image.pixels.begin());
-    for (int y = 0; y < part.height; ++y) std::copy_n(image.at(11, 20 + y), 3 * part.width, part.at(0, y));
-    // Pillow's own bytes are in the recorded set; here the sizes and the filter are what matters.
+    for (int y = 0; y < part.height; ++y)
+      std::copy_n(image.at(kLeft, kTop + y), 3 * part.width, part.at(0, y));
+    // Pillow's own bytes are in the recorded set; here sizes and filters are what matters.
     resized.push_back(as_tensor(ds::resize_pillow(image, edge, height, ds::ResizeFilter::Bicubic)));
-    cropped.push_back(as_tensor(ds::resize_pillow(part, 40, 24, ds::ResizeFilter::Bilinear)));
+    cropped.push_back(as_tensor(ds::resize_pillow(part, 20, 12, ds::ResizeFilter::Bilinear)));
     pixels.push_back(ds::clip_pixels(image, config));
   }
   const auto ids = at::stack(rows);
@@ -291,16 +268,36 @@ void add_clip(SecondSet& set) {
 
 /// ------------------------------------------------------------------------------------ schedulers
 
-void add_schedulers(SecondSet& set) {
+struct Sampler {
+  std::string name, type;
+  double eta = 0;
+  nlohmann::json also = nlohmann::json::object();  ///< further keys of its configuration
+};
+
+std::vector<Sampler> samplers() {
+  const std::string ddim = "DDIMScheduler", dpm = "DPMSolverMultistepScheduler",
+                    euler = "EulerDiscreteScheduler";
+  return {{"ddim.epsilon", ddim},
+          {"ddim.v_prediction", ddim},
+          {"ddim_eta0.45.epsilon", ddim, 0.45},
+          {"ddim_trailing.epsilon", ddim, 0, {{"timestep_spacing", "trailing"}}},
+          {"dpmpp2m.epsilon", dpm},
+          {"dpmpp2m.v_prediction", dpm},
+          {"dpmpp2m_sigma_min.epsilon", dpm, 0, {{"final_sigmas_type", "sigma_min"}}},
+          {"dpmpp2m_karras.epsilon", dpm, 0, {{"use_karras_sigmas", true}}},
+          {"euler.epsilon", euler},
+          {"euler.v_prediction", euler},
+          {"pndm.epsilon", "PNDMScheduler"}};
+}
+
+void add_schedulers(OwnSet& set) {
   const std::string file = "schedulers/cases.safetensors";
-  auto options = set.recorded_options(file);
   const double start = 0.0012, end = 0.014;
-  options["beta_start"] = start, options["beta_end"] = end;
-  options["model"] = {
-      {"formula", options["model"]["formula"]}, {"a", 0.4}, {"b", 0.3}, {"c", 1.5}, {"d", 80.0},
-      {"input", options["model"]["input"]}};
+  auto options = schedule_options(start, end);
+  options["configs"] = "schedulers/configs.json";
+  options["model"] = {{"a", 0.4}, {"b", 0.3}, {"c", 1.5}, {"d", 80.0}};
+  options["pred_x0_prediction_types"] = {"epsilon", "v_prediction"};
   const int64_t n_train = options["num_train_timesteps"], n_steps = 13;
-  options["num_inference_steps"] = n_steps;
   const auto betas = at::linspace(std::sqrt(start), std::sqrt(end), n_train, at::kDouble).square();
   const auto bars = (1 - betas).cumprod(0);
   Tensors all;
@@ -314,16 +311,19 @@ void add_schedulers(SecondSet& set) {
   all["velocity"] = velocity, all["eps_from_v"] = noise, all["x0_from_v"] = x0;
   all["pred_x0.epsilon"] = (noisy - (1 - a).sqrt() * eps_hat) / a.sqrt();
   all["pred_x0.v_prediction"] = a.sqrt() * noisy - (1 - a).sqrt() * eps_hat;
-  const auto x_init = inputs({2, 4, 3, 5}), variance = inputs({n_steps, 2, 4, 3, 5});
+  const auto x_init = inputs({1, 2, 3, 5}), variance = inputs({n_steps, 1, 2, 3, 5});
   all["x_init"] = x_init, all["ddim_noise"] = variance;
-  auto configs = io::read_json_file(set.source(options["configs"]));
-  for (auto& [name, entry] : configs.items()) {
-    entry["steps"] = n_steps;
-    entry["init"]["beta_start"] = start, entry["init"]["beta_end"] = end;
-    auto& run = options["runs"][name];
-    if (run["eta"].get<double>() > 0) run["eta"] = 0.45;
-    auto config = ds::SchedulerConfig::from_json(entry["init"], name, entry["class"].get<std::string>());
-    config.eta = run["eta"];
+  auto configs = nlohmann::json::object();
+  for (const Sampler& sampler : samplers()) {
+    const std::string name = sampler.name;
+    auto init = schedule_options(start, end);
+    init["prediction_type"] = ends_with(name, "v_prediction") ? "v_prediction" : "epsilon";
+    init.update(sampler.also);
+    configs[name] = {{"class", sampler.type}, {"init", init}, {"steps", n_steps}};
+    options["runs"][name] = {{"eta", sampler.eta}};
+    if (sampler.eta > 0) options["runs"][name]["variance_noise"] = "ddim_noise";
+    auto config = ds::SchedulerConfig::from_json(init, name, sampler.type);
+    config.eta = sampler.eta;
     const auto scheduler = ds::make_scheduler(config);
     scheduler->start(n_steps);
     auto x = x_init * scheduler->init_noise_sigma();
@@ -339,26 +339,32 @@ void add_schedulers(SecondSet& set) {
     if (!scheduler->sigmas().empty()) all[name + ".sigmas"] = at::tensor(scheduler->sigmas(), at::kDouble);
     all[name + ".trajectory"] = at::stack(walk);
   }
-  std::filesystem::create_directories(set.target("schedulers"));
-  std::ofstream(set.target(options["configs"])) << configs.dump(1);
+  set.write_json(options["configs"], configs);
   set.add(file, all, options);
 }
 
 /// ------------------------------------------------------------------------------------ several views
 
-void add_multiview(SecondSet& set) {
+void add_multiview(OwnSet& set) {
   const std::string file = "mvdream-tiny/cases.safetensors";
-  auto options = set.recorded_options(file);
-  const ds::UNet unet = double_mvdream(set.source("mvdream-tiny/model.safetensors"));
+  const std::string folder = "mvdream-tiny";
+  const ds::UNet unet = double_mvdream(set.path(folder + "/model.safetensors"));
+  const auto of_text = io::read_json_file(set.path(folder + "/config.json"))["cond_stage_text"];
   constexpr int64_t kFrames = 3, kItems = 2, kRows = kFrames * kItems;
-  options["num_frames"] = kFrames, options["n_items"] = kItems, options["height"] = 8, options["width"] = 12;
-  options["n_tokens"] = 10;
-  options["runs"] = {{"out", {{"num_frames", 3}, {"camera", true}}},
-                     {"out.pairs", {{"num_frames", 2}, {"camera", true}}},
-                     {"out.alone.nocamera", {{"num_frames", 1}, {"camera", false}}}};
+  const nlohmann::json options{{"pretrained_model_name_or_path", folder},
+                               {"num_frames", kFrames},
+                               {"runs",
+                                {{"out", {{"num_frames", 3}, {"camera", true}}},
+                                 {"out.pairs", {{"num_frames", 2}, {"camera", true}}},
+                                 {"out.alone.nocamera", {{"num_frames", 1}, {"camera", false}}}}},
+                               {"text",
+                                {{"layers", of_text["layers"]},
+                                 {"num_hidden_layers", of_text["layers"].get<int64_t>() - 1},
+                                 {"heads", of_text["heads"]},
+                                 {"width", of_text["width"]}}}};
   Tensors all;
-  const auto x = learnt(inputs({kRows, 4, 8, 12})), camera = learnt(inputs({kRows, 16}));
-  const auto text = inputs({kRows, 10, unet.config().text_channels}), r = inputs({kRows, 4, 8, 12});
+  const auto x = learnt(inputs({kRows, 4, 4, 6})), camera = learnt(inputs({kRows, 16}));
+  const auto text = inputs({kRows, 10, unet.config().text_channels}), r = inputs({kRows, 4, 4, 6});
   const auto t = at::tensor({30, 30, 30, 710, 710, 710}, at::kLong);
   all["x"] = x, all["camera"] = camera, all["context"] = text, all["R"] = r, all["t"] = t;
   for (const auto& [name, run] : options["runs"].items()) {
@@ -373,14 +379,12 @@ void add_multiview(SecondSet& set) {
   set.add(file, all, options);
 
   const std::string cameras = "mvdream-tiny/cases_camera.safetensors";
-  auto camera_options = set.recorded_options(cameras);
-  camera_options["get_camera_4"] = nullptr;
-  camera_options.erase("get_camera_4");
-  camera_options["get_camera_5"] = {{"num_frames", 5},
-                                    {"elevation", -20},
-                                    {"azimuth_start", 70},
-                                    {"azimuth_span", 300},
-                                    {"blender_coord", true}};
+  const nlohmann::json camera_options{{"get_camera_5",
+                                       {{"num_frames", 5},
+                                        {"elevation", -20},
+                                        {"azimuth_start", 70},
+                                        {"azimuth_span", 300},
+                                        {"blender_coord", true}}}};
   auto made = at::zeros({5, 4, 4}, at::kDouble);
   for (int64_t k = 0; k < 5; ++k) {
     // On the unit sphere, looking at the origin; azimuth 0 is -y, 90 is +x; OpenGL axes, z up.
@@ -399,31 +403,7 @@ void add_multiview(SecondSet& set) {
 
 }  // namespace
 
-void add_diffusion_cases(SecondSet& set) {
-  for (const char* name : {"sd1-tiny/unet",
-                           "sd1-tiny/vae",
-                           "sd1-tiny/text_encoder",
-                           "sd1-tiny/tokenizer",
-                           "sd1-tiny/scheduler",
-                           "sd1-tiny/lora",
-                           "sd1-tiny/model_index.json",
-                           "sd2-tiny/unet",
-                           "sd2-tiny/vae",
-                           "sd2-tiny/scheduler",
-                           "sd2-tiny/vsd",
-                           "sd2-tiny/model_index.json",
-                           "unet-camera-tiny/config.json",
-                           "unet-camera-tiny/diffusion_pytorch_model.safetensors",
-                           "unet-class-timestep-tiny/config.json",
-                           "unet-class-timestep-tiny/diffusion_pytorch_model.safetensors",
-                           "mvdream-tiny/config.json",
-                           "mvdream-tiny/model.safetensors",
-                           "clip-tiny/config.json",
-                           "clip-tiny/model.safetensors",
-                           "clip-tiny/preprocessor_config.json",
-                           "sd2-tiny/tokenizer"})
-    set.link(name);
-  shorten_text_encoder(set, "sd2-tiny/text_encoder");
+void add_diffusion_cases(OwnSet& set) {
   for (const char* model : {"sd1-tiny", "sd2-tiny", "unet-camera-tiny", "unet-class-timestep-tiny"})
     add_unet(set, model);
   for (const char* model : {"sd1-tiny", "sd2-tiny"}) {

@@ -4,15 +4,11 @@
 #include "t3d/ops/frequency.h"
 #include "t3d/ops/hash_grid.h"
 #include "t3d/ops/spherical_harmonics.h"
-#include "tests/golden/second_set.h"
+#include "tests/golden/own_set.h"
 #include "tests/support/every_middle.h"
 
 namespace t3d::testing {
 namespace {
-
-at::Tensor learnt(const at::Tensor& x) {
-  return x.clone().set_requires_grad(true);
-}
 
 std::vector<at::Tensor> gradients(const at::Tensor& y, const std::vector<at::Tensor>& x) {
   return torch::autograd::grad({y}, x);
@@ -24,9 +20,9 @@ at::Tensor unit_rows(const at::Tensor& x) {
 
 /// ------------------------------------------------------------------------------------ grid encodings
 
-void add_grids(SecondSet& set) {
+void add_grids(OwnSet& set) {
   const std::string file = "grid-encoding/cases_hashgrid.safetensors";
-  auto options = set.recorded_options(file);
+  nlohmann::json options;
   Tensors all;
   const auto add = [&](const std::string& name, int64_t n_points, const ops::HashGridConfig& config) {
     const auto layout = ops::HashGridLayout::make(config);
@@ -65,11 +61,10 @@ void add_grids(SecondSet& set) {
                              {"base_resolution", config.base_resolution},
                              {"per_level_scale", config.per_level_scale}};
   };
-  options["runs"] = nlohmann::json::object();
   ops::HashGridConfig config;
-  config.n_levels = 9, config.log2_table = 12, config.base_resolution = 7, config.per_level_scale = 1.61f;
+  config.n_levels = 7, config.log2_table = 8, config.base_resolution = 5, config.per_level_scale = 1.61f;
   add("coarse", 40, config);
-  config.n_levels = 4, config.n_features = 4, config.log2_table = 9, config.base_resolution = 5;
+  config.n_levels = 4, config.n_features = 4, config.log2_table = 7, config.base_resolution = 4;
   config.per_level_scale = 1.9f, config.interpolation = ops::Interpolation::Smoothstep;
   add("smooth", 24, config);
   config.n_dims = 2, config.n_features = 2, config.n_levels = 6;
@@ -78,21 +73,20 @@ void add_grids(SecondSet& set) {
   set.add(file, all, options);
 }
 
-void add_directions(SecondSet& set) {
+void add_directions(OwnSet& set) {
   const std::string file = "grid-encoding/cases_directions.safetensors";
-  auto options = set.recorded_options(file);
+  nlohmann::json options;
   Tensors all;
   const auto x = in_float(unit_rows(normals({30, 3})) / 2 + 0.5);
   all["x"] = x;
-  options["sh"]["degrees"] = {2, 3, 4};
-  options["sh"]["grad_degree"] = 3;
+  options["sh"] = {{"degrees", {2, 3, 4}}, {"grad_degree", 3}};
   for (const int degree : {2, 3, 4}) {
     const std::string name = cat("sh.degree", degree);
     const auto in = learnt(x.to(at::kFloat));  // polynomials of low degree: nothing is lost
     const auto y = ops::spherical_harmonics(in * 2 - 1, degree);
     all[name + ".y"] = y;
     if (degree != 3) continue;
-    const auto dy = at::randn(y.sizes());
+    const auto dy = inputs(y.sizes()).to(at::kFloat);
     all[name + ".dy"] = dy;
     all[name + ".dx"] = gradients((y * dy).sum(), {in})[0];
   }
@@ -122,14 +116,15 @@ struct Samples {
 std::vector<Ray> rays_for(const Box3f& box) {
   std::vector<Ray> rays;
   const Vec3f c = box.center();
-  // Along the axes; two of them on walls by their decimals, as 0.3 is with 20 cells over -1..1.
+  // Along the axes; two of them on walls by their decimals, as 0.2 is with 10 cells over -1..1.
   rays.push_back({Vec3f(-2.5f, 0.01f, 0.02f), Vec3f(1, 0, 0)});
-  rays.push_back({Vec3f(0.3f, 2.2f, -0.31f), Vec3f(0, -1, 0)});
-  rays.push_back({Vec3f(0.5f, 0.4f, 3.0f), Vec3f(0, 0, -1)});
+  rays.push_back({Vec3f(0.2f, 2.2f, -0.31f), Vec3f(0, -1, 0)});
+  rays.push_back({Vec3f(0.6f, 0.4f, 3.0f), Vec3f(0, 0, -1)});
   rays.push_back({c + Vec3f(0.03f, -0.02f, 0.04f), Vec3f(2, -1, 2) / 3});  // starts inside
   rays.push_back({Vec3f(4, 4, 4), Vec3f(0.6f, 0.8f, 0)});                  // misses
-  const auto at_random = at::randn({30, 6});
-  for (int64_t i = 0; i < 30; ++i) {
+  constexpr int64_t kRandom = 16;
+  const auto at_random = normals({kRandom, 6}).to(at::kFloat);
+  for (int64_t i = 0; i < kRandom; ++i) {
     const float* v = at_random[i].data_ptr<float>();
     const Vec3f from = Vec3f(v[0], v[1], v[2]).normalized() * 2.4f + c;
     rays.push_back({from, (c + Vec3f(v[3], v[4], v[5]) * 0.4f - from).normalized()});
@@ -137,19 +132,31 @@ std::vector<Ray> rays_for(const Box3f& box) {
   return rays;
 }
 
-void add_occupancy(SecondSet& set) {
+void add_occupancy(OwnSet& set) {
   const std::string file = "volume-rendering/cases_occgrid.safetensors";
-  auto options = set.recorded_options(file);
-  constexpr int kSide = 20;
-  constexpr float kStep = 0.0433f;
+  constexpr int kSide = 10;
+  constexpr float kStep = 0.0733f;
+  nlohmann::json options{{"roi_aabb", {-1, -1, -1, 1, 1, 1}},
+                         {"resolution", kSide},
+                         {"levels", 1},
+                         {"near_plane", 0.0},
+                         {"far_plane", 1e10},
+                         {"cone_angle", 0.0},
+                         {"stratified", false},
+                         {"aabb", {{"miss_value", 1e10}}},
+                         {"runs",
+                          {{"plain", nlohmann::json::object()},
+                           {"planes", {{"near_plane", 1.4}, {"far_plane", 3.1}}},
+                           {"cone", {{"cone_angle", 0.015}}},
+                           {"stratified", {{"stratified", true}}},
+                           {"pruned",
+                            {{"early_stop_eps", 0.03},
+                             {"effective_alpha_thre", 0.01},
+                             {"sigma", {{"amplitude", 30.0}, {"falloff", 3.0}}}}}}}};
   Box3f box;
   box.min = Vec3f(-1, -1, -1), box.max = Vec3f(1, 1, 1);
   ops::OccupancyGrid grid = ops::OccupancyGrid::create(box, kSide);
   grid.binary = at::rand({1, kSide, kSide, kSide}) < 0.4;
-  options["resolution"] = kSide;
-  options["render_step_size"] = kStep;
-  options["runs"]["planes"] = {{"near_plane", 1.4}, {"far_plane", 3.1}};
-  options["runs"]["cone"] = {{"cone_angle", 0.015}};
   Tensors all;
   all["binaries"] = grid.binary[0].to(at::kByte);
   all["step"] = at::full({1}, kStep);
@@ -176,9 +183,6 @@ void add_occupancy(SecondSet& set) {
   all["aabb.hit"] = hit, all["aabb.t_min"] = t_min, all["aabb.t_max"] = t_max;
   const auto u = at::rand({n});
   all["stratified.u"] = u;
-  options["runs"]["pruned"]["sigma"]["amplitude"] = 30.0;
-  options["runs"]["pruned"]["sigma"]["falloff"] = 3.0;
-  options["runs"]["pruned"]["early_stop_eps"] = 0.03;
   for (const auto& [name, run] : options["runs"].items()) {
     nlohmann::json merged = options;
     merged.update(run);
@@ -205,13 +209,16 @@ void add_occupancy(SecondSet& set) {
     samples.put(name, all);
   }
 
-  auto& update = options["update"];
   constexpr int64_t kUpdated = 6;
-  update["resolution"] = kUpdated;
-  update["occ_thre"] = 0.02;
-  update["ema_decay"] = 0.9;
-  update["runs"] = {{{"step", 0}, {"scale", 0.06}, {"amplitude", 2.5}, {"falloff", 5.0}, {"centre", -0.1}},
-                    {{"step", 1}, {"scale", 0.06}, {"amplitude", 1.5}, {"falloff", 4.0}, {"centre", 0.4}}};
+  const nlohmann::json update{
+      {"roi_aabb", {-1, -1, -1, 1, 1, 1}},
+      {"resolution", kUpdated},
+      {"occ_thre", 0.02},
+      {"ema_decay", 0.9},
+      {"runs",
+       {{{"step", 0}, {"scale", 0.06}, {"amplitude", 2.5}, {"falloff", 5.0}, {"centre", -0.1}},
+        {{"step", 1}, {"scale", 0.06}, {"amplitude", 1.5}, {"falloff", 4.0}, {"centre", 0.4}}}}};
+  options["update"] = update;
   const int64_t n_cells = kUpdated * kUpdated * kUpdated;
   const auto cells = at::arange(n_cells, at::kDouble);
   const auto corners = at::stack({(cells / (kUpdated * kUpdated)).floor(),
@@ -235,8 +242,6 @@ void add_occupancy(SecondSet& set) {
 
   // Importance resampling: the inverse of a piecewise linear distribution, in double.
   constexpr int64_t kRays = 4, kEdges = 13, kNew = 9;
-  options["importance"] = {
-      {"n_rays", kRays}, {"n_intervals", kNew}, {"n_edges", kEdges}, {"stratified", false}};
   const auto rising = [](const at::Tensor& x) { return x.cumsum(1); };
   const auto edges = in_float(rising(at::rand({kRays, kEdges}, at::kDouble) + 0.1));
   auto cdf = rising(at::rand({kRays, kEdges}, at::kDouble) + 0.05);
@@ -263,14 +268,11 @@ void add_occupancy(SecondSet& set) {
 
 /// ------------------------------------------------------------------------------------ compositing
 
-void add_compositing(SecondSet& set) {
+void add_compositing(OwnSet& set) {
   const std::string file = "volume-rendering/cases_render.safetensors";
-  auto options = set.recorded_options(file);
+  nlohmann::json options;
   const std::vector<int64_t> per_ray{3, 0, 21, 1, 40, 0, 9, 17};
   const auto n_rays = static_cast<int64_t>(per_ray.size());
-  options["n_rays"] = n_rays;
-  options["samples_per_ray"] = per_ray;
-  options["background"] = {0.6, 0.1, 0.3};
   std::vector<int64_t> index;
   std::vector<double> starts, ends;
   for (int64_t r = 0; r < n_rays; ++r) {
@@ -314,7 +316,6 @@ void add_compositing(SecondSet& set) {
   const auto grads = gradients(loss, {sigma, rgb});
   all["grad.sigmas"] = grads[0], all["grad.rgbs"] = grads[1];
 
-  options["runs"] = nlohmann::json::object();
   for (const auto& [eps, alpha] : {std::pair{0.001, 0.0}, {0.2, 0.05}}) {
     const std::string name = cat("visible.eps", eps, "_thre", alpha);
     options["runs"][name] = {{"early_stop_eps", eps}, {"alpha_thre", alpha}};
@@ -337,7 +338,7 @@ void add_compositing(SecondSet& set) {
 
 }  // namespace
 
-void add_ops_cases(SecondSet& set) {
+void add_ops_cases(OwnSet& set) {
   add_grids(set);
   add_directions(set);
   add_occupancy(set);
