@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -55,20 +56,55 @@ TEST(Docs, TheIndexNamesEveryPage) {
   }
 }
 
-/// The C++ of a page, block by block.
-std::vector<std::string> snippets_of(const fs::path& page) {
+/// A page's C++, and what it is given: the parameters in the line <!-- with: at::Tensor x --> before it.
+struct Snippet {
+  std::string text, given;
+};
+
+std::vector<Snippet> snippets_of(const fs::path& page) {
   std::istringstream lines(text_of(page));
-  std::vector<std::string> out;
+  std::vector<Snippet> out;
   bool is_inside = false;
+  const std::string with = "<!-- with: ", end = " -->";
+  std::string given;
   for (std::string line; std::getline(lines, line);) {
     if (line.rfind("```", 0) == 0) {
       is_inside = line == "```cpp";
-      if (is_inside) out.emplace_back();
+      if (is_inside) out.push_back({"", given});
+      given = "";
     } else if (is_inside) {
-      out.back() += line + "\n";
+      out.back().text += line + "\n";
+    } else if (line.rfind(with, 0) == 0) {
+      given = line.substr(with.size(), line.size() - with.size() - end.size());
     }
   }
   return out;
+}
+
+/// All snippets as one file: their includes, then each as a function of what it is given.
+std::string all_snippets() {
+  std::string includes, functions;
+  int n = 0;
+  for (const fs::path& page : pages())
+    for (const Snippet& snippet : snippets_of(page)) {
+      std::istringstream lines(snippet.text);
+      std::string body;
+      for (std::string line; std::getline(lines, line);)
+        (line.rfind("#include", 0) == 0 ? includes : body) += line + "\n";
+      functions += "// " + page.filename().string() + "\n[[maybe_unused]] const auto snippet_" +
+                   std::to_string(n++) + " = [](" + snippet.given + ") {\n" + body + "};\n\n";
+    }
+  return "#include <ATen/ATen.h>\n\n" + includes + "\nnamespace {\n" + functions + "}  // namespace\n";
+}
+
+TEST(Docs, SnippetsCompile) {
+  const char* const folder = T3D_BINARY_DIR "/docs_snippets";
+  fs::create_directories(folder);
+  const std::string file = std::string(folder) + "/snippets.cpp", log = std::string(folder) + "/log";
+  std::ofstream(file) << all_snippets();
+  const std::string command = std::string("'") + T3D_COMPILER + "' $(cat '" + T3D_BINARY_DIR +
+                              "/docs_snippets.flags') -fsyntax-only '" + file + "' > '" + log + "' 2>&1";
+  EXPECT_EQ(std::system(command.c_str()), 0) << command << "\n" << text_of(log);
 }
 
 /// The text of a header of ours and of those that it includes.
@@ -84,7 +120,7 @@ void add_header(const std::string& name, std::map<std::string, std::string>& tex
 TEST(Docs, SnippetsIncludeTheHeadersOfWhatTheyName) {
   int n_snippets = 0;
   for (const fs::path& page : pages())
-    for (const std::string& snippet : snippets_of(page)) {
+    for (const auto& [snippet, given] : snippets_of(page)) {
       ++n_snippets;
       std::map<std::string, std::string> headers;
       const std::regex include("#include \"(t3d/[^\"]+)\"");
@@ -106,6 +142,44 @@ TEST(Docs, SnippetsIncludeTheHeadersOfWhatTheyName) {
       }
     }
   EXPECT_GT(n_snippets, 10);
+}
+
+/// Module by module, what the build wrote to modules.txt: "core, math", or a dash for nothing.
+std::map<std::string, std::string> uses_of_modules() {
+  std::map<std::string, std::string> uses;
+  std::istringstream lines(text_of(T3D_BINARY_DIR "/modules.txt"));
+  for (std::string line; std::getline(lines, line);) {
+    const size_t colon = line.find(':');
+    if (colon == std::string::npos) continue;
+    std::istringstream words(line.substr(colon + 1));
+    std::string all;
+    for (std::string word; words >> word;) all += (all.empty() ? "" : ", ") + word;
+    uses[line.substr(0, colon)] = all.empty() ? "–" : all;
+  }
+  return uses;
+}
+
+TEST(Docs, TheTableOfModulesIsTheBuilds) {
+  const fs::path page = kRoot / "docs" / "design.md";
+  std::istringstream lines(text_of(page));
+  auto missing = uses_of_modules();
+  ASSERT_GT(missing.size(), 10u);
+  const std::regex row(R"(\| `(\w+)` \| (.*) \| (.*) \|)");
+  std::string written;
+  for (std::string line; std::getline(lines, line);) {
+    std::smatch match;
+    if (std::regex_match(line, match, row) && missing.count(match[1]) != 0) {
+      const std::string module = match[1], uses = missing[module];
+      missing.erase(module);
+      if (std::getenv("T3D_WRITE_DOCS") == nullptr)
+        EXPECT_EQ(match[3].str(), uses) << module << "; T3D_WRITE_DOCS=1 writes the table of " << page;
+      line = "| `" + module + "` | " + match[2].str() + " | " + uses + " |";
+    }
+    written += line + "\n";
+  }
+  for (const auto& [module, uses] : missing)
+    ADD_FAILURE() << page << " has no line for the module " << module << ", which uses " << uses;
+  if (std::getenv("T3D_WRITE_DOCS") != nullptr) std::ofstream(page) << written;
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "t3d/core/clock.h"
 #include "t3d/core/config/interpolation.h"
 #include "t3d/core/config/overrides.h"
+#include "t3d/core/config/paths.h"
 #include "t3d/core/config/read_yaml.h"
 #include "t3d/core/error.h"
 #include "t3d/core/interrupt.h"
@@ -30,7 +31,6 @@
 #include "t3d/system/outputs.h"
 #include "t3d/system/same_run.h"
 #include "t3d/system/scene_mesh.h"
-#include "t3d/system/type_families.h"
 
 namespace t3d::cli {
 namespace {
@@ -103,21 +103,8 @@ config::Node text_node(const std::string& text, const char* option) {
   return config::Node(text, {option, 0, 0});
 }
 
-bool has_at(const config::Node& root, const std::string& dotted) {
-  return system::find_at(root, dotted) != nullptr;
-}
-
-/// The value at a dotted name, made where it is missing.
-void set_at(config::Node& root, const std::string& dotted, config::Node value) {
-  config::Node* at = &root;
-  size_t begin = 0;
-  for (size_t dot = dotted.find('.'); dot != std::string::npos; dot = dotted.find('.', begin)) {
-    const std::string key = dotted.substr(begin, dot - begin);
-    config::Node* next = at->find(key);
-    at = next != nullptr ? next : &at->set(key, config::Node(config::Node::Map{}));
-    begin = dot + 1;
-  }
-  at->set(dotted.substr(begin), std::move(value));
+bool has_at(const config::Node& root, const std::string& path) {
+  return config::find_at(root, path) != nullptr;
 }
 
 /// Keys that the command line has words of its own for.
@@ -145,21 +132,22 @@ system::Experiment make_experiment(const GenerateOptions& o, const std::string& 
   if (!model.empty()) {
     const bool is_multiview = has_at(root, "system.guidance.model_name") ||
                               !has_at(root, "system.guidance.pretrained_model_name_or_path");
-    set_at(root,
-           is_multiview ? "system.guidance.model_name" : "system.guidance.pretrained_model_name_or_path",
-           text_node(model, "--model"));
+    config::set_at(
+        root, is_multiview ? "system.guidance.model_name" : "system.guidance.pretrained_model_name_or_path",
+        text_node(model, "--model"));
     const char* lora = "system.guidance.pretrained_model_name_or_path_lora";
-    if (has_at(root, lora)) set_at(root, lora, text_node(model, "--model"));
-    set_at(root, "system.prompt_processor.pretrained_model_name_or_path", text_node(model, "--model"));
+    if (has_at(root, lora)) config::set_at(root, lora, text_node(model, "--model"));
+    config::set_at(root, "system.prompt_processor.pretrained_model_name_or_path",
+                   text_node(model, "--model"));
   }
   for (const std::string& text : o.overrides) config::apply_override(root, text, system::key_kind);
-  set_at(root, "system.prompt_processor.prompt", text_node(o.prompt, "PROMPT"));
-  if (o.seed) set_at(root, "seed", config::Node(*o.seed));
+  config::set_at(root, "system.prompt_processor.prompt", text_node(o.prompt, "PROMPT"));
+  if (o.seed) config::set_at(root, "seed", config::Node(*o.seed));
   const char* bfloat16 = "system.guidance.cpu_bfloat16";
-  if (has_bfloat16() && !has_at(root, bfloat16)) set_at(root, bfloat16, config::Node(true));
-  if (o.steps > 0) set_at(root, "trainer.max_steps", config::Node(o.steps));
-  set_at(root, "trial_dir", text_node(folder, "--output"));
-  if (o.resume) set_at(root, "resume", text_node(folder, "--resume"));
+  if (has_bfloat16() && !has_at(root, bfloat16)) config::set_at(root, bfloat16, config::Node(true));
+  if (o.steps > 0) config::set_at(root, "trainer.max_steps", config::Node(o.steps));
+  config::set_at(root, "trial_dir", text_node(folder, "--output"));
+  if (o.resume) config::set_at(root, "resume", text_node(folder, "--resume"));
   config::resolve_interpolations(root);
   return system::read_experiment(root);
 }

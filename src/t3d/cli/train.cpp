@@ -19,9 +19,7 @@
 #include "t3d/ops/device_memory.h"
 #include "t3d/ops/matrix_unit.h"
 #include "t3d/system/mesh_exporter.h"
-#include "t3d/system/run.h"
-#include "t3d/system/same_run.h"
-#include "t3d/system/saved_weights.h"
+#include "t3d/system/prepare_training.h"
 
 namespace t3d::cli {
 namespace {
@@ -59,27 +57,6 @@ int export_mesh(system::Run& run) {
   return 0;
 }
 
-/// A run's own folder must not get the parts of another one.
-void check_folder_of(const system::Experiment& e, const ModeOptions& o, const std::string& file) {
-  const fs::path ckpts = fs::path(e.trial_dir) / "ckpts";
-  if (!is_used(ckpts.string())) return;
-  if (!e.resume)
-    throw UserError(cat(e.trial_dir, ": holds a run already. Go on with it by resume=", e.trial_dir,
-                        ", or give another tag or name, or remove the folder."));
-  std::error_code ignored;
-  const fs::path from = fs::weakly_canonical(system::latest_run(*e.resume), ignored),
-                 own = fs::weakly_canonical(e.trial_dir, ignored);
-  const bool is_same = from == own || from.parent_path() == own || from.parent_path().parent_path() == own;
-  if (!is_same)
-    throw UserError(cat(e.trial_dir, ": holds a run already, and resume=", *e.resume,
-                        " is another one. Give another tag or name, or remove the folder."));
-  system::check_same_run(e.trial_dir, [&](int64_t max_steps) {
-    auto overrides = o.overrides;
-    overrides.push_back(cat("trainer.max_steps=", max_steps));
-    return system::read_experiment(file, overrides);
-  });
-}
-
 /// The run goes on by the configuration that it has written.
 std::string command_to_train_on(const system::Experiment& e, const ModeOptions& o) {
   std::vector<std::string> words = {"train", "--config", e.trial_dir + "/configs/parsed.yaml"};
@@ -93,17 +70,15 @@ int run_mode(const ModeOptions& o, Mode mode) {
   if (o.verbose) log::set_level(log::Level::Debug);
   choose_gpu(o.gpu);
   const InterruptScope interrupts;
-  // What looks like a path is one; anything else may be the name of a recipe.
-  const bool is_path = o.config.find_first_of("./") != std::string::npos;
-  const std::string file = is_path ? o.config : find_recipe(o.config);
-  const system::Experiment experiment = system::read_experiment(file, o.overrides);
+  const std::string file = find_recipe(o.config);
   system::SystemContext context;
   context.device = device_named(o.device);
-  system::Run run(experiment, context);
   if (mode == Mode::Train) {
-    check_folder_of(experiment, o, file);
-    offer_to_go_on([experiment, o] { return command_to_train_on(experiment, o); });
-    run.prepare_fit();
+    const auto prepared = system::prepare_training(
+        file, o.overrides, context,
+        [&o](const system::Experiment& e) { offer_to_go_on([e, o] { return command_to_train_on(e, o); }); });
+    system::Run& run = *prepared;
+    const system::Experiment& experiment = run.experiment();
     system::write_run_folder(experiment, file, g_command);
     log::info(cat("run folder: ", experiment.trial_dir));
     const auto report = run.fit();
@@ -116,6 +91,7 @@ int run_mode(const ModeOptions& o, Mode mode) {
     print_result(experiment.trial_dir);
     return 0;
   }
+  system::Run run(system::read_experiment(file, o.overrides), context);
   offer_to_go_on([] { return command_again(); });
   run.restore_for_evaluation();
   switch (mode) {

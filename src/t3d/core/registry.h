@@ -10,6 +10,7 @@
 
 #include "t3d/core/config/struct_io.h"
 #include "t3d/core/error.h"
+#include "t3d/core/planned_types.h"
 #include "t3d/core/sentence.h"
 #include "t3d/core/text.h"
 #include "t3d/core/type_aliases.h"
@@ -136,6 +137,9 @@ class Registry {
   const Entry& need(const std::string& name, const config::Node& block, const std::string& path) const {
     if (const Entry* found = find(name)) return *found;
     const std::string at = block.origin.source.empty() ? "" : block.origin.text() + ": ";
+    if (is_planned_type(name))
+      throw UserError(cat(at, path, ": the ", family_, " ", name, " is not built yet. See t3d list ", family_,
+                          " for those that are."));
     throw UserError(cat(at, path, ": there is no ", family_, " named ", name,
                         end_or_suggestion(name, names()), " See t3d list ", family_, "."));
   }

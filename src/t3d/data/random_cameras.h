@@ -42,7 +42,8 @@ struct RandomCameraConfig {
       "steps at which the next entry of the lists comes into force");
     v("eval_height", eval_height, in_range(1, 8192), "pixels of evaluation views");
     v("eval_width", eval_width, in_range(1, 8192), "likewise");
-    v("eval_batch_size", eval_batch_size, any(), "read and not used: evaluation takes views one by one");
+    v("eval_batch_size", eval_batch_size, harmless("evaluation takes views one by one"),
+      "evaluation views at once");
     v("n_val_views", n_val_views, in_range(1, 10000), "views of a validation");
     v("n_test_views", n_test_views, in_range(1, 10000), "views of the test, the frames of its film");
     v("elevation_range", elevation_range, in_range(-90, 90), "degrees");

@@ -10,6 +10,7 @@
 #include "t3d/diffusion/autoencoder.h"
 #include "t3d/diffusion/model_store.h"
 #include "t3d/diffusion/pipeline.h"
+#include "t3d/diffusion/shape_source.h"
 #include "t3d/diffusion/text_encoder.h"
 #include "t3d/diffusion/tokenizer.h"
 #include "t3d/diffusion/unet_denoiser.h"
@@ -80,7 +81,8 @@ std::string quoted_once(const std::vector<std::string>& texts) {
 }  // namespace
 
 at::Tensor embed_prompts(const std::string& path, const std::vector<std::string>& prompts,
-                         at::ScalarType dtype, c10::Device device, const AdapterUse& lora) {
+                         at::ScalarType dtype, c10::Device device, const AdapterUse& lora,
+                         bool reads_weights) {
   auto tokenizer = tokenizer_of(path);
   const auto unet = unet_config_from_json(part_config(path, "unet"), place(path, "unet"));
   if (unet.camera_inputs > 0) tokenizer.set_cleaning(PromptCleaning::OpenClip);
@@ -96,11 +98,15 @@ at::Tensor embed_prompts(const std::string& path, const std::vector<std::string>
                      " tokens; left out: ", quoted_once(cuts)));
   const auto config =
       ClipTextConfig::from_json(part_config(path, "text_encoder"), place(path, "text encoder"));
-  const auto weights = Weights::from(open_adapted_part(path, "text_encoder", lora), dtype, device);
+  const auto weights = Weights::from(
+      source_or_shapes(reads_weights, open_adapted_part(path, "text_encoder", lora)), dtype, device);
   const ClipTextModel encoder(config, weights.at("text_model"));
   weights.check();
   encoder.check_ids(ids);
   const c10::NoGradGuard no_grad;
+  if (!reads_weights)
+    return at::zeros({ids.size(0), ids.size(1), config.tower.n_channels},
+                     at::TensorOptions().dtype(dtype).device(device));
   return encoder(ids.to(device)).last_hidden_state;
 }
 

@@ -8,6 +8,7 @@
 #include "t3d/diffusion/attention.h"
 #include "t3d/diffusion/json_reader.h"
 #include "t3d/diffusion/model_store.h"
+#include "t3d/diffusion/shape_source.h"
 #include "t3d/diffusion/torch_source.h"
 #include "t3d/io/json_file.h"
 
@@ -96,11 +97,12 @@ at::Tensor MaskedLanguageModel::operator()(const at::Tensor& ids, int64_t place)
   return at::linear(x, words_.weight, bias_);
 }
 
-MaskedLanguageModel load_masked_language_model(const std::string& folder, c10::Device device) {
+MaskedLanguageModel load_masked_language_model(const std::string& folder, c10::Device device,
+                                               bool reads_weights) {
   const std::string file = folder + "/config.json";
   const auto config = MaskedLanguageModelConfig::from_json(io::read_json_file(file), file);
-  const auto weights =
-      Weights::from(renamed_source(open_source(find_weights(folder)), present_name), at::kFloat, device);
+  const auto source = renamed_source(open_source(find_weights(folder)), present_name);
+  const auto weights = Weights::from(source_or_shapes(reads_weights, source), at::kFloat, device);
   MaskedLanguageModel model(config, weights);
   weights.check();
   return model;

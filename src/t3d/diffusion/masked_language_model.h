@@ -50,7 +50,8 @@ class MaskedLanguageModel {
 };
 
 /// Opens a folder with config.json and weights as transformers writes them. Throws as the parts do, with
-/// every tensor that does not fit.
-MaskedLanguageModel load_masked_language_model(const std::string& folder, c10::Device device);
+/// every tensor that does not fit. Without `reads_weights` the model is made of shapes (shape_source.h).
+MaskedLanguageModel load_masked_language_model(const std::string& folder, c10::Device device,
+                                               bool reads_weights = true);
 
 }  // namespace t3d::diffusion

@@ -16,10 +16,12 @@ namespace t3d::diffusion {
 
 /// Embeddings of prompts, [n,77,C]. Opens the model's tokenizer and text encoder, and lets go of both before
 /// it returns. What a prompt loses behind 77 tokens is logged as a warning. `path` is what find_model
-/// returned; `lora` changes the text encoder where it says so. Throws UserError for a model without these
-/// parts and for prompts that are not UTF-8.
+/// returned; `lora` changes the text encoder where it says so. Without `reads_weights` everything is looked
+/// at but the text encoder's numbers, and the embeddings are zeros. Throws UserError for a model without
+/// these parts and for prompts that are not UTF-8.
 at::Tensor embed_prompts(const std::string& path, const std::vector<std::string>& prompts,
-                         at::ScalarType dtype, c10::Device device, const AdapterUse& lora = {});
+                         at::ScalarType dtype, c10::Device device, const AdapterUse& lora = {},
+                         bool reads_weights = true);
 
 struct SampleOptions {
   int64_t n_steps = 50;

@@ -29,7 +29,7 @@ struct SurfaceOptions {
   int resolution = 160;       ///< samples along the longest side of what is found in it
   float threshold = 0;        ///< density of the surface; 0: where rays see one, see seen_surface.h
   int n_blurs = 1;            ///< passes over the samples: what rays average out would show as grain
-  double small_part = 0.02;   ///< parts below this share of the largest one's faces are left out
+  double small_part = 0.02;   ///< smaller parts are left out: see remove_small_parts
   bool keep_hollows = false;  ///< walls of hollows inside the matter
   int n_smoothings = 3;       ///< passes over the mesh
   size_t n_faces = 60000;     ///< what is left after decimation, at most; 0: all

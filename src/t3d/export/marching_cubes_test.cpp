@@ -143,6 +143,18 @@ TEST(RemoveSmallParts, KeepsTheLargest) {
   EXPECT_EQ(remove_small_parts(empty, 0.5), 0);
 }
 
+TEST(RemoveSmallParts, AboveOneIsANumberOfFaces) {
+  const auto two = [](const Vec3f& p) {
+    return std::max(0.5f - (p - Vec3f(-0.3f, 0, 0)).norm(), 0.1f - (p - Vec3f(0.8f, 0, 0)).norm());
+  };
+  io::Mesh mesh = extract(two, 40);
+  io::Mesh small = mesh;
+  remove_small_parts(small, 0.2);
+  const size_t n_of_small_part = mesh.faces.size() - small.faces.size();
+  EXPECT_EQ(remove_small_parts(mesh, static_cast<double>(n_of_small_part)), 0);
+  EXPECT_EQ(remove_small_parts(mesh, static_cast<double>(n_of_small_part + 1)), 1);
+}
+
 TEST(DensityThreshold, CutsBetweenHazeAndMatter) {
   for (const float scale : {1.0f, 100.0f}) {
     DensityThreshold threshold(0.01f / scale);

@@ -58,14 +58,15 @@ void keep_vertices(io::Mesh& mesh, const std::function<bool(uint32_t)>& is_kept)
 
 }  // namespace
 
-int remove_small_parts(io::Mesh& mesh, double min_fraction) {
+int remove_small_parts(io::Mesh& mesh, double least) {
   const std::vector<uint32_t> part = part_of_vertices(mesh);
   std::vector<size_t> n_faces(part.size(), 0);
   for (const auto& face : mesh.faces) ++n_faces[part[face[0]]];
   const size_t largest = part.empty() ? 0 : *std::max_element(n_faces.begin(), n_faces.end());
+  const double bound = least > 1 ? least : least * static_cast<double>(largest);
   const auto is_kept = [&](uint32_t v) {
     const size_t faces = n_faces[part[v]];
-    return faces > 0 && static_cast<double>(faces) >= min_fraction * static_cast<double>(largest);
+    return faces > 0 && static_cast<double>(faces) >= bound;
   };
   int n_removed = 0;
   for (uint32_t v = 0; v < part.size(); ++v)

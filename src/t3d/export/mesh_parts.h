@@ -4,9 +4,9 @@
 
 namespace t3d::export_ {
 
-/// Keeps the connected parts that have at least `min_fraction` of the largest part's faces. Returns the
-/// number of parts removed. Vertices that no face uses are removed too.
-int remove_small_parts(io::Mesh& mesh, double min_fraction);
+/// Keeps the connected parts that have at least `least` faces, or up to 1 at least that fraction of the
+/// largest part's. Returns the number of parts removed. Vertices that no face uses are removed too.
+int remove_small_parts(io::Mesh& mesh, double least);
 
 /// Removes closed parts that are turned inside out: the walls of hollows inside the matter, which nobody
 /// sees. Fields that were trained from pictures are hollow more often than not. Returns the number of parts

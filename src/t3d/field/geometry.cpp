@@ -55,6 +55,8 @@ at::Tensor cube(float radius, c10::Device device) {
 
 void Geometry::initialize_shape(bool) {}
 
+void Geometry::check_shape(bool) const {}
+
 at::Tensor field_slope(NormalType type, const at::Tensor& points, const at::Tensor& value_at_points,
                        const std::function<at::Tensor(const at::Tensor&)>& value, float eps, float radius) {
   const auto at_moved = [&](float by) {

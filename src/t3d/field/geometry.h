@@ -27,6 +27,8 @@ class Geometry : public Component {
   /// wants to begin with, if it names one (shape_init). `has_weights`: the parameters come from a checkpoint,
   /// so that only force_shape_init counts.
   virtual void initialize_shape(bool has_weights);
+  /// Throws what initialize_shape would throw, and learns nothing.
+  virtual void check_shape(bool has_weights) const;
   /// Takes the shape over from the geometry of an earlier run, and with `with_features` its features and
   /// normals where they have the same channels. Throws UserError where the two kinds do not go together.
   virtual void start_as(const Geometry& previous, bool with_features);

@@ -40,17 +40,22 @@ struct ImplicitConfig {
     v("n_input_dims", n_input_dims, one_of({3}), "numbers of a point");
     v("n_feature_dims", n_feature_dims, in_range(0, 128), "channels handed to the material");
     v("radius", radius, positive(), "the box is [-radius, radius]^3");
-    v("isosurface", isosurface, any(), "allow mesh extraction");
-    v("isosurface_method", isosurface_method, one_of({"mt", "mc-cpu"}), "marching tetrahedra or cubes");
-    v("isosurface_resolution", isosurface_resolution, in_range(2, 1024), "samples along a side");
+    v("isosurface", isosurface, any(), "false: export refuses to make a mesh");
+    v("isosurface_method", isosurface_method, one_of({"mt", "mc-cpu"}),
+      "mt where the grid deforms; meshes are cut by marching cubes with either");
+    v("isosurface_resolution", isosurface_resolution, in_range(16, 1024),
+      "samples along the longest side of an exported mesh, where the exporter names none");
     v("isosurface_threshold", isosurface_threshold, any(),
       "of a density: the surface's, auto: found by the exporter; of a signed distance: its level");
-    v("isosurface_chunk", isosurface_chunk, any(), "points evaluated at once; 0: all");
-    v("isosurface_coarse_to_fine", isosurface_coarse_to_fine, any(), "extract again in the tight box");
+    v("isosurface_chunk", isosurface_chunk, harmless("130,000 points are evaluated at once"),
+      "points evaluated at once");
+    v("isosurface_coarse_to_fine", isosurface_coarse_to_fine,
+      ignored("a mesh is always cut again in the tight box"), "cut again in the tight box");
     v("isosurface_deformable_grid", isosurface_deformable_grid, any(), "the grid's vertices may move");
-    v("isosurface_remove_outliers", isosurface_remove_outliers, any(), "drop small components");
+    v("isosurface_remove_outliers", isosurface_remove_outliers, any(),
+      "leave small parts out of an exported mesh");
     v("isosurface_outlier_n_faces_threshold", isosurface_outlier_n_faces_threshold, non_negative(),
-      "faces (above 1), or a part of the largest component");
+      "which are small: faces, or below 1 a fraction of the largest part's");
     v("normal_type", normal_type, any(), "how normals are found");
     v("weights", weights, any(), "start from path/to/last.ckpt:geometry");
   }

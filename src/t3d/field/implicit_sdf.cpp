@@ -135,9 +135,18 @@ GeometryOutput ImplicitSdf::samples_at(const at::Tensor& points, bool with_norma
   return out;
 }
 
+ShapeFunction ImplicitSdf::first_shape(bool has_weights) const {
+  if (!config_.shape_init || (has_weights && !config_.force_shape_init)) return {};
+  return shape_of(config_);
+}
+
+void ImplicitSdf::check_shape(bool has_weights) const {
+  first_shape(has_weights);
+}
+
 void ImplicitSdf::initialize_shape(bool has_weights) {
-  if (!config_.shape_init || (has_weights && !config_.force_shape_init)) return;
-  const ShapeFunction target = shape_of(config_);
+  const ShapeFunction target = first_shape(has_weights);
+  if (!target) return;
   encoding_->update_step(0);  // levels that open with the steps are shut until then
   std::vector<at::Tensor> all;
   for (const auto& [name, tensor] : parameters()) all.push_back(tensor);

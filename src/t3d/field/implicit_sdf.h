@@ -59,6 +59,7 @@ class ImplicitSdf : public Geometry, public DistanceField, public AppearanceFiel
   at::Tensor distance_at(const at::Tensor& points) const override;
   at::Tensor features_at(const at::Tensor& points) const override;
   void initialize_shape(bool has_weights) override;
+  void check_shape(bool has_weights) const override;
   void start_as(const Geometry& previous, bool with_features) override;
   void collect(const std::string& prefix, NamedTensors& parameters, NamedTensors& buffers) const override;
   void update_step(int64_t step) override;
@@ -67,6 +68,8 @@ class ImplicitSdf : public Geometry, public DistanceField, public AppearanceFiel
   float normal_eps() const;
 
  private:
+  /// What initialize_shape aims at; empty: nothing.
+  ShapeFunction first_shape(bool has_weights) const;
   at::Tensor encoded(const at::Tensor& points) const;  // [N,E]
   at::Tensor biased(const at::Tensor& encoded, const at::Tensor& points) const;
 

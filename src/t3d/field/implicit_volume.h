@@ -34,7 +34,8 @@ class ImplicitVolume : public Geometry, public DensityField, public AppearanceFi
       v("density_blob_scale", density_blob_scale, any(), "height of the blob");
       v("density_blob_std", density_blob_std, positive(), "width of the blob");
       v("finite_difference_normal_eps", finite_difference_normal_eps, positive(), "step of the differences");
-      v("anneal_density_blob_std_config", anneal_density_blob_std_config, any(), "read and not used");
+      v("anneal_density_blob_std_config", anneal_density_blob_std_config,
+        ignored("the blob keeps its width, as it does in threestudio"), "width over steps");
     }
   };
 

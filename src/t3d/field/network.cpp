@@ -95,7 +95,7 @@ class VanillaMlp : public ReluNetwork {
     template <class V>
     void visit(V& v) {
       using namespace config;
-      v("activation", activation, any(), "read and not used: hidden layers are always ReLU");
+      v("activation", activation, ignored("hidden layers are always ReLU"), "of the hidden layers");
       v("output_activation", output_activation, any(), "after the last layer");
       v("n_neurons", n_neurons, in_range(1, 4096), "width of the hidden layers");
       v("n_hidden_layers", n_hidden_layers, in_range(0, 64), "hidden layers");
@@ -141,7 +141,8 @@ class SphereInitMlp : public Network {
     template <class V>
     void visit(V& v) {
       using namespace config;
-      v("activation", activation, any(), "read and not used: hidden layers are softplus with beta 100");
+      v("activation", activation, ignored("hidden layers are softplus with beta 100"),
+        "of the hidden layers");
       v("output_activation", output_activation, any(), "after the last layer");
       v("n_neurons", n_neurons, in_range(1, 4096), "width of the hidden layers");
       v("n_hidden_layers", n_hidden_layers, in_range(1, 64), "hidden layers");

@@ -43,8 +43,8 @@ uint64_t hash_of(const std::string& text, uint64_t start) {
 
 }  // namespace
 
-EmbeddingCache::EmbeddingCache(std::string folder, const std::string& model_path)
-    : folder_(std::move(folder)), state_(state_of(model_path)) {}
+EmbeddingCache::EmbeddingCache(std::string folder, const std::string& model_path, bool writes)
+    : folder_(std::move(folder)), state_(state_of(model_path)), writes_(writes) {}
 
 std::string EmbeddingCache::file_of(const std::string& text) const {
   constexpr uint64_t kStarts[] = {14695981039346656037ull, 0x9E3779B97F4A7C15ull};
@@ -96,7 +96,7 @@ std::vector<at::Tensor> EmbeddingCache::get(const std::vector<std::string>& text
     const auto place = std::find(missing.begin(), missing.end(), texts[i]) - missing.begin();
     out[i] = made[place];
   }
-  if (folder_.empty()) return out;
+  if (folder_.empty() || !writes_) return out;
   try {
     make_folders(folder_);
     for (size_t i = 0; i < missing.size(); ++i) write(missing[i], made[static_cast<int64_t>(i)]);

@@ -17,7 +17,7 @@ class EmbeddingCache {
   using Embed = std::function<at::Tensor(const std::vector<std::string>&)>;
 
   /// `model_path` is what diffusion::find_model returned. An empty folder: nothing is read or written.
-  EmbeddingCache(std::string folder, const std::string& model_path);
+  EmbeddingCache(std::string folder, const std::string& model_path, bool writes = true);
 
   /// [T,C] for each text. Those that are missing are embedded in one call. A folder that cannot be written to
   /// costs a warning only.
@@ -30,6 +30,7 @@ class EmbeddingCache {
   void write(const std::string& text, const at::Tensor& embedding) const;
 
   std::string folder_, state_;
+  bool writes_;
 };
 
 }  // namespace t3d::guidance

@@ -24,6 +24,8 @@ struct GuidanceContext {
   uint64_t seed = 0;  ///< decides the first values of what is trained (LoRA, camera embedding)
   c10::Device device = c10::kCPU;
   ModelOpener open = open_model;
+  bool reads_weights =
+      true;  ///< false: all that is wrong with models and prompts is found, but nothing works
 };
 
 /// Rendered pictures and the cameras that saw them, row by row. The rows of one object's views are adjacent.

@@ -6,6 +6,7 @@
 #include "t3d/diffusion/autoencoder.h"
 #include "t3d/diffusion/model_store.h"
 #include "t3d/diffusion/scheduler.h"
+#include "t3d/diffusion/shape_source.h"
 #include "t3d/diffusion/unet.h"
 #include "t3d/diffusion/unet_denoiser.h"
 #include "t3d/diffusion/weights.h"
@@ -38,10 +39,12 @@ std::shared_ptr<const Model> open_model(const ModelRequest& request) {
   // No parameters and no effect unless labels are given: variational score distillation adds its cameras so.
   if (unet_config.class_embedding == ds::ClassEmbedding::None)
     unet_config.class_embedding = ds::ClassEmbedding::Identity;
-  const auto unet_weights = ds::Weights::from(ds::open_part(path, "unet"), dtype, request.device);
+  const bool reads = request.reads_weights;
+  const auto unet_weights =
+      ds::Weights::from(ds::source_or_shapes(reads, ds::open_part(path, "unet")), dtype, request.device);
   const auto unet = std::make_shared<ds::UNet>(unet_config, unet_weights);
   unet_weights.check();
-  unet->pack();
+  if (reads) unet->pack();
   model->unet = unet;
   model->denoiser = std::make_shared<ds::UNetDenoiser>(unet, scheduler.prediction);
   model->latent_height = model->latent_width = unet_config.sample_size;
@@ -49,10 +52,11 @@ std::shared_ptr<const Model> open_model(const ModelRequest& request) {
   if (!request.with_vae) return model;
 
   const auto vae_config = ds::autoencoder_config_from_json(config_of("vae"), place("vae"));
-  const auto vae_weights = ds::Weights::from(ds::open_part(path, "vae"), dtype, request.device);
+  const auto vae_weights =
+      ds::Weights::from(ds::source_or_shapes(reads, ds::open_part(path, "vae")), dtype, request.device);
   const auto vae = std::make_shared<ds::Autoencoder>(vae_config, vae_weights);
   vae_weights.check();
-  vae->pack();
+  if (reads) vae->pack();
   model->vae = vae;
   model->reduction = vae_config.reduction();
   return model;

@@ -41,6 +41,7 @@ struct ModelRequest {
   bool half_precision = true;  ///< float16 on CUDA; on the CPU see `cpu_bfloat16`
   bool cpu_bfloat16 = false;   ///< UNet activations in bfloat16 where there is no CUDA
   bool with_vae = true;        ///< false: denoiser and schedule alone
+  bool reads_weights = true;   ///< false: names and shapes alone, see diffusion::shape_source
   c10::Device device = c10::kCPU;
 };
 

@@ -24,8 +24,8 @@ class MultiviewSds : public MultiviewDistillation {
     template <class V>
     void visit(V& v) {
       visit_multiview(v);
-      v("image_size", image_size, config::at_least(1),
-        "accepted, without effect: the size is the model's own");
+      v("image_size", image_size, config::ignored("the size is the model's own", config::at_least(1)),
+        "pixels of the pictures that the model sees");
       v("recon_loss", recon_loss, config::any(),
         "distance to the predicted clean latents; false: the gradient (1 - a_t) (noise_cfg - noise)");
       v("recon_std_rescale", recon_std_rescale, config::in_range(0, 1),

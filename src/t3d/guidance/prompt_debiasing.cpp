@@ -34,17 +34,18 @@ std::string joined(const std::vector<std::string>& words, const std::vector<bool
 
 }  // namespace
 
-DirectionGuess masked_word_guess(const std::string& name, c10::Device device) {
+DirectionGuess masked_word_guess(const std::string& name, c10::Device device, bool reads_weights) {
   const std::string folder = diffusion::find_language_model(name);
   const auto tokenizer =
       std::make_shared<diffusion::WordPieceTokenizer>(diffusion::WordPieceTokenizer::from_folder(folder));
-  const auto model =
-      std::make_shared<diffusion::MaskedLanguageModel>(diffusion::load_masked_language_model(folder, device));
+  const auto model = std::make_shared<diffusion::MaskedLanguageModel>(
+      diffusion::load_masked_language_model(folder, device, reads_weights));
   if (tokenizer->vocabulary_size() > model->config().n_words)
     throw UserError(cat(folder, ": vocab.txt has ", tokenizer->vocabulary_size(), " tokens, the model ",
                         model->config().n_words, ". Get both from the same model."));
   std::vector<int64_t> directions;
   for (const char* word : kDirectionNames) directions.push_back(tokenizer->id_of(word));
+  if (!reads_weights) return [](const std::string&) { return DirectionShares{0.25, 0.25, 0.25, 0.25}; };
   return [tokenizer, model, directions](const std::string& text) {
     const c10::NoGradGuard no_grad;
     std::vector<int64_t> ids{tokenizer->id_of("[CLS]")};

@@ -18,7 +18,7 @@ using DirectionGuess = std::function<DirectionShares(const std::string& text)>;
 /// Asks a BERT model for the masked word of "This image is depicting a [MASK] view of TEXT", among the four.
 /// The model stays in memory with the function. Throws what find_language_model and
 /// load_masked_language_model do.
-DirectionGuess masked_word_guess(const std::string& model, c10::Device device);
+DirectionGuess masked_word_guess(const std::string& model, c10::Device device, bool reads_weights = true);
 
 /// Hong et al. 2023, arXiv:2303.15413, section 4.2: a word w of a prompt P that makes direction v less
 /// likely,

@@ -27,6 +27,7 @@ std::shared_ptr<const Model> open_for(const DistillationConfig& config, const st
   request.half_precision = config.half_precision_weights;
   request.cpu_bfloat16 = config.cpu_bfloat16;
   request.device = context.device;
+  request.reads_weights = context.reads_weights;
   return context.open(request);
 }
 

@@ -32,12 +32,14 @@ struct DistillationConfig {
       "float16 weights on CUDA; on a CPU they are float32");
     v("cpu_bfloat16", cpu_bfloat16, config::any(),
       "weights and activations of the diffusion model in bfloat16 where it runs on a CPU");
-    v("enable_memory_efficient_attention", enable_memory_efficient_attention, config::any(),
-      "accepted: attention never stores its matrix here");
-    v("enable_sequential_cpu_offload", enable_sequential_cpu_offload, config::any(),
-      "accepted, without effect: the weights stay on the device");
-    v("enable_attention_slicing", enable_attention_slicing, config::any(), "accepted: as above");
-    v("enable_channels_last_format", enable_channels_last_format, config::any(), "accepted, without effect");
+    v("enable_memory_efficient_attention", enable_memory_efficient_attention,
+      config::harmless("attention never stores its matrix here"), "attention with less memory");
+    v("enable_sequential_cpu_offload", enable_sequential_cpu_offload,
+      config::harmless("weights stay on the device"), "keep weights on the host");
+    v("enable_attention_slicing", enable_attention_slicing,
+      config::harmless("attention never stores its matrix here"), "attention in parts");
+    v("enable_channels_last_format", enable_channels_last_format,
+      config::harmless("kernels choose their own order"), "channels last");
   }
 };
 

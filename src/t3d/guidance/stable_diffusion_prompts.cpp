@@ -26,7 +26,8 @@ std::vector<std::string> prompts_by_direction(const StableDiffusionPrompts::Conf
       throw UserError(
           "prompt_processor: use_prompt_debiasing makes the texts of the directions, and prompt_side, "
           "prompt_back or prompt_overhead gives them by hand. Leave one of the two out.");
-  const auto guess = masked_word_guess(c.pretrained_model_name_or_path_prompt_debiasing, context.device);
+  const auto guess = masked_word_guess(c.pretrained_model_name_or_path_prompt_debiasing, context.device,
+                                       context.reads_weights);
   auto texts = debiased_texts(prompt, c.prompt_debiasing_mask_ids, guess);
   for (size_t v = 0; v < texts.size(); ++v)
     if (texts[v] != prompt) log::info(cat("debiased prompt, ", kDirectionNames[v], ": \"", texts[v], "\""));
@@ -56,9 +57,10 @@ StableDiffusionPrompts::StableDiffusionPrompts(const Config& c, const GuidanceCo
   std::vector<std::string> texts{prompt_, c.negative_prompt};
   texts.insert(texts.end(), direction_prompts_.begin(), direction_prompts_.end());
   const std::string path = diffusion::find_model(c.pretrained_model_name_or_path);
-  const EmbeddingCache cache(c.use_cache ? c.cache_dir : "", path);
+  const EmbeddingCache cache(c.use_cache ? c.cache_dir : "", path, /*writes=*/context.reads_weights);
   const auto rows = cache.get(texts, [&](const std::vector<std::string>& missing) {
-    return diffusion::embed_prompts(path, missing, at::kFloat, context.device).to(at::kCPU);
+    return diffusion::embed_prompts(path, missing, at::kFloat, context.device, {}, context.reads_weights)
+        .to(at::kCPU);
   });
   const auto all = at::stack(rows).to(context.device);  // [6,T,C]
   embeddings_.emplace(all[0], all[1], all.slice(0, 2),

@@ -47,7 +47,8 @@ class StableDiffusionPrompts : public PromptProcessor {
       v("view_dependent_prompt_front", view_dependent_prompt_front, config::any(),
         "\"side view of P\" instead of \"P, side view\"");
       v("use_cache", use_cache, config::any(), "keep embeddings on disk for other runs");
-      v("spawn", spawn, config::any(), "accepted, without effect: prompts are embedded in this process");
+      v("spawn", spawn, config::harmless("prompts are embedded in this process"),
+        "embed in a process of its own");
       v("cache_dir", cache_dir, config::any(), "folder of the embeddings");
       v("prompt_library_path", prompt_library_path, config::any(), "file that lib: names are looked up in");
       v("use_perp_neg", use_perp_neg, config::any(),

@@ -46,10 +46,6 @@ GuidancePictures StableDiffusionDistillation::show_guided(
   });
 }
 
-void warn_of_token_merging(bool wanted) {
-  if (wanted) log::warning("guidance.token_merging is not built and has no effect: every token is kept.");
-}
-
 at::Tensor image_gradient(const at::Tensor& difference, const at::Tensor& w,
                           const diffusion::NoiseSchedule& schedule, const at::Tensor& t) {
   const auto signal = schedule.alphas_cumprod().index_select(0, t).reshape({-1, 1, 1, 1});
@@ -61,7 +57,6 @@ StableDiffusionSds::StableDiffusionSds(const Config& config, std::shared_ptr<con
           std::move(model), config,
           {config.min_step_percent, config.max_step_percent, config.sqrt_anneal, config.trainer_max_steps}),
       config_(config) {
-  warn_of_token_merging(config.token_merging);
   if (config.use_sjc && config.use_img_loss)
     throw UserError(
         "guidance.use_img_loss: score Jacobian chaining (use_sjc) has no image loss. Set one of the "

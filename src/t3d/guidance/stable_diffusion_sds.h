@@ -51,9 +51,6 @@ class StableDiffusionDistillation : public ScoreDistillation {
   int64_t n_views_;
 };
 
-/// Says which keys of token merging have no effect.
-void warn_of_token_merging(bool wanted);
-
 /// Score distillation sampling: Poole et al. 2022, DreamFusion, arXiv:2209.14988, eq. 3; and score Jacobian
 /// chaining: Wang et al. 2022, arXiv:2212.00774, eq. 14.
 ///
@@ -88,8 +85,8 @@ class StableDiffusionSds : public StableDiffusionDistillation {
         "loss_sds_img too: distance of the pictures to the decoded prediction (HiFA)");
       v("use_sjc", use_sjc, config::any(), "score Jacobian chaining instead");
       v("var_red", var_red, config::any(), "SJC: subtract the noise that was added");
-      v("token_merging", token_merging, config::any(), "accepted, without effect: every token is kept");
-      v("token_merging_params", token_merging_params, config::any(), "accepted, without effect");
+      v("token_merging", token_merging, config::ignored("every token is kept"), "merge similar tokens");
+      v("token_merging_params", token_merging_params, config::harmless("every token is kept"), "how");
       v("max_items_eval", max_items_eval, config::any(),
         "pictures of a batch that system.freq.guidance_eval shows; -1: all");
     }

@@ -26,6 +26,7 @@ ParticleScore open_phi(const StableDiffusionVsd::Config& c, const Model& model,
   request.cpu_bfloat16 = c.cpu_bfloat16;
   request.with_vae = false;
   request.device = context.device;
+  request.reads_weights = context.reads_weights;
   const auto base = context.open(request);
   if (base->denoiser->latent_channels() != model.denoiser->latent_channels())
     throw UserError(cat(base->name, ": has latents of ", base->denoiser->latent_channels(), " channels, but ",
@@ -50,7 +51,6 @@ StableDiffusionVsd::StableDiffusionVsd(const Config& config, std::shared_ptr<con
           std::move(model), config,
           {config.min_step_percent, config.max_step_percent, config.sqrt_anneal, config.trainer_max_steps}),
       config_(config) {
-  warn_of_token_merging(config.token_merging);
   set_phi(std::move(phi));
 }
 

@@ -60,8 +60,8 @@ class StableDiffusionVsd : public StableDiffusionDistillation {
         "loss_vsd_img too: distance of the two decoded predictions (HiFA)");
       v("camera_condition_type", camera_condition_type, config::one_of({"extrinsics", "mvp"}),
         "the 16 numbers of a camera: camera_to_world, or the matrix to clip space");
-      v("token_merging", token_merging, config::any(), "accepted, without effect: every token is kept");
-      v("token_merging_params", token_merging_params, config::any(), "accepted, without effect");
+      v("token_merging", token_merging, config::ignored("every token is kept"), "merge similar tokens");
+      v("token_merging_params", token_merging_params, config::harmless("every token is kept"), "how");
       v("max_items_eval", max_items_eval, config::any(),
         "pictures of a batch that system.freq.guidance_eval shows; -1: all");
       v("weights", weights, config::any(), "start from path/to/last.ckpt:guidance; a system reads it");

@@ -3,10 +3,13 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <omp.h>
+#include <sys/mman.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <random>
 
 #include "t3d/core/error.h"
@@ -186,17 +189,62 @@ TEST_P(HashGridKernels, SecondGradientsMatchReference) {
   EXPECT_LT(largest_difference(dx2, dx), 1e-5);
 }
 
-TEST_P(HashGridKernels, AnyPositionStaysInsideTheTables) {
-  const int n_out = layout_.n_outputs(), n_dims = layout_.config.n_dims;
-  const float inf = std::numeric_limits<float>::infinity();
-  for (float value : {-1.f, 2.f, -1e9f, 1e20f, inf, -inf, std::nanf("")}) {
-    std::vector<float> x(40 * n_dims, value), y(40 * n_out), dparams(layout_.n_params());
-    cpu::hash_grid_forward(layout_, params_.data(), x.data(), n_dims, 40, rows(y.data(), n_out));
-    cpu::hash_grid_backward_params(layout_, x.data(), n_dims, 40, rows<const float>(y.data(), n_out),
-                                   dparams.data());
-    cpu::hash_grid_backward_input(layout_, params_.data(), x.data(), n_dims, 40,
-                                  rows<const float>(y.data(), n_out), x.data(), n_dims);
+/// Numbers that touch a page which nobody may read or write, behind their end or before their begin: what
+/// leaves them ends the test program.
+class FencedFloats {
+ public:
+  enum class Fence { Behind, Before };
+  FencedFloats(const std::vector<float>& values, Fence fence) {
+    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    const size_t n_bytes = values.size() * sizeof(float), held = (n_bytes + page - 1) / page * page;
+    length_ = held + 2 * page;
+    pages_ = mmap(nullptr, length_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    T3D_CHECK(pages_ != MAP_FAILED, "no memory for ", length_, " bytes");
+    char* inside = static_cast<char*>(pages_) + page;
+    T3D_CHECK(mprotect(inside, held, PROT_READ | PROT_WRITE) == 0, "no rights for ", held, " bytes");
+    data_ = reinterpret_cast<float*>(fence == Fence::Before ? inside : inside + held - n_bytes);
+    std::copy(values.begin(), values.end(), data_);
   }
+  ~FencedFloats() { munmap(pages_, length_); }
+  FencedFloats(const FencedFloats&) = delete;
+  FencedFloats& operator=(const FencedFloats&) = delete;
+  float* data() const { return data_; }
+
+ private:
+  void* pages_;
+  size_t length_;
+  float* data_;
+};
+
+TEST_P(HashGridKernels, AnyPositionStaysInsideTheTables) {
+  constexpr int64_t kSame = 40;
+  const int n_out = layout_.n_outputs(), n_dims = layout_.config.n_dims, n_levels = layout_.config.n_levels;
+  const float inf = std::numeric_limits<float>::infinity();
+  const std::vector<float> ones(kSame * n_out, 1.f), zeros(layout_.n_params());
+  for (const auto fence : {FencedFloats::Fence::Behind, FencedFloats::Fence::Before})
+    for (float value : {-1.f, 2.f, -1e9f, 1e20f, inf, -inf, std::nanf("")}) {
+      SCOPED_TRACE(value);
+      const FencedFloats params(params_, fence), dparams(zeros, fence);
+      std::vector<float> x(kSame * n_dims, value), y(kSame * n_out), dx(x.size());
+      cpu::hash_grid_forward(layout_, params.data(), x.data(), n_dims, kSame, rows(y.data(), n_out));
+      cpu::hash_grid_backward_params(layout_, x.data(), n_dims, kSame, rows<const float>(ones.data(), n_out),
+                                     dparams.data());
+      cpu::hash_grid_backward_input(layout_, params.data(), x.data(), n_dims, kSame,
+                                    rows<const float>(ones.data(), n_out), dx.data(), n_dims);
+      for (int64_t i = 1; i < kSame; ++i)  // every lane of a block, its rest too, does the same
+        for (int k = 0; k < n_out; ++k)
+          ASSERT_TRUE(y[i * n_out + k] == y[k] || (std::isnan(y[i * n_out + k]) && std::isnan(y[k])));
+      // Further out, and for what is no number, weights are none: a large number minus its cell's.
+      if (!(std::abs(value) <= 2)) continue;
+      std::vector<float> expected(y.size()), expected_dx(x.size());
+      reference::hash_grid_forward(layout_, params_.data(), x.data(), kSame, expected.data());
+      reference::hash_grid_backward_input(layout_, params_.data(), x.data(), kSame, ones.data(),
+                                          expected_dx.data());
+      EXPECT_LT(largest_difference(y, expected), 1e-5) << "values outside [0,1] wrap around";
+      EXPECT_LT(largest_difference(dx, expected_dx), 1e-4);
+      const double sum = std::accumulate(dparams.data(), dparams.data() + layout_.n_params(), 0.0);
+      EXPECT_NEAR(sum, kSame * n_levels * layout_.config.n_features, 1e-2) << "weights of a level sum to 1";
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, HashGridKernels,

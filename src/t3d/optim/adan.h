@@ -24,7 +24,7 @@ struct AdanConfig {
     v("weight_decay", weight_decay, non_negative(), "shrinks parameters");
     v("max_grad_norm", max_grad_norm, non_negative(), "all gradients are clipped to this length; 0: not");
     v("no_prox", no_prox, any(), "shrink before the step, as AdamW does");
-    v("foreach", foreach, any(), "read and not used");
+    v("foreach", foreach, harmless("all parameters take a step at once"), "step all parameters at once");
   }
 };
 

@@ -12,9 +12,10 @@ struct CheckLine {
 };
 
 /// What `t3d check` prints: what the file with these overrides needs, and what of it stands in the way of t3d
-/// train. Builds the structs, the scene and the optimizers that training builds, reads the configs of models
-/// but not their weights, and looks whether the files that are named are there. Writes nothing. What it finds
-/// is what training finds before its first step. Throws as read_yaml_file and apply_override do.
+/// train. It does all that training does before its first step (prepare_training), but for the numbers of
+/// models, of which it reads names and shapes, and for shapes that would be learned first. Training stops at
+/// the first problem among the lines, with the same message; where there is none, it starts. The others are
+/// problems that would show once that one is mended. Writes nothing. Throws as config::load_unresolved does.
 std::vector<CheckLine> check_experiment(const std::string& file, const std::vector<std::string>& overrides);
 
 }  // namespace t3d::system

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "t3d/core/config/paths.h"
 #include "t3d/core/config/read_yaml.h"
 #include "t3d/core/error.h"
 #include "t3d/io/json_file.h"
@@ -150,8 +151,9 @@ TEST(CheckExperiment, WithoutAPromptOnlyThePromptIsMissing) {
   std::vector<std::string> missing;
   for (const CheckLine& line : lines)
     if (!line.problem.empty()) missing.push_back(line.what + ": " + line.problem);
-  EXPECT_THAT(missing,
-              ::testing::ElementsAre(HasSubstr("prompt: missing: add system.prompt_processor.prompt=")));
+  EXPECT_THAT(missing, ::testing::ElementsAre(::testing::AllOf(
+                           ::testing::StartsWith("prompt: "),
+                           HasSubstr("must be given: add system.prompt_processor.prompt="))));
 }
 
 TEST(CheckExperiment, EveryRecipeFitsItsStructs) {
@@ -201,7 +203,7 @@ TEST(CheckExperiment, AnyScheduleWithBetasIsTrainedWith) {
 
 std::string prompt_of(const std::string& right) {
   const Experiment e = read_experiment(recipe("toybox"), {"system.prompt_processor.prompt=" + right});
-  const config::Node* prompt = find_at(e.system, "prompt_processor.prompt");
+  const config::Node* prompt = config::find_at(e.system, "prompt_processor.prompt");
   return prompt->is_string() ? std::get<std::string>(prompt->value) : std::string("(no text)");
 }
 
@@ -227,7 +229,7 @@ void other_keys() {
   EXPECT_EQ(e.seed, 16);
   EXPECT_FALSE(e.resume);
   EXPECT_EQ(e.tag, "1e3");
-  EXPECT_TRUE(find_at(e.system, "guidance.min_step_percent")->is_list());
+  EXPECT_TRUE(config::find_at(e.system, "guidance.min_step_percent")->is_list());
 }
 void mvdream_names() {
   for (const char* name :

@@ -15,6 +15,18 @@
 namespace t3d::system {
 namespace {
 
+/// A film beside the views, or null and a warning where the build has no FFmpeg.
+std::unique_ptr<io::VideoWriter> open_film(const std::string& path, const char* of_what) {
+  if (!io::has_video()) {
+    log::warning(
+        cat("this build has no FFmpeg, so there is no film of the ", of_what, " views; see t3d doctor."));
+    return nullptr;
+  }
+  io::VideoOptions options;
+  options.size_multiple = 16;
+  return std::make_unique<io::VideoWriter>(path, options);
+}
+
 /// The view's pictures side by side: threestudio's grid.
 io::Image8 strip(const System& system, const render::RenderOutput& out) {
   std::vector<io::Image8> row;
@@ -30,11 +42,16 @@ void Run::write_validation(int64_t n_views) {
   make_folders(save_folder());
   system_->update_step(step_, /*is_training=*/false);
   views_->update_step(step_);
+  std::unique_ptr<io::VideoWriter> film;
+  if (system_->joins_validation() && n_views > 0)
+    film = open_film(cat(save_folder(), "/it", step_, "-val.mp4"), "validation");
   for (int64_t i = 0; i < n_views; ++i) {
     const auto picture = strip(*system_, system_->render_view(views_->val_view(i)));
     io::write_png(cat(save_folder(), "/it", step_, "-", i, ".png"), picture);
+    if (film) film->add(picture);
     if (metrics_) metrics_->image(cat("val/view_", i), step_, picture);
   }
+  if (film) film->finish();
 }
 
 void Run::write_guidance_picture(const io::Image8& picture) {
@@ -53,14 +70,7 @@ void Run::test() {
   const std::string base = cat(save_folder(), "/it", step_, "-test");
   make_folders(base);
   system_->update_step(step_, /*is_training=*/false);
-  std::unique_ptr<io::VideoWriter> film;
-  if (io::has_video()) {
-    io::VideoOptions options;
-    options.size_multiple = 16;
-    film = std::make_unique<io::VideoWriter>(base + ".mp4", options);
-  } else {
-    log::warning("this build has no FFmpeg, so there is no film of the test views; see t3d doctor.");
-  }
+  const auto film = open_film(base + ".mp4", "test");
   const int64_t n = views_->n_test_views();
   Progress progress("test", n);
   for (int64_t i = 0; i < n; ++i) {

@@ -7,7 +7,6 @@
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/config/load_config.h"
 #include "t3d/core/error.h"
-#include "t3d/core/log.h"
 #include "t3d/core/shell_line.h"
 
 namespace t3d::system {
@@ -16,38 +15,59 @@ namespace {
 namespace fs = std::filesystem;
 using config::Node;
 
-/// Lightning's Trainer arguments that change nothing here.
-const std::vector<std::string>& lightning_keys() {
-  static const std::vector<std::string> keys = {"accelerator",
-                                                "strategy",
-                                                "devices",
-                                                "num_nodes",
-                                                "logger",
-                                                "callbacks",
-                                                "fast_dev_run",
-                                                "max_epochs",
-                                                "min_epochs",
-                                                "min_steps",
-                                                "max_time",
-                                                "limit_train_batches",
-                                                "limit_test_batches",
-                                                "overfit_batches",
-                                                "check_val_every_n_epoch",
-                                                "enable_checkpointing",
-                                                "inference_mode",
-                                                "deterministic",
-                                                "benchmark",
-                                                "use_distributed_sampler",
-                                                "profiler",
-                                                "detect_anomaly",
-                                                "barebones",
-                                                "plugins",
-                                                "sync_batchnorm",
-                                                "gradient_clip_algorithm",
-                                                "enable_model_summary",
-                                                "limit_predict_batches",
-                                                "reload_dataloaders_every_n_epochs",
-                                                "default_root_dir"};
+/// A key of Lightning's that nothing reads, what happens instead (empty where no value changes a result), and
+/// the value that asks for nothing else.
+struct ForeignKey {
+  const char *name, *instead, *usual = "false";
+};
+
+const std::vector<ForeignKey>& lightning_trainer() {
+  static const std::vector<ForeignKey> keys = {
+      {"accelerator", ""},
+      {"strategy", ""},
+      {"devices", ""},
+      {"num_nodes", ""},
+      {"logger", ""},
+      {"callbacks", "callbacks are objects of a Python program"},
+      {"fast_dev_run", "set trainer.max_steps=1 for a trial"},
+      {"max_epochs", ""},  // views are drawn without end, so that max_steps decides
+      {"min_epochs", ""},
+      {"min_steps", ""},
+      {"max_time", "a run ends at trainer.max_steps"},
+      {"limit_train_batches", "a run ends at trainer.max_steps"},
+      {"limit_test_batches", "data.n_test_views says how many views the test has"},
+      {"overfit_batches", "every step draws new views"},
+      {"check_val_every_n_epoch", ""},
+      {"enable_checkpointing", "the checkpoint block says what is saved", "true"},
+      {"inference_mode", ""},
+      {"deterministic", ""},
+      {"benchmark", ""},
+      {"use_distributed_sampler", ""},
+      {"profiler", ""},
+      {"detect_anomaly", ""},
+      {"barebones", ""},
+      {"plugins", "plugins are objects of a Python program"},
+      {"sync_batchnorm", ""},
+      {"gradient_clip_algorithm", "gradients are clipped by their length", "norm"},
+      {"enable_model_summary", ""},
+      {"limit_predict_batches", ""},
+      {"reload_dataloaders_every_n_epochs", ""},
+      {"default_root_dir", "exp_root_dir names the folder of all runs"}};
+  return keys;
+}
+
+const std::vector<ForeignKey>& lightning_checkpoint() {
+  static const std::vector<ForeignKey> keys = {{"dirpath", "checkpoints are in ckpts of the run's folder"},
+                                               {"filename", ""},
+                                               {"monitor", ""},
+                                               {"mode", ""},
+                                               {"verbose", ""},
+                                               {"auto_insert_metric_name", ""},
+                                               {"save_weights_only", ""},
+                                               {"every_n_epochs", ""},
+                                               {"train_time_interval", "set checkpoint.every_n_seconds"},
+                                               {"save_on_train_epoch_end", ""},
+                                               {"enable_version_counter", ""}};
   return keys;
 }
 
@@ -62,7 +82,7 @@ std::vector<std::string> keys_of() {
 /// The keys that T has. Of the others, those that are nearly one of a known name are refused as slips of the
 /// pen, and those that nobody knows are named in a warning: Lightning's keys change with its versions.
 template <class T>
-T read_open_block(const Node& block, const std::string& path, const std::vector<std::string>& ignored) {
+T read_open_block(const Node& block, const std::string& path, const std::vector<ForeignKey>& foreign) {
   if (block.is_null()) return {};
   if (!block.is_map()) config::reject(block, path, "a block");
   Node known(Node::Map{}, block.origin);
@@ -70,13 +90,20 @@ T read_open_block(const Node& block, const std::string& path, const std::vector<
   for (const auto& [key, value] : block.map()) {
     if (std::find(ours.begin(), ours.end(), key) != ours.end()) {
       known.set(key, value);
-    } else if (std::find(ignored.begin(), ignored.end(), key) == ignored.end()) {
-      const std::string near = nearest(key, ours);
-      if (!near.empty())
-        throw UserError(cat(value.origin.source.empty() ? "" : value.origin.text() + ": ", "unknown option ",
-                            path, ".", key, "; did you mean ", path, ".", near, "?"));
-      log::warning(cat(path, ".", key, " is not known and not used."));
+      continue;
     }
+    const auto lightning = std::find_if(foreign.begin(), foreign.end(),
+                                        [&, &name = key](const ForeignKey& f) { return name == f.name; });
+    if (lightning != foreign.end()) {
+      if (*lightning->instead != '\0' && config::write_yaml_line(value) != lightning->usual)
+        config::warn_ignored(value, cat(path, ".", key), lightning->instead);
+      continue;
+    }
+    const std::string near = nearest(key, ours);
+    if (!near.empty())
+      throw UserError(cat(value.origin.source.empty() ? "" : value.origin.text() + ": ", "unknown option ",
+                          path, ".", key, "; did you mean ", path, ".", near, "?"));
+    config::warn_ignored(value, cat(path, ".", key), "no such key is known");
   }
   return config::read_struct<T>(known, path);
 }
@@ -118,14 +145,11 @@ std::string short_parts(const std::string& path) {
 }  // namespace
 
 TrainerConfig Experiment::trainer_config() const {
-  return read_open_block<TrainerConfig>(trainer, "trainer", lightning_keys());
+  return read_open_block<TrainerConfig>(trainer, "trainer", lightning_trainer());
 }
 
 CheckpointConfig Experiment::checkpoint_config() const {
-  return read_open_block<CheckpointConfig>(
-      checkpoint, "checkpoint",
-      {"dirpath", "filename", "monitor", "mode", "verbose", "auto_insert_metric_name", "save_weights_only",
-       "every_n_epochs", "train_time_interval", "save_on_train_epoch_end", "enable_version_counter"});
+  return read_open_block<CheckpointConfig>(checkpoint, "checkpoint", lightning_checkpoint());
 }
 
 std::vector<std::string> experiment_keys() {

@@ -32,7 +32,8 @@ struct TrainerConfig {
     v("enable_progress_bar", enable_progress_bar, any(), "show progress");
     v("max_rays", max_rays, non_negative(),
       "rays rendered at once in training, the rest strip by strip with less memory; 0: all");
-    v("precision", precision, any(), "read and not used: scenes are float, models half as their keys say");
+    v("precision", precision, harmless("scenes are float, models half as their own keys say"),
+      "of everything");
   }
 };
 
@@ -69,7 +70,7 @@ struct Experiment {
   void visit(V& v) {
     using namespace config;
     v("name", name, any(), "folder of the experiment, below exp_root_dir");
-    v("description", description, any(), "for people");
+    v("description", description, harmless("it is for people"), "what the experiment is about");
     v("tag", tag, any(), "folder of the run, with the timestamp");
     v("seed", seed, any(), "decides the first parameters and all draws");
     v("use_timestamp", use_timestamp, any(), "end the run's folder with the time");
@@ -78,7 +79,7 @@ struct Experiment {
     v("exp_dir", exp_dir, any(), "written out: exp_root_dir/name");
     v("trial_name", trial_name, any(), "written out: tag and timestamp");
     v("trial_dir", trial_dir, any(), "written out: the run's folder; when it is given it is used as it is");
-    v("n_gpus", n_gpus, any(), "written out: 1");
+    v("n_gpus", n_gpus, ignored("a run uses one device"), "devices");
     v("resume", resume, any(), "checkpoint, or run folder, to go on from");
     v("data_type", data_type, required(), "where views come from; see data");
     v("data", data, any(), "its keys");

@@ -6,7 +6,6 @@
 
 #include "t3d/core/config/struct_io.h"
 #include "t3d/core/error.h"
-#include "t3d/core/log.h"
 #include "t3d/core/text_ends.h"
 
 namespace t3d::system {
@@ -70,7 +69,13 @@ void check_loss_names(const config::Node& block) {
   for (const auto& [key, value] : block.map()) {
     const bool is_lambda = starts_with(key, start);
     const std::string stem = is_lambda ? key.substr(start.size()) : key;
-    if (contains(all, key) || (is_lambda && contains(kOthers, stem))) continue;
+    if (contains(all, key)) continue;
+    const std::string path = cat("system.loss.", key);
+    if (is_lambda && contains(kOthers, stem)) {
+      if (value != config::Node(0.0) && value != config::Node(int64_t{0}))
+        config::warn_ignored(value, path, "it is the weight of a system that is not built here");
+      continue;
+    }
     std::string near = is_lambda ? nearest(stem, kOurs) : nearest(key, all);
     if (!near.empty() && is_lambda) near = start + near;
     if (near.empty() && !is_lambda && contains(kOurs, key)) near = start + key;
@@ -81,7 +86,7 @@ void check_loss_names(const config::Node& block) {
     if (!is_lambda && !starts_with(key, "loss_"))
       throw UserError(cat(where, "unknown option system.loss.", key,
                           "; expected lambda_NAME, the weight of a loss. Remove it."));
-    log::warning(cat(where, "system.loss.", key, " is not known and not used."));
+    config::warn_ignored(value, path, "no such loss is known");
   }
 }
 

@@ -1,26 +1,17 @@
 #include "t3d/system/mesh_exporter.h"
 
-#include <algorithm>
-
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/config/struct_io.h"
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
 #include "t3d/io/write_mesh.h"
+#include "t3d/system/isosurface_keys.h"
 #include "t3d/system/scene_mesh.h"
 
 namespace t3d::system {
 namespace {
 
 constexpr int kPadding = 2;
-
-/// The density that the configuration names, or 0. A signed distance has its own level.
-float named_threshold(const System& system) {
-  if (system.geometry().distance() != nullptr) return 0;
-  const config::Node* named = system.config().geometry.find("isosurface_threshold");
-  if (named == nullptr || !(named->is_int() || named->is_float())) return 0;
-  return std::max(0.0f, static_cast<float>(config::to_float(*named, "system.geometry.isosurface_threshold")));
-}
 
 export_::FieldSurface cut(const System& system, export_::SurfaceOptions options) {
   const auto sampler = field_sampler(system);
@@ -46,10 +37,14 @@ MeshExporterConfig exporter_config(const System& system) {
 
 std::vector<std::string> export_mesh(const System& system, const std::string& folder) {
   const MeshExporterConfig c = exporter_config(system);
+  const IsosurfaceKeys keys = isosurface_keys(system.config().geometry);
   SceneMeshOptions scene;
-  scene.resolution = c.resolution;
+  const bool is_named = system.config().exporter.find("resolution") != nullptr;
+  scene.resolution = is_named ? c.resolution : keys.resolution.value_or(c.resolution);
+  scene.small_part = keys.small_part.value_or(scene.small_part);
   scene.n_faces = static_cast<size_t>(c.n_faces);
-  scene.threshold = named_threshold(system);
+  // A signed distance knows its own level.
+  scene.threshold = system.geometry().distance() != nullptr ? 0 : keys.threshold.value_or(0);
   scene.texture_size = c.texture_size;
   auto options = export_options(system, scene);
   const config::Node* padding = c.xatlas_pack_options.find("padding");

@@ -26,11 +26,13 @@ struct MeshExporterConfig {
     v("save_texture", save_texture, any(), "bake the material into a picture");
     v("texture_size", texture_size, in_range(16, 16384), "texels along a side");
     v("texture_format", texture_format, one_of({"jpg", "png"}), "of the picture beside the OBJ");
-    v("xatlas_chart_options", xatlas_chart_options, any(), "accepted; charts are made by our own rule");
+    v("xatlas_chart_options", xatlas_chart_options, ignored("charts are made by a rule of our own"),
+      "of charts");
     v("xatlas_pack_options", xatlas_pack_options, any(), "of these, padding counts: texels around a chart");
-    v("context_type", context_type, any(), "accepted; baking needs no graphics context");
+    v("context_type", context_type, harmless("baking needs no graphics context"), "of OpenGL or CUDA");
     v("save_video", save_video, any(), "also the film of the test views");
-    v("resolution", resolution, in_range(16, 1024), "samples along the longest side; not threestudio's");
+    v("resolution", resolution, in_range(16, 1024),
+      "samples along the longest side, unless geometry.isosurface_resolution says; not threestudio's");
     v("n_faces", n_faces, in_range(0, 100000000), "at most; 0: all; not threestudio's");
   }
 };
@@ -41,8 +43,8 @@ MeshExporterConfig exporter_config(const System& system);
 /// FOLDER/NAME.obj as the configuration wants it, with NAME.mtl and texture_kd beside it, and always
 /// NAME.glb. Where geometry.isosurface_threshold names a density, the surface is cut there, unless nothing is
 /// left: then, and for "auto" or no entry, at one that is found; a signed distance is cut at the level that
-/// the key names, 0 else. Returns the paths. Throws as export_scene
-/// does.
+/// the key names, 0 else. The geometry's other isosurface_* keys count as well (isosurface_keys.h), and its
+/// `isosurface: false` is a UserError. Returns the paths. Throws as export_scene does.
 std::vector<std::string> export_mesh(const System& system, const std::string& folder);
 
 }  // namespace t3d::system

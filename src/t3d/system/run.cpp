@@ -153,11 +153,6 @@ void Run::check_settings() const {
   system_->require_losses();
 }
 
-void Run::check_without_models() {
-  check_settings();
-  make_optimizers();
-}
-
 void Run::prepare_fit() {
   if (optimizer_ != nullptr) return;
   check_settings();
@@ -167,7 +162,14 @@ void Run::prepare_fit() {
   if (experiment_.resume)
     restore(*experiment_.resume, /*with_optimizer=*/true);
   else
-    system_->geometry().initialize_shape(start_from_saved(*system_));
+    begin_shape(start_from_saved(*system_));
+}
+
+void Run::begin_shape(bool has_weights) {
+  if (system_->context().reads_weights)
+    system_->geometry().initialize_shape(has_weights);
+  else
+    system_->geometry().check_shape(has_weights);
 }
 
 StepLosses Run::step_with_retries(const data::CameraBatch& batch) {

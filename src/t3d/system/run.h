@@ -35,11 +35,9 @@ class Run {
 
   /// Opens prompt and guidance, makes the optimizers and loads what `resume` and `weights` name. Writes
   /// nothing: what is wrong with the input is found before there is a run folder. fit() does it where nobody
-  /// has.
+  /// has. With a context that does not read weights, all of that but their numbers is done, which is how
+  /// check_experiment finds what training would find; the object cannot be fitted afterwards.
   void prepare_fit();
-  /// Throws what prepare_fit would throw for the configuration itself: keys of prompt, guidance and exporter,
-  /// loss weights, optimizers. Opens no model and no checkpoint; the object cannot be fitted afterwards.
-  void check_without_models();
   /// Optimizes until trainer.max_steps. Goes on from `resume` when it is set. Writes metrics, checkpoints and
   /// validation pictures. Ctrl-C saves and throws Interrupted, within an InterruptScope.
   ///
@@ -76,6 +74,8 @@ class Run {
   void on_bad_gradient();
   void check_settings() const;
   void make_optimizers();
+  /// The shape that the geometry begins with, where its block names one.
+  void begin_shape(bool has_weights);
   /// The renderer's own step, where the batch left it a gradient of this length.
   void step_own(double gradient_norm);
   void write_validation(int64_t n_views);

@@ -412,6 +412,7 @@ TEST_F(RunTest, TheMeshExporterFollowsItsKeys) {
                              "b")),
               ElementsAre("x.glb", "x.obj"));
   EXPECT_THROW(exported({"system.exporter.texture_sise=5"}, "c"), UserError);
+  EXPECT_THROW(exported({"system.geometry.isosurface=false"}, "d"), UserError);
 }
 
 TEST_F(RunTest, EverySystemTakesAStep) {

@@ -16,4 +16,8 @@ using WithSteps = std::function<Experiment(int64_t max_steps)>;
 /// folder without that file passes. Throws UserError that names the first key that differs, with both values.
 void check_same_run(const std::string& folder, const WithSteps& now);
 
+/// Whether training may write to the experiment's folder: it has no checkpoints, or `resume` names them and
+/// check_same_run passes. Throws UserError.
+void check_folder(const Experiment& experiment, const WithSteps& now);
+
 }  // namespace t3d::system

@@ -57,13 +57,19 @@ std::string latest_run(const std::string& path) {
   return (folder / latest).string() + path.substr(at + kLast.size());
 }
 
-SavedWeights read_saved_weights(const std::string& given) {
+std::string find_saved_weights(const std::string& given) {
   const std::string path = latest_run(given);
-  if (fs::is_regular_file(path)) return read_torch_file(path);
+  if (fs::is_regular_file(path)) return path;
   const auto found = train::find_checkpoint(path);
   for (const auto& message : found.skipped) log::warning(message);
-  auto checkpoint = train::load_checkpoint(found.path);
-  return {found.path, checkpoint.step, std::move(checkpoint.tensors), std::move(checkpoint.state), false};
+  return found.path;
+}
+
+SavedWeights read_saved_weights(const std::string& given) {
+  const std::string path = find_saved_weights(given);
+  if (fs::is_regular_file(path)) return read_torch_file(path);
+  auto checkpoint = train::load_checkpoint(path);
+  return {path, checkpoint.step, std::move(checkpoint.tensors), std::move(checkpoint.state), false};
 }
 
 int64_t copy_saved(const SavedWeights& saved, const std::string& prefix,

@@ -18,6 +18,10 @@ struct SavedWeights {
   bool is_foreign = false;                    ///< a PyTorch file, as threestudio writes them
 };
 
+/// The checkpoint that `path` names, and that read_saved_weights reads: a step's folder or a PyTorch file.
+/// Throws UserError or SystemError where there is none.
+std::string find_saved_weights(const std::string& path);
+
 /// Reads a checkpoint of ours (whatever train::find_checkpoint takes), or a PyTorch file: state_dict and
 /// global_step of threestudio's last.ckpt, or a dict of tensors, at step 0. No code in it is run. A path with
 /// LAST in it is latest_run's. Throws UserError or SystemError.

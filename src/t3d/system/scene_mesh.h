@@ -8,7 +8,7 @@ namespace t3d::system {
 
 struct SceneMeshOptions {
   int resolution = 128;      ///< samples along the longest side of what is found in the geometry's box
-  double small_part = 0.02;  ///< parts below this share of the largest one's faces are left out
+  double small_part = 0.02;  ///< smaller parts are left out: see export_::remove_small_parts
   size_t n_faces = 60000;    ///< after decimation, at most; 0: all
   float threshold = 0;       ///< density of the surface; 0: where rays see one
   int texture_size = 1024;   ///< texels along a side

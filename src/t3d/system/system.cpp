@@ -86,6 +86,7 @@ void System::open_guidance() {
   if (guidance_ != nullptr) return;
   guidance::GuidanceContext build;
   build.seed = context_.seed, build.device = context_.device, build.open = context_.open;
+  build.reads_weights = context_.reads_weights;
   prompt_ = context_.make_prompt
                 ? context_.make_prompt()
                 : guidance::prompt_processors().make(config_.prompt_processor_type, config_.prompt_processor,

@@ -66,14 +66,17 @@ struct SystemConfig {
     v("scheduler", scheduler, any(), "how learning rates change");
     v("freq", freq, any(),
       "guidance_eval: steps between pictures of what the guidance sees; docs/systems.md");
-    v("loggers", loggers, any(), "read and not used: metrics are always written");
+    v("loggers", loggers, ignored("metrics go to csv_logs and tb_logs of the run's folder"),
+      "where metrics go");
     v("weights", weights, any(), "checkpoint whose tensors the parts start from");
     v("weights_ignore_modules", weights_ignore_modules, any(), "parts that do not");
     v("geometry_convert_from", geometry_convert_from, any(), "start from an earlier stage's geometry");
     v("geometry_convert_inherit_texture", geometry_convert_inherit_texture, any(), "and its texture");
     v("geometry_convert_override", geometry_convert_override, any(), "keys of that geometry");
-    v("cleanup_after_validation_step", cleanup_after_validation_step, any(), "read and not used");
-    v("cleanup_after_test_step", cleanup_after_test_step, any(), "read and not used");
+    v("cleanup_after_validation_step", cleanup_after_validation_step,
+      harmless("a view's memory is free after it"), "give memory back");
+    v("cleanup_after_test_step", cleanup_after_test_step, harmless("a view's memory is free after it"),
+      "give memory back");
   }
 };
 
@@ -82,6 +85,8 @@ struct SystemContext {
   uint64_t seed = 0;
   c10::Device device = c10::kCPU;
   guidance::ModelOpener open = guidance::open_model;
+  bool reads_weights =
+      true;  ///< of models; false: all that is wrong is found before the first step, see run.h
   std::function<std::unique_ptr<guidance::Guidance>()> make_guidance;
   std::function<std::unique_ptr<guidance::PromptProcessor>()> make_prompt;
 };
@@ -111,6 +116,8 @@ class System {
   /// Opens prompt and guidance. Training needs it, and evaluation of systems that render latents.
   void open_guidance();
   bool has_guidance() const { return guidance_ != nullptr; }
+  /// Whether a validation's views become a film too.
+  virtual bool joins_validation() const { return false; }
   /// Whether evaluation decodes latents.
   virtual bool evaluates_with_guidance() const { return false; }
 

@@ -55,7 +55,10 @@ class MvDreamSystem : public DreamFusionSystem {
     template <class V>
     void visit(V& v) {
       visit_common(v);
-      v("visualize_samples", visualize_samples, config::any(), "read and not used");
+      v("visualize_samples", visualize_samples,
+        config::ignored(
+            "no pictures are sampled from the model; system.freq.guidance_eval shows what it sees"),
+        "sample pictures from the model");
     }
   };
   MvDreamSystem(const Config& config, const SystemContext& context) : DreamFusionSystem(config, context) {}
@@ -71,7 +74,10 @@ class ProlificDreamerSystem : public DreamFusionSystem {
     void visit(V& v) {
       visit_common(v);
       v("stage", stage, config::one_of({"coarse", "geometry", "texture"}), "coarse is built");
-      v("visualize_samples", visualize_samples, config::any(), "read and not used");
+      v("visualize_samples", visualize_samples,
+        config::ignored(
+            "no pictures are sampled from the model; system.freq.guidance_eval shows what it sees"),
+        "sample pictures from the model");
     }
   };
   ProlificDreamerSystem(const Config& config, const SystemContext& context)
@@ -94,15 +100,22 @@ class ScaleDreamerSystem : public DreamFusionSystem {
       visit_common(v);
       v("stage", stage, one_of({"coarse", "coarse+geometry", "geometry", "geometry+texture", "texture"}),
         "coarse, coarse+geometry and texture are built");
-      v("visualize_samples", visualize_samples, any(), "read and not used");
-      v("validation_via_video", validation_via_video, any(), "join a validation's views to a film");
+      v("visualize_samples", visualize_samples,
+        ignored("no pictures are sampled from the model; system.freq.guidance_eval shows what it sees"),
+        "sample pictures from the model");
+      v("validation_via_video", validation_via_video, any(),
+        "join a validation's views to save/it{step}-val.mp4");
     }
   };
   ScaleDreamerSystem(const Config& config, const SystemContext& context)
-      : DreamFusionSystem(config, context), stage_(config.stage) {
+      : DreamFusionSystem(config, context),
+        stage_(config.stage),
+        joins_validation_(config.validation_via_video) {
     if (stage_ == "geometry" || stage_ == "geometry+texture")
       throw UserError(cat("system.stage is ", stage_, ", whose meshes are not built yet. Use stage=coarse."));
   }
+
+  bool joins_validation() const override { return joins_validation_; }
 
   std::vector<NamedPicture> pictures(const RenderOutput& out) const override {
     auto all = DreamFusionSystem::pictures(out);
@@ -126,6 +139,7 @@ class ScaleDreamerSystem : public DreamFusionSystem {
 
  private:
   std::string stage_;
+  bool joins_validation_;
 };
 
 /// Wang et al. 2022, Score Jacobian Chaining, arXiv:2212.00774: renders latents.

@@ -1,8 +1,7 @@
 #include "t3d/system/type_families.h"
 
-#include <algorithm>
-
 #include "t3d/core/config/overrides.h"
+#include "t3d/core/config/paths.h"
 #include "t3d/data/camera_data.h"
 #include "t3d/field/geometry.h"
 #include "t3d/guidance/guidance.h"
@@ -66,19 +65,8 @@ const std::vector<TypedBlock>& typed_blocks() {
   return table;
 }
 
-const config::Node* find_at(const config::Node& root, const std::string& dotted) {
-  const config::Node* at = &root;
-  size_t begin = 0;
-  while (at != nullptr && begin <= dotted.size()) {
-    const size_t dot = std::min(dotted.find('.', begin), dotted.size());
-    at = at->find(dotted.substr(begin, dot - begin));
-    begin = dot + 1;
-  }
-  return at;
-}
-
 std::string type_of(const config::Node& root, const TypedBlock& block) {
-  const config::Node* named = find_at(root, block.path + "_type");
+  const config::Node* named = config::find_at(root, block.path + "_type");
   if (named == nullptr || !named->is_string() || named->is_mandatory()) return block.otherwise;
   const std::string& type = std::get<std::string>(named->value);
   return type.empty() ? block.otherwise : type;

@@ -29,7 +29,4 @@ std::string type_of(const config::Node& root, const TypedBlock& block);
 /// The fields of that type; empty for an unknown one.
 std::vector<config::FieldInfo> fields_of(const config::Node& root, const TypedBlock& block);
 
-/// The node at "a.b.c", or null.
-const config::Node* find_at(const config::Node& root, const std::string& dotted);
-
 }  // namespace t3d::system

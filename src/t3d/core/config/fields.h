@@ -29,6 +29,8 @@ struct Range {
   bool is_required = false;        ///< absent is an error
   std::vector<std::string> names;  ///< the only strings, when there are any
   std::vector<double> numbers;     ///< the only numbers, when there are any
+  std::string ignored;             ///< why nothing reads the field; empty: something does
+  bool is_harmless = false;        ///< of an ignored field: no value would change a result
 
   bool allows(double number) const;
   bool allows(std::string_view name) const;
@@ -72,6 +74,20 @@ inline Range one_of(std::initializer_list<int> numbers) {
 /// The field has no default: leaving it out is an error, as `???` is.
 inline Range required(Range r = {}) {
   r.is_required = true;
+  return r;
+}
+/// Nothing reads the field, and `reason` says what happens instead, "metrics go to metrics.csv". A value that
+/// asks for something, another one than the default, is named in a warning, once a process. Every field is
+/// read somewhere or declared so: the test ConfigKeys.AreReadOrDeclaredIgnored.
+inline Range ignored(std::string reason, Range r = {}) {
+  r.ignored = std::move(reason);
+  return r;
+}
+/// The same for a field that decides about memory, speed or logs alone, in the program that it comes from:
+/// there is no warning.
+inline Range harmless(std::string reason, Range r = {}) {
+  r.ignored = std::move(reason);
+  r.is_harmless = true;
   return r;
 }
 

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <map>
 
+#include "t3d/core/config/paths.h"
 #include "t3d/core/config/resolvers.h"
 #include "t3d/core/config/scalar.h"
 #include "t3d/core/error.h"
@@ -17,31 +18,6 @@ using Path = std::vector<std::string>;
 
 constexpr int kMaxDepth = 128;
 constexpr size_t kMaxNodes = 1'000'000, kMaxText = 1 << 20;
-
-std::string dotted(const Path& path) {
-  std::string out;
-  for (const auto& key : path) out += (out.empty() ? "" : ".") + key;
-  return out;
-}
-
-/// "a.b[0].c" -> a, b, 0, c.
-Path split_keys(const std::string& text) {
-  Path path;
-  std::string key;
-  const auto end_key = [&] {
-    if (!key.empty()) path.push_back(key);
-    key.clear();
-  };
-  for (const char c : text) {
-    if (c == '.' || c == '[' || c == ']') {
-      end_key();
-    } else {
-      key += c;
-    }
-  }
-  end_key();
-  return path;
-}
 
 class Resolution {
  public:
@@ -91,8 +67,8 @@ class Resolution {
     const auto known = done_.find(path);
     if (known != done_.end()) return known->second;
     if (std::find(open_.begin(), open_.end(), path) != open_.end())
-      fail(node.origin,
-           cat("the interpolations of ", dotted(open_.back()), " and ", dotted(path), " lead in a circle"));
+      fail(node.origin, cat("the interpolations of ", path_text(open_.back()), " and ", path_text(path),
+                            " lead in a circle"));
     if (open_.size() >= kMaxDepth) fail(node.origin, "interpolations lead over too many values");
     open_.push_back(path);
     Text in{text, node.origin, path};
@@ -157,14 +133,14 @@ class Resolution {
       if (in.path.size() < dots) fail(in.origin, cat("${", key, "} leads above the top of the file"));
       path.assign(in.path.begin(), in.path.end() - static_cast<int64_t>(dots));
     }
-    for (auto& part : split_keys(key.substr(dots))) path.push_back(std::move(part));
+    for (auto& part : split_path(key.substr(dots))) path.push_back(std::move(part));
     if (path.empty()) fail(in.origin, "${} names no key");
     std::string missing;
     const Node result = lookup(path, missing);
     if (!missing.empty()) fail(in.origin, cat("${", key, "}: ", missing));
     if (result.is_mandatory())
-      fail(in.origin,
-           cat("${", key, "} needs ", dotted(path), ", which must be given: add ", dotted(path), "=..."));
+      fail(in.origin, cat("${", key, "} needs ", path_text(path), ", which must be given: add ",
+                          path_text(path), "=..."));
     return result;
   }
 
@@ -179,10 +155,10 @@ class Resolution {
         holder = std::move(resolved);
         node = &holder;
       }
-      const Node* next = child(*node, key);
+      const Node* next = child_of(*node, key);
       if (next == nullptr) {
-        missing =
-            cat("there is no ", key, " in ", walked.empty() ? "the file" : dotted(walked), near(*node, key));
+        missing = cat("there is no ", key, " in ", walked.empty() ? "the file" : path_text(walked),
+                      near(*node, key));
         return {};
       }
       walked.push_back(key);
@@ -195,14 +171,6 @@ class Resolution {
       }
     }
     return node == &holder ? holder : value(*node, walked);
-  }
-
-  static const Node* child(const Node& node, const std::string& key) {
-    if (node.is_map()) return node.find(key);
-    if (!node.is_list() || key.empty() || key.size() > 9) return nullptr;
-    if (!std::all_of(key.begin(), key.end(), [](unsigned char c) { return std::isdigit(c); })) return nullptr;
-    const size_t index = std::stoul(key);
-    return index < node.list().size() ? &node.list()[index] : nullptr;
   }
 
   static std::string near(const Node& node, const std::string& key) {
@@ -219,7 +187,7 @@ class Resolution {
     call.origin = in.origin;
     call.select = [this](const std::string& path, bool& found) {
       std::string missing;
-      Node node = lookup(split_keys(path), missing);
+      Node node = lookup(split_path(path), missing);
       found = missing.empty();
       return node;
     };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "t3d/core/config/paths.h"
 #include "t3d/core/config/read_yaml.h"
 #include "t3d/core/error.h"
 
@@ -39,16 +40,15 @@ Node text_value(const std::string& text, KeyKind kind, const std::string& name) 
 }  // namespace
 
 KeyKind kind_of(const std::vector<FieldInfo>& fields, const std::string& path) {
-  const size_t dot = std::min(path.find('.'), path.size());
-  const std::string key = path.substr(0, dot);
-  for (const FieldInfo& field : fields) {
-    if (field.name != key) continue;
-    if (dot < path.size()) return kind_of(field.fields, path.substr(dot + 1));
-    return field.type == "str"        ? KeyKind::Text
-           : field.type == "str|null" ? KeyKind::TextOrNull
-                                      : KeyKind::Yaml;
+  const std::vector<FieldInfo>* at = &fields;
+  std::string type;
+  for (const std::string& key : split_path(path)) {
+    const auto field =
+        std::find_if(at->begin(), at->end(), [&](const FieldInfo& f) { return f.name == key; });
+    if (field == at->end()) return KeyKind::Yaml;
+    type = field->type, at = &field->fields;
   }
-  return KeyKind::Yaml;
+  return type == "str" ? KeyKind::Text : type == "str|null" ? KeyKind::TextOrNull : KeyKind::Yaml;
 }
 
 void merge(Node& into, const Node& from) {
@@ -75,17 +75,10 @@ void apply_override(Node& root, const std::string& text, const KeyKinds& kinds) 
     value = kind == KeyKind::Yaml ? read_yaml(text.substr(equals + 1), name)
                                   : text_value(text.substr(equals + 1), kind, name);
   set_origin(value, {name, 0, 0});
-  Node tree;
-  Node* at = &tree;
-  for (size_t from = 0;;) {
-    const size_t dot = path.find('.', from);
-    const std::string key = path.substr(from, dot - from);
-    if (key.empty()) throw UserError(cat(name, ": a key is empty; write key.path=value."));
-    at = &at->set(key, Node(std::monostate{}, {name, 0, 0}));
-    if (dot == std::string::npos) break;
-    from = dot + 1;
-  }
-  *at = std::move(value);
+  if (path.empty() || path.front() == '.' || path.back() == '.' || path.find("..") != std::string::npos)
+    throw UserError(cat(name, ": a key is empty; write key.path=value."));
+  Node tree(Node::Map{}, {name, 0, 0});
+  set_at(tree, path, std::move(value));
   merge(root, tree);
 }
 

@@ -5,10 +5,13 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <mutex>
+#include <set>
 
 #include "t3d/core/config/resolvers.h"
 #include "t3d/core/config/scalar.h"
 #include "t3d/core/error.h"
+#include "t3d/core/log.h"
 
 namespace t3d::config {
 namespace {
@@ -93,6 +96,14 @@ double widen(float value) {
 
 namespace {
 
+/// null, {}, {enable: false, ...}, and blocks of such alone: {wandb: {enable: false}}.
+bool asks_for_nothing(const Node& node) {
+  if (!node.is_map()) return node.is_null();
+  if (const Node* enable = node.find("enable")) return *enable == Node(false);
+  return std::all_of(node.map().begin(), node.map().end(),
+                     [](const Node::Entry& entry) { return asks_for_nothing(entry.second); });
+}
+
 /// As it was typed where that is clear, otherwise in quotes.
 std::string found_text(const Node& node) {
   if (node.is_string()) {
@@ -157,6 +168,15 @@ void check_name(const std::string& value, const Range& range, const Node& node, 
   if (!range.allows(value)) reject(node, path, cat(range.text(), did_you_mean(value, range.names)));
 }
 
+void warn_ignored(const Node& node, const std::string& path, const std::string& instead) {
+  if (asks_for_nothing(node)) return;
+  const std::string text = cat(prefix(node), path, " is ignored: ", instead, ".");
+  static std::mutex guard;
+  static std::set<std::string> said;
+  const std::lock_guard<std::mutex> lock(guard);
+  if (said.insert(text).second) log::warning(text);
+}
+
 std::string join_path(const std::string& path, std::string_view key) {
   return path.empty() ? std::string(key) : cat(path, ".", key);
 }
@@ -169,6 +189,15 @@ void check_is_block(const Node& node, const std::string& path) {
     throw UserError(cat(prefix(node), path.empty() ? "the configuration" : path, " is ",
                         shortened(write_yaml_line(node), 80),
                         ", expected a mapping of options. Leave the block out to get its defaults."));
+}
+
+void note_ignored(const Node& given, const Node& otherwise, const Node& value, const Range& range,
+                  const std::string& path) {
+  if (!range.is_harmless && value != otherwise) warn_ignored(given, path, range.ignored);
+}
+
+std::string help_text(const char* help, const Range& range) {
+  return range.ignored.empty() ? help : cat(help, "; ignored: ", range.ignored);
 }
 
 void reject_unknown(const Node& block, const std::string& path, const std::vector<std::string>& known) {

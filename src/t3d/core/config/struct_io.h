@@ -33,6 +33,9 @@ double to_float(const Node& node, const std::string& path);
 std::string to_string(const Node& node, const std::string& path);
 void check_number(double value, const Range& range, const Node& node, const std::string& path);
 void check_name(const std::string& value, const Range& range, const Node& node, const std::string& path);
+/// Warns, once a process, that the value at `path` is not used, and of what happens instead; not of a value
+/// that asks for nothing: null, {}, {enable: false, ...}, and blocks of such alone.
+void warn_ignored(const Node& node, const std::string& path, const std::string& instead);
 /// "a.b" from "a" and "b"; "b" when the first is empty.
 std::string join_path(const std::string& path, std::string_view key);
 
@@ -45,6 +48,11 @@ struct has_enum_names<T, std::void_t<decltype(enum_names(static_cast<const T*>(n
     : std::is_enum<T> {};
 
 void check_is_block(const Node& node, const std::string& path);
+/// warn_ignored for another value than the default of a field that is ignored and not harmless.
+void note_ignored(const Node& given, const Node& otherwise, const Node& value, const Range& range,
+                  const std::string& path);
+/// The field's help, with the reason where it is ignored.
+std::string help_text(const char* help, const Range& range);
 void reject_unknown(const Node& block, const std::string& path, const std::vector<std::string>& known);
 [[noreturn]] void reject_missing(const Node& block, const std::string& path, const std::string& type,
                                  const Range& range);
@@ -233,10 +241,13 @@ struct Reader {
   void operator()(const char* name, T& value, const Range& range, const char*) {
     const std::string at = join_path(path, name);
     const Node* node = block.find(name);
-    if (node != nullptr && !node->is_mandatory())
+    if (node != nullptr && !node->is_mandatory()) {
+      const Node otherwise = range.ignored.empty() ? Node() : Codec<T>::write(value);
       value = Codec<T>::read(*node, at, range);
-    else if (node != nullptr || range.is_required)
+      if (!range.ignored.empty()) note_ignored(*node, otherwise, Codec<T>::write(value), range, at);
+    } else if (node != nullptr || range.is_required) {
       reject_missing(node != nullptr ? *node : block, at, Codec<T>::type(), range);
+    }
   }
 };
 
@@ -260,7 +271,7 @@ struct Describer {
   std::vector<FieldInfo> fields;
   template <class T>
   void operator()(const char* name, T& value, const Range& range, const char* help) {
-    FieldInfo info{name, Codec<T>::type(), "", range.text(), help, {}};
+    FieldInfo info{name, Codec<T>::type(), "", range.text(), help_text(help, range), {}};
     if constexpr (has_enum_names<T>::value) info.range = Codec<T>::names().text();
     if constexpr (has_visit<T>::value)
       info.fields = describe(value);

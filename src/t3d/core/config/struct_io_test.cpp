@@ -180,6 +180,46 @@ TEST(StructIo, DescribesItsFields) {
   EXPECT_EQ(describe<Mandatory>()[0].default_text, "???");
 }
 
+struct Ignored {
+  int n_gpus = 1;
+  bool spawn = true;
+  Node loggers;
+  template <class V>
+  void visit(V& v) {
+    v("n_gpus", n_gpus, ignored("one device is used", positive()), "devices");
+    v("spawn", spawn, harmless("prompts are embedded in this process"), "in a process of its own");
+    v("loggers", loggers, ignored("metrics go to metrics.csv"), "where metrics go");
+  }
+};
+
+/// What reading the block says in the log.
+std::string warnings_of(const Node& node) {
+  ::testing::internal::CaptureStderr();
+  read_struct<Ignored>(node, "system");
+  return ::testing::internal::GetCapturedStderr();
+}
+
+TEST(StructIo, AnIgnoredFieldThatAsksForSomethingIsNamedOnce) {
+  const Node wanted = block({{"n_gpus", at(int64_t{4}, 12)}});
+  EXPECT_THAT(warnings_of(wanted),
+              ::testing::HasSubstr("a.yaml:12:3: system.n_gpus is ignored: one device is used."));
+  EXPECT_EQ(warnings_of(wanted), "");
+  const Node wandb = block({{"wandb", block({{"enable", Node(true)}, {"name", text("x")}})}});
+  EXPECT_THAT(warnings_of(block({{"loggers", wandb}})), ::testing::HasSubstr("system.loggers is ignored"));
+}
+
+TEST(StructIo, AnIgnoredFieldThatAsksForNothingIsNotNamed) {
+  const Node wandb = block({{"wandb", block({{"enable", Node(false)}, {"name", text("x")}})}});
+  EXPECT_EQ(warnings_of(block({{"n_gpus", Node(int64_t{1})}, {"loggers", wandb}})), "");
+  EXPECT_EQ(warnings_of(block({{"loggers", block({})}})), "");
+  EXPECT_EQ(warnings_of(block({{"spawn", Node(false)}})), "");
+}
+
+TEST(StructIo, AnIgnoredFieldHasItsRangeAndSaysSoInItsHelp) {
+  EXPECT_THROW(read_struct<Ignored>(block({{"n_gpus", Node(int64_t{0})}}), "system"), UserError);
+  EXPECT_EQ(describe<Ignored>()[0].help, "devices; ignored: one device is used");
+}
+
 TEST(StructIo, FloatsArePrintedAsPythonDoes) {
   EXPECT_EQ(python_float_text(1), "1.0");
   EXPECT_EQ(python_float_text(0.1), "0.1");

@@ -1,9 +1,9 @@
-#include "t3d/system/planned_types.h"
+#include "t3d/core/planned_types.h"
 
 #include <algorithm>
 #include <iterator>
 
-namespace t3d::system {
+namespace t3d {
 namespace {
 
 constexpr const char* kTypes[] = {"eff-random-camera-datamodule",
@@ -54,4 +54,4 @@ bool is_planned_type(const std::string& type) {
   return std::find(std::begin(kTypes), std::end(kTypes), type) != std::end(kTypes);
 }
 
-}  // namespace t3d::system
+}  // namespace t3d
