@@ -171,8 +171,9 @@ TEST(Docs, TheTableOfModulesIsTheBuilds) {
     if (std::regex_match(line, match, row) && missing.count(match[1]) != 0) {
       const std::string module = match[1], uses = missing[module];
       missing.erase(module);
-      if (std::getenv("T3D_WRITE_DOCS") == nullptr)
-        EXPECT_EQ(match[3].str(), uses) << module << "; T3D_WRITE_DOCS=1 writes the table of " << page;
+      const bool is_right = match[3].str() == uses;
+      EXPECT_TRUE(is_right || std::getenv("T3D_WRITE_DOCS") != nullptr)
+          << module << " uses " << uses << "; T3D_WRITE_DOCS=1 writes the table of " << page;
       line = "| `" + module + "` | " + match[2].str() + " | " + uses + " |";
     }
     written += line + "\n";
