@@ -13,6 +13,7 @@
 #include "t3d/core/config/read_yaml.h"
 #include "t3d/guidance/guidance_eval.h"
 #include "t3d/io/image.h"
+#include "t3d/io/video.h"
 #include "t3d/system/mesh_exporter.h"
 #include "t3d/system/scene_mesh.h"
 #include "t3d/train/checkpoint.h"
@@ -97,6 +98,19 @@ TEST_F(RunTest, ValidationAndTestPicturesHaveTheReferencesNames) {
     EXPECT_TRUE(fs::exists(folder_ + "/a/save/" + name)) << name;
   // rgb | normal | opacity
   EXPECT_EQ(io::read_image(folder_ + "/a/save/it20-0.png").width, 48);
+}
+
+TEST_F(RunTest, AValidationsViewsBecomeAFilmWhereTheKeySaysSo) {
+  for (const bool joins : {false, true}) {
+    const std::string name = joins ? "film" : "views";
+    OneRun run(experiment({"system_type=scaledreamer-system",
+                           cat("system.validation_via_video=", joins ? "true" : "false")},
+                          name),
+               context());
+    run.validate();
+    EXPECT_TRUE(fs::exists(run.save_folder() + "/it0-0.png")) << name;
+    EXPECT_EQ(fs::exists(run.save_folder() + "/it0-val.mp4"), joins && io::has_video()) << name;
+  }
 }
 
 TEST_F(RunTest, PicturesOfTheGuidanceComeWhenDueAndChangeNothing) {
