@@ -117,8 +117,9 @@ TEST(Faults, WrongRecipesLeaveNoRunFolder) {
       "train --device cpu --config " + kRecipe + kPrompt + "exp_root_dir=" + folder / "o";
   for (const auto& [more, expected] : std::vector<std::pair<std::string, std::string>>{
            {"system.guidance_type=multiview-difusion-guidance",
-            "did you mean multiview-diffusion-guidance? See t3d list guidance."},
-           {"system.geometry_type=implicit-volum", "did you mean implicit-volume? See t3d list geometry."},
+            "did you mean multiview-diffusion-guidance? See t3d list guidance; a type of your own needs"},
+           {"system.geometry_type=implicit-volum",
+            "did you mean implicit-volume? See t3d list geometry; a type of your own"},
            {"system.guidance.n_views=4", "did you mean system.guidance.n_view?"},
            {"system.guidance.model_name=nowhere", "model nowhere is not a path"},
            {"trainer.max_step=1", "unknown option trainer.max_step; did you mean trainer.max_steps?"},

@@ -4,8 +4,10 @@
 
 #include "t3d/cli/command.h"
 #include "t3d/cli/experiment_command.h"
+#include "t3d/cli/load_option.h"
 #include "t3d/core/shell_line.h"
 #include "t3d/system/check_experiment.h"
+#include "t3d/system/plugins.h"
 
 namespace t3d::cli {
 namespace {
@@ -34,7 +36,9 @@ void print(const std::vector<system::CheckLine>& lines) {
   }
 }
 
-int check(const std::string& file, const std::vector<std::string>& overrides) {
+int check(const std::string& file, const std::vector<std::string>& overrides,
+          const std::vector<std::string>& plugins) {
+  system::load_plugins(plugins);
   const std::string path = find_recipe(file);
   std::printf("%s\n", path.c_str());
   const auto lines = system::check_experiment(path, overrides);
@@ -44,6 +48,7 @@ int check(const std::string& file, const std::vector<std::string>& overrides) {
   if (n_problems == 0) {
     std::vector<std::string> words = {"t3d", "train", "--config", path};
     words.insert(words.end(), overrides.begin(), overrides.end());
+    for (const std::string& plugin : plugins) words.insert(words.end(), {"--load", plugin});
     std::printf("It can run: %s\n", shell_line(words).c_str());
     return 0;
   }
@@ -61,7 +66,10 @@ void add_check_command(CLI::App& app, Run& run) {
       app.add_subcommand("check", "Say what a configuration needs and whether it can run; loads no weights");
   c->add_option("FILE", *file, "Configuration file, or the name of one in configs/")->required();
   c->add_option("OVERRIDES", *overrides, "key.path=value, over the file's");
-  c->callback([file, overrides, &run] { run = [file, overrides] { return check(*file, *overrides); }; });
+  const PluginFiles plugins = add_load_option(*c);
+  c->callback([file, overrides, plugins, &run] {
+    run = [file, overrides, plugins] { return check(*file, *overrides, *plugins); };
+  });
 }
 
 }  // namespace t3d::cli

@@ -38,8 +38,8 @@ std::string tokenizer_folder(const std::string& from) {
   const std::string folder = ds::find_tokenizer(from);
   if (folder.empty())
     throw SystemError(cat(from, fs::is_directory(from) ? ": holds no tokenizer" : ": is no folder",
-                        ". Name a folder that holds the CLIP tokenizer's vocab.json and merges.txt, or its "
-                        "tokenizer.json."));
+                          ". Name a folder that holds the CLIP tokenizer's vocab.json and merges.txt, or its "
+                          "tokenizer.json."));
   return folder;
 }
 
@@ -67,7 +67,7 @@ void convert_part(const std::string& model, const std::string& part, at::ScalarT
   std::vector<io::PlannedTensor> plan;
   for (const auto& name : source->names())
     plan.push_back({name, dtype, source->shape(name), [source, name, dtype, folder] {
-                      throw_if_interrupted(cat(folder, " has some parts of the model only"));
+                      stop_on_signals().throw_if_requested(cat(folder, " has some parts of the model only"));
                       return source->load(name, dtype, c10::kCPU).to(dtype);
                     }});
   const std::string file =
@@ -98,7 +98,7 @@ int convert(const ConvertOptions& options) {
                           " in the naming of single-file checkpoints. Name the file of a whole model."));
   }
   offer_to_go_on([folder = options.folder] { return command_to_resume(folder); });
-  const InterruptScope interrupts;
+  stop_on_signals();
   // Every config is made before the first large file is written.
   for (const char* part : {"unet", "vae", "text_encoder"}) {
     ds::part_config(model, part);

@@ -208,7 +208,7 @@ void complete(Distill2dOptions& o, const gd::Model& model) {
 
 int distill2d(Distill2dOptions o) {
   const double began = now_s();
-  const InterruptScope interrupts;
+  const StopToken stop = stop_on_signals();
   if (!o.prompt.empty() && std::filesystem::path(o.model).filename() == "toybox") parse_prompt(o.prompt);
   check_new_folder(o.output, o.overwrite);
   o.model = diffusion::find_model(o.model);
@@ -238,15 +238,15 @@ int distill2d(Distill2dOptions o) {
   for (int64_t i = 0; i < o.steps; ++i) {
     const auto norm = particles.step(i, prompts.embeddings());
     const bool is_due = now_s() - sheet_at > kSheetEvery_s;
-    if (is_due || interrupt_requested()) {
+    if (is_due || stop.stop_requested()) {
       if (!std::isfinite(norm.item<float>()))
         throw UserError(cat("the gradient is not finite at step ", i, ". Lower --lr or --guidance."));
       write_sheet(sheet, particles.pictures(), o.views);
       sheet_at = now_s();
     }
     progress.update(i + 1);
-    throw_if_interrupted(cat("the pictures after ", counted(i + 1, "step"), " are in ", sheet,
-                             "; this command begins anew each time"));
+    stop.throw_if_requested(cat("the pictures after ", counted(i + 1, "step"), " are in ", sheet,
+                                "; this command begins anew each time"));
   }
   progress.finish();
 

@@ -9,6 +9,7 @@
 #include "t3d/cli/command.h"
 #include "t3d/cli/experiment_command.h"
 #include "t3d/core/clock.h"
+#include "t3d/core/share_folder.h"
 #include "t3d/core/text.h"
 #include "t3d/diffusion/model_store.h"
 #include "t3d/ops/matrix_unit.h"
@@ -79,12 +80,11 @@ void show_models() {
   for (const auto& model : models)
     row(model.name, human_bytes(static_cast<double>(model.n_bytes())),
         model.is_complete() ? model.path : cat("not complete: ", model.missing()));
-  if (models.empty())
-    row("none found", "the toybox prior comes with t3d, in models/ of its sources", "see t3d models");
+  if (models.empty()) row("none found", "the toybox prior comes with t3d", share_folder_remark());
 }
 
 int doctor() {
-  std::printf("t3d %s (%s build in %s)\n", T3D_VERSION, T3D_BUILD_TYPE, T3D_BINARY_DIR);
+  std::printf("t3d %s (%s build, %s)\n", T3D_VERSION, T3D_BUILD_TYPE, program_file().c_str());
 
   section("machine");
   row("processor", processor_name());

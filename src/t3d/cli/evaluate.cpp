@@ -148,7 +148,7 @@ int evaluate_samples(const SamplesCommand& o) {
   if (is_truth) check_truth_captions(s.captions, o.captions);
   const auto make_views = is_truth ? views_of_truth(s) : views_of_model(o, path, s);
 
-  const InterruptScope interrupts;
+  s.stop = stop_on_signals();
   Progress progress("evaluate", static_cast<int64_t>(s.captions.size()));
   std::vector<std::vector<io::Image8>> rows;
   int64_t n_right = 0;
@@ -182,12 +182,15 @@ int evaluate_views(const ViewsCommand& o) {
   evaluate::Judge judge(o.clip, device_named(o.device));
   judge.images.filter = ds::ResizeFilter::Bilinear;
   judge.images.shortest_edge = judge.images.crop_width;
-  const InterruptScope interrupts;
+  const StopToken stop = stop_on_signals();
   Progress progress("evaluate", 0);
-  const auto report = evaluate::evaluate_view_folders(o.folder, judge, [&](int64_t done, int64_t total) {
-    progress.set_total(total);
-    progress.update(done);
-  });
+  const auto report = evaluate::evaluate_view_folders(
+      o.folder, judge,
+      [&](int64_t done, int64_t total) {
+        progress.set_total(total);
+        progress.update(done);
+      },
+      stop);
   progress.finish();
   if (!o.json.empty()) {
     auto json = evaluate::report_json(report);
@@ -242,12 +245,13 @@ std::string progress_note(int64_t n_done, int64_t n_found, int64_t n_failed, dou
 }
 
 int evaluate_objects(const ObjectsCommand& o) {
-  const InterruptScope interrupts;
+  const StopToken stop = stop_on_signals();
   const auto set = choose_objects(o);
   for (const auto& failure : set.failures) log::warning(cat(failure.name, ": ", failure.reason));
   const std::string folder = o.judge.empty() ? evaluate::find_judge() : o.judge;
   const evaluate::Judge judge(folder, device_named(o.device));
   evaluate::ObjectSettings s;
+  s.stop = stop;
   s.n_candidates = o.n_candidates;
   s.n_truths = o.truths;
   s.orbit = {o.views, o.resolution, static_cast<float>(o.elevation_deg)};

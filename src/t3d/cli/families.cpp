@@ -1,6 +1,7 @@
 #include "t3d/cli/families.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <sstream>
 
 #include "t3d/cli/reconstruct_config.h"
@@ -58,6 +59,11 @@ void table(std::ostream& out, const std::vector<config::FieldInfo>& fields) {
   out << "\n";
 }
 
+/// " [FILE.so]" behind a type of the user's own.
+std::string origin(const TypeInfo& type) {
+  return type.file.empty() ? "" : " [" + std::filesystem::path(type.file).filename().string() + "]";
+}
+
 FamilyInfo exporters() {
   return {"exporter",
           "system.exporter: what t3d export writes.",
@@ -89,7 +95,7 @@ std::string list_text(const std::vector<FamilyInfo>& all) {
     out << family.name << ": " << family.help << "\n";
     for (const TypeInfo& type : family.types) {
       out << "  " << type.name << std::string(type.name.size() < 28 ? 28 - type.name.size() : 1, ' ')
-          << type.help << "\n";
+          << type.help << origin(type) << "\n";
     }
   }
   out << "Keys of each: t3d list FAMILY\n";
@@ -99,7 +105,7 @@ std::string list_text(const std::vector<FamilyInfo>& all) {
 std::string list_text(const FamilyInfo& family) {
   std::ostringstream out;
   for (const TypeInfo& type : family.types) {
-    out << type.name << ": " << type.help << "\n";
+    out << type.name << ": " << type.help << origin(type) << "\n";
     const auto fields = flat(type.fields);
     size_t width = 0;
     for (const auto& f : fields) width = std::max(width, f.name.size());
@@ -119,7 +125,7 @@ std::string reference_page() {
   for (const FamilyInfo& family : families()) {
     out << "## " << family.name << "\n\n" << family.help << "\n\n";
     for (const TypeInfo& type : family.types) {
-      out << "### `" << type.name << "`\n\n" << type.help << "\n\n";
+      out << "### `" << type.name << "`\n\n" << type.help << origin(type) << "\n\n";
       table(out, type.fields);
     }
   }

@@ -6,29 +6,28 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "t3d/api/experiment_of.h"
+#include "t3d/api/model.h"
 #include "t3d/cli/command.h"
 #include "t3d/cli/experiment_command.h"
 #include "t3d/cli/go_on.h"
+#include "t3d/cli/load_option.h"
 #include "t3d/cli/output_path.h"
 #include "t3d/cli/override_words.h"
 #include "t3d/cli/print_result.h"
 #include "t3d/cli/toybox_prompt.h"
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/clock.h"
-#include "t3d/core/config/interpolation.h"
-#include "t3d/core/config/overrides.h"
-#include "t3d/core/config/paths.h"
-#include "t3d/core/config/read_yaml.h"
 #include "t3d/core/error.h"
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
 #include "t3d/core/memory_usage.h"
 #include "t3d/core/remove_tree.h"
 #include "t3d/core/sentence.h"
-#include "t3d/diffusion/model_store.h"
 #include "t3d/io/json_file.h"
 #include "t3d/ops/device_memory.h"
 #include "t3d/system/outputs.h"
+#include "t3d/system/plugins.h"
 #include "t3d/system/same_run.h"
 #include "t3d/system/scene_mesh.h"
 
@@ -89,24 +88,6 @@ std::string choose_folder(const GenerateOptions& o) {
   }
 }
 
-/// Where the model is: as given, or in the places that `t3d models` lists.
-std::string choose_model(const std::string& name) {
-  const std::string path = diffusion::find_model(name);
-  const std::string missing = diffusion::inspect_model(path).missing();
-  if (!missing.empty())
-    throw SystemError(cat("model ", path, " is not complete: ", missing,
-                          " is missing. See t3d models, or name another one with --model."));
-  return path;
-}
-
-config::Node text_node(const std::string& text, const char* option) {
-  return config::Node(text, {option, 0, 0});
-}
-
-bool has_at(const config::Node& root, const std::string& path) {
-  return config::find_at(root, path) != nullptr;
-}
-
 /// Keys that the command line has words of its own for.
 void check_no_override_of_options(const GenerateOptions& o) {
   const std::pair<const char*, const char*> taken[] = {
@@ -123,33 +104,21 @@ void check_no_override_of_options(const GenerateOptions& o) {
   }
 }
 
-/// The recipe with what the command line says: the later ones win.
-system::Experiment make_experiment(const GenerateOptions& o, const std::string& recipe,
+/// What the command line says, as a recipe.
+Recipe recipe_of(const GenerateOptions& o, const std::string& folder) {
+  Recipe recipe;
+  recipe.prompt = o.prompt;
+  recipe.folder = folder;
+  recipe.seed = o.seed;
+  if (o.steps > 0) recipe.steps = o.steps;
+  recipe.resume = o.resume;
+  recipe.overrides = o.overrides;
+  return recipe;
+}
+
+system::Experiment make_experiment(const GenerateOptions& o, const std::string& file,
                                    const std::string& model, const std::string& folder) {
-  config::Node root = config::read_yaml_file(recipe);
-  if (!root.is_map())
-    throw UserError(cat(recipe, ": is no recipe: its top is not a block of keys. See docs/config.md."));
-  if (!model.empty()) {
-    const bool is_multiview = has_at(root, "system.guidance.model_name") ||
-                              !has_at(root, "system.guidance.pretrained_model_name_or_path");
-    config::set_at(
-        root, is_multiview ? "system.guidance.model_name" : "system.guidance.pretrained_model_name_or_path",
-        text_node(model, "--model"));
-    const char* lora = "system.guidance.pretrained_model_name_or_path_lora";
-    if (has_at(root, lora)) config::set_at(root, lora, text_node(model, "--model"));
-    config::set_at(root, "system.prompt_processor.pretrained_model_name_or_path",
-                   text_node(model, "--model"));
-  }
-  for (const std::string& text : o.overrides) config::apply_override(root, text, system::key_kind);
-  config::set_at(root, "system.prompt_processor.prompt", text_node(o.prompt, "PROMPT"));
-  if (o.seed) config::set_at(root, "seed", config::Node(*o.seed));
-  const char* bfloat16 = "system.guidance.cpu_bfloat16";
-  if (has_bfloat16() && !has_at(root, bfloat16)) config::set_at(root, bfloat16, config::Node(true));
-  if (o.steps > 0) config::set_at(root, "trainer.max_steps", config::Node(o.steps));
-  config::set_at(root, "trial_dir", text_node(folder, "--output"));
-  if (o.resume) config::set_at(root, "resume", text_node(folder, "--resume"));
-  config::resolve_interpolations(root);
-  return system::read_experiment(root);
+  return api::experiment_of(recipe_of(o, folder), file, model, {"PROMPT", "--model", "--output", "--resume"});
 }
 
 /// Every file of the result with its size, read again from the disk.
@@ -170,7 +139,7 @@ void write_run_json(const std::string& folder, const json& report) {
 
 int generate(const GenerateOptions& o) {
   const double began = now_s();
-  const InterruptScope interrupts;
+  const StopToken stop = stop_on_signals();
   if (o.prompt.find_first_not_of(" \t\n") == std::string::npos)
     throw UserError("the prompt is empty. Say what to make: t3d generate \"a red mushroom\".");
   const std::string recipe = find_recipe(o.recipe);
@@ -181,7 +150,7 @@ int generate(const GenerateOptions& o) {
   if (is_toybox) report["caption"] = toybox::caption(parse_prompt(o.prompt));
   const std::string model = o.model.empty() && o.recipe != kToybox
                                 ? ""
-                                : choose_model(o.model.empty() ? std::string(kToybox) : o.model);
+                                : api::find_complete_model(o.model.empty() ? std::string(kToybox) : o.model);
   const std::string folder = choose_folder(o);
   offer_to_go_on([folder, has_folder = !o.output.empty()] {
     return command_to_resume(
@@ -196,6 +165,7 @@ int generate(const GenerateOptions& o) {
     });
   system::SystemContext context;
   context.device = device_named(o.device);
+  context.control.stop = stop;
   system::Run run(experiment, context);
   run.prepare_fit();
   // From here on the input is known to be good, and the folder may change.
@@ -279,10 +249,12 @@ void add_generate_command(CLI::App& app, Run& run) {
   c->add_option("--frame-size", o->frame_side, "Pixels of a side of them")
       ->check(CLI::Range(16, 4096))
       ->capture_default_str();
+  const PluginFiles plugins = add_load_option(*c);
   c->add_flag("--resume", o->resume, "Go on from the newest checkpoint of the folder");
   c->add_flag("--overwrite", o->overwrite, "Replace an earlier result");
-  c->callback([o, c, &run] {
-    run = [o, c] {
+  c->callback([o, c, plugins, &run] {
+    run = [o, c, plugins] {
+      system::load_plugins(*plugins);
       check_override_words(*c, o->overrides, system::experiment_keys(), o->prompt);
       check_no_override_of_options(*o);
       return generate(*o);

@@ -3,8 +3,10 @@
 
 #include "t3d/cli/command.h"
 #include "t3d/cli/families.h"
+#include "t3d/cli/load_option.h"
 #include "t3d/core/error.h"
 #include "t3d/core/sentence.h"
+#include "t3d/system/plugins.h"
 
 namespace t3d::cli {
 namespace {
@@ -40,7 +42,8 @@ int list(const ListOptions& options) {
     names.push_back(family.name);
   }
   throw UserError(cat("there is no family or type named ", options.family,
-                      end_or_suggestion(options.family, names), " See t3d list."));
+                      end_or_suggestion(options.family, names),
+                      " See t3d list; a type of your own needs --load FILE.so."));
 }
 
 }  // namespace
@@ -51,7 +54,13 @@ void add_list_command(CLI::App& app, Run& run) {
       app.add_subcommand("list", "Print the types that configuration files can name, and their keys");
   command->add_option("family", options->family, "a family or a type; nothing: all families");
   command->add_flag("--markdown", options->markdown, "the whole reference page");
-  command->callback([options, &run] { run = [options] { return list(*options); }; });
+  const PluginFiles plugins = add_load_option(*command);
+  command->callback([options, plugins, &run] {
+    run = [options, plugins] {
+      system::load_plugins(*plugins);
+      return list(*options);
+    };
+  });
 }
 
 }  // namespace t3d::cli

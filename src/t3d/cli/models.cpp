@@ -12,6 +12,7 @@
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
 #include "t3d/core/sentence.h"
+#include "t3d/core/share_folder.h"
 #include "t3d/diffusion/ldm_config.h"
 #include "t3d/diffusion/ldm_names.h"
 #include "t3d/diffusion/model_shapes.h"
@@ -37,7 +38,8 @@ int list_models() {
                   part.missing.empty() ? "" : "  missing: ", part.missing.c_str());
   }
   if (models.empty())
-    std::printf("no models found; the toybox prior comes with t3d, in models/toybox of its sources\n");
+    std::printf("no models found, though the toybox prior comes with t3d. %s\n",
+                share_folder_remark().c_str());
   std::printf("looked in:");
   for (const auto& folder : places.folders) std::printf(" %s", folder.c_str());
   std::printf(" %s\n", places.hub_cache.c_str());
@@ -62,7 +64,8 @@ void write_part(const SynthesizeOptions& options, const std::string& part, const
   std::vector<io::PlannedTensor> plan;
   for (const auto& [name, tensor] : table)
     plan.push_back({name, dtype, tensor.shape, [&options, dtype, name = name, tensor = tensor] {
-                      throw_if_interrupted(cat(options.folder, " has some parts of the model only"));
+                      stop_on_signals().throw_if_requested(
+                          cat(options.folder, " has some parts of the model only"));
                       return ds::Weights::random(options.seed, dtype).take(name, tensor.shape, tensor.init);
                     }});
   const std::string file =
@@ -84,7 +87,7 @@ int synthesize(const SynthesizeOptions& options) {
   check_new_folder(options.folder, options.overwrite);
   tokenizer_folder(options.tokenizer.empty() ? ds::find_model("toybox") : options.tokenizer);
   offer_to_go_on([folder = options.folder] { return command_to_resume(folder); });
-  const InterruptScope interrupts;
+  stop_on_signals();
   const auto unet = is_sd15      ? ds::sd15_unet_config()
                     : is_mvdream ? ds::mvdream_unet_config()
                                  : ds::sd21_unet_config();
@@ -108,7 +111,8 @@ int synthesize(const SynthesizeOptions& options) {
   if (options.tokenizer.empty()) {
     const std::string toybox = ds::find_tokenizer(ds::find_model("toybox"));
     copy_tokenizer(toybox, options.folder);
-    log::info(cat("tokenizer: that of the toybox, of few words, from ", toybox, "; --tokenizer DIR takes CLIP's"));
+    log::info(
+        cat("tokenizer: that of the toybox, of few words, from ", toybox, "; --tokenizer DIR takes CLIP's"));
   } else {
     copy_tokenizer(options.tokenizer, options.folder);
   }

@@ -111,7 +111,7 @@ void join_group(PriorCommand& o, const Prepare& prepare) {
     prepare();
   } else {
     log::set_level(log::Level::Warning);
-    set_progress_enabled(false);
+    o.run.control.shows_progress = false;
   }
   if (rendezvous) o.run.group = distributed::connect(*rendezvous, o.run.device);
 }
@@ -154,7 +154,7 @@ int train(PriorCommand& o, const config::Node& root) {
   try {
     join_group(o, begin);
     offer_to_go_on([folder = o.run.folder] { return command_to_resume(folder); });
-    const InterruptScope interrupts;
+    o.run.control.stop = stop_on_signals();
     return train_part(o, training);
   } catch (...) {
     if (has_begun) remove_what_never_began(o);

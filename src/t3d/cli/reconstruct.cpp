@@ -189,7 +189,7 @@ int reconstruct(const ReconstructOptions& o) {
   train::NgpTrainOptions options = train_options(o.config, cuda);
   options.run_folder = o.output;
   options.started = started;
-  const train::OutputOptions outputs = output_options(o.config);
+  train::OutputOptions outputs = output_options(o.config);
   const auto seed = static_cast<uint64_t>(o.config.seed);
   const auto stepper = cuda ? train::make_ngp_stepper_cuda(config, images.train, images.aabb_scale, seed)
                             : train::make_ngp_stepper_cpu(config, images.train, images.aabb_scale, seed);
@@ -199,6 +199,8 @@ int reconstruct(const ReconstructOptions& o) {
     options.stop.least_after_seconds = train::measure_outputs(images, untrained, *stepper, outputs).least();
     check_budget(o.config, now_s() - started, options.stop);
   }
+  options.control.stop = stop_on_signals();
+  outputs.control = options.control;
   prepare_folder(o);
   offer_to_go_on([folder = o.output] { return command_to_resume(folder); });
   train::NgpTrainer trainer(images, config, options, *stepper);

@@ -268,7 +268,7 @@ class SetRenderer {
     json frames = json::array();
     make_folders((folder() / kSplits[split]).string());
     for (size_t i = 0; i < cameras.size(); ++i) {
-      throw_if_interrupted(kKept);
+      stop_on_signals().throw_if_requested(kKept);
       frames.push_back(render_one(scene, cameras[i], split, i));
       on_view_();
     }
@@ -343,7 +343,7 @@ int render(const RenderOptions& options) {
         "--train-views, --val-views and --test-views are all 0, so there is nothing to render. Ask for a "
         "view.");
   offer_to_go_on([] { return command_again({"--resume"}); });
-  const InterruptScope interrupts;
+  const StopToken stop = stop_on_signals();
   const auto jobs = list_jobs(options);
   const bool single = jobs.size() == 1;
   std::vector<Job> open;
@@ -365,7 +365,7 @@ int render(const RenderOptions& options) {
   std::atomic<size_t> next{0};
   std::vector<std::exception_ptr> failures(open.size());
   const auto work = [&] {
-    for (size_t i; (i = next.fetch_add(1)) < open.size() && !interrupt_requested();) {
+    for (size_t i; (i = next.fetch_add(1)) < open.size() && !stop.stop_requested();) {
       try {
         SetRenderer(options, open[i], n_threads, on_view).render();
       } catch (...) {
@@ -377,7 +377,7 @@ int render(const RenderOptions& options) {
   for (int i = 1; i < n_workers; ++i) workers.emplace_back(work);
   work();
   for (auto& worker : workers) worker.join();
-  throw_if_interrupted(kKept);
+  stop.throw_if_requested(kKept);
 
   // One bad mesh of many does not stop the others, but the command does not end as a success.
   std::exception_ptr first;

@@ -56,7 +56,7 @@ int sample(const SampleCommand& o) {
   check_output_file(o.output, {".png"});
   const std::string path = ds::find_model(o.model);
   const c10::Device device(o.device);
-  const InterruptScope interrupts;
+  const StopToken stop = stop_on_signals();
   const ds::AdapterUse lora{o.lora, o.lora_scale};
   const auto text = ds::embed_prompts(path, {o.prompt, o.negative}, type_named(o.dtype), device, lora);
   const auto model = ds::load_model(path, o.sampler, type_named(o.dtype), device, lora);
@@ -69,6 +69,7 @@ int sample(const SampleCommand& o) {
   if (size % model.reduction != 0)
     throw UserError(cat("--size ", size, ": expected a multiple of ", model.reduction, " pixels."));
   ds::SampleOptions options;
+  options.stop = stop;
   options.n_steps = o.steps;
   options.guidance = o.guidance;
   options.seed = o.seed;

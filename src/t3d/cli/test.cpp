@@ -16,6 +16,7 @@
 #include "t3d/cli/kernel_family.h"
 #include "t3d/core/clock.h"
 #include "t3d/core/error.h"
+#include "t3d/core/share_folder.h"
 #include "t3d/core/shell_line.h"
 
 namespace t3d::cli {
@@ -40,6 +41,15 @@ std::vector<std::string> lines_of(const fs::path& path) {
   std::vector<std::string> lines;
   for (std::string line; std::getline(file, line);) lines.push_back(line);
   return lines;
+}
+
+/// The build folder, where the program is, and the checkout, which the build wrote down there.
+fs::path build_folder() {
+  return fs::path(program_file()).parent_path();
+}
+std::string source_folder() {
+  const auto lines = lines_of(build_folder() / "source.txt");
+  return lines.empty() ? "" : lines.front();
 }
 
 /// Runs `command` with its output in `log`; returns the exit status, 128 + signal when killed.
@@ -82,8 +92,7 @@ void add_results(const fs::path& json_path, int status, Totals& totals) {
 void run_test_program(const std::string& program, const TestOptions& options, Totals& totals,
                       std::set<std::string>& skips) {
   const bool is_native = options.kernels == "native";
-  const fs::path folder =
-      fs::path(T3D_BINARY_DIR) / (is_native ? "test-results" : "test-results-" + options.kernels);
+  const fs::path folder = build_folder() / (is_native ? "test-results" : "test-results-" + options.kernels);
   fs::create_directories(folder);
   const std::string name = fs::path(program).filename().string();
   const fs::path json = folder / (name + ".json"), log = folder / (name + ".log");
@@ -92,7 +101,7 @@ void run_test_program(const std::string& program, const TestOptions& options, To
   const double start = now_s();
   const Totals before = totals;
   const int status = run_logged(
-      cat("cd ", shell_word(T3D_SOURCE_DIR), " && ", environment_of(options.kernels), shell_word(program),
+      cat("cd ", shell_word(source_folder()), " && ", environment_of(options.kernels), shell_word(program),
           " --gtest_filter=", shell_word(filter), " --gtest_output=json:", shell_word(json.string())),
       log);
   add_results(json, status, totals);
@@ -114,7 +123,7 @@ void run_test_program(const std::string& program, const TestOptions& options, To
 
 /// The seed corpora, fed to the parsers' fuzz targets.
 void run_replays(Totals& totals) {
-  const fs::path folder = fs::path(T3D_BINARY_DIR) / "fuzz";
+  const fs::path folder = build_folder() / "fuzz";
   if (!fs::exists(folder)) return;
   std::vector<fs::path> programs;
   for (const auto& entry : fs::directory_iterator(folder)) {
@@ -125,9 +134,9 @@ void run_replays(Totals& totals) {
   std::sort(programs.begin(), programs.end());
   for (const auto& program : programs) {
     const std::string name = program.filename().string();
-    const fs::path log = fs::path(T3D_BINARY_DIR) / "test-results" / (name + ".log");
+    const fs::path log = build_folder() / "test-results" / (name + ".log");
     const int status = run_logged(cat(shell_word(program.string()), " ",
-                                      shell_word(cat(T3D_SOURCE_DIR, "/fuzz/seeds/", name.substr(7)))),
+                                      shell_word(cat(source_folder(), "/fuzz/seeds/", name.substr(7)))),
                                   log);
     ++(status == 0 ? totals.passed : totals.failed);
     std::printf("%-6s %s\n", status == 0 ? "ok" : "FAILED", name.c_str());
@@ -137,8 +146,8 @@ void run_replays(Totals& totals) {
 
 /// Builds the libFuzzer targets (clang) and runs each for a while; findings stay in build/fuzz/findings.
 int run_fuzzers(int seconds) {
-  const std::string source = shell_word(T3D_SOURCE_DIR);
-  const fs::path build = fs::path(T3D_SOURCE_DIR) / "build" / "fuzz";
+  const std::string source = shell_word(source_folder());
+  const fs::path build = fs::path(source_folder()) / "build" / "fuzz";
   if (std::system(cat("cd ", source,
                       " && cmake --preset fuzz > /dev/null && cmake --build --preset fuzz --target fuzz_all")
                       .c_str()) != 0)
@@ -154,13 +163,13 @@ int run_fuzzers(int seconds) {
     const std::string name = file.substr(5);
     const fs::path corpus = build / "corpus" / name, log = findings / (name + ".log");
     fs::create_directories(corpus);
-    const fs::path words = fs::path(T3D_SOURCE_DIR) / "fuzz" / (name + ".dict");
+    const fs::path words = fs::path(source_folder()) / "fuzz" / (name + ".dict");
     const std::string dictionary = fs::exists(words) ? cat(" -dict=", shell_word(words.string())) : "";
     const int status = run_logged(
         cat("cd ", shell_word(findings.string()), " && ", shell_word(entry.path().string()),
             " -max_total_time=", seconds, dictionary,
             " -rss_limit_mb=2048 -timeout=10 -max_len=65536 -artifact_prefix=", name, "- ",
-            shell_word(corpus.string()), " ", shell_word(cat(T3D_SOURCE_DIR, "/fuzz/seeds/", name))),
+            shell_word(corpus.string()), " ", shell_word(cat(source_folder(), "/fuzz/seeds/", name))),
         log);
     ++(status == 0 ? totals.passed : totals.failed);
     std::printf("%-6s fuzz_%s, %d s\n", status == 0 ? "ok" : "FAILED", name.c_str(), seconds);
@@ -174,10 +183,13 @@ int run_fuzzers(int seconds) {
 int test(const TestOptions& options) {
   unsetenv("T3D_COMMAND");  // tests start the program themselves, not through ./t3d
   check_family(options.kernels);
+  if (source_folder().empty())
+    throw UserError(cat("the tests are in t3d's checkout, and ", program_file(),
+                        " is no build folder of one. Run ./t3d test there."));
   if (options.fuzz_seconds > 0) return run_fuzzers(options.fuzz_seconds);
-  const auto programs = lines_of(fs::path(T3D_BINARY_DIR) / "tests.txt");
+  const auto programs = lines_of(build_folder() / "tests.txt");
   if (programs.empty())
-    throw UserError(cat(T3D_BINARY_DIR,
+    throw UserError(cat(build_folder().string(),
                         "/tests.txt lists no test programs; this build was configured without tests. "
                         "Install libgtest-dev and libgmock-dev, and configure with -DT3D_BUILD_TESTS=ON."));
   Totals totals;

@@ -97,10 +97,10 @@ int make_sheet(const std::string& output, int resolution) {
   const auto n = static_cast<int>(shown.size()), rows = (n + kColumns - 1) / kColumns;
   io::Image8 sheet(kColumns * resolution, rows * resolution, 3);
   std::fill(sheet.pixels.begin(), sheet.pixels.end(), uint8_t{255});
-  const InterruptScope interrupts;
+  const StopToken stop = stop_on_signals();
   Progress progress("render", n);
   for (int i = 0; i < n; ++i) {
-    throw_if_interrupted("nothing was written");
+    stop.throw_if_requested("nothing was written");
     const auto object = toy::make_object(shown[static_cast<size_t>(i)], 1);
     trace::RenderSettings settings;
     settings.samples = 64;
@@ -160,7 +160,7 @@ int make_data(const DataCommand& o) {
   }
   io::write_json_file(settings, settings_of(o));
   offer_to_go_on([] { return command_again(); });
-  const InterruptScope interrupts;
+  const StopToken stop = stop_on_signals();
   const int n_threads = o.jobs > 0 ? o.jobs : static_cast<int>(std::thread::hardware_concurrency());
   Progress progress("render", o.n_objects);
   int64_t done = 0;
@@ -172,7 +172,8 @@ int make_data(const DataCommand& o) {
       continue;
     }
     data::write_captioned_views(
-        path, toy::render_objects(o.plan, first, n, n_threads, [&] { progress.update(++done, "objects"); }));
+        path, toy::render_objects(
+                  o.plan, first, n, n_threads, [&] { progress.update(++done, "objects"); }, stop));
   }
   progress.finish();
   for (const std::string& path : data::list_shards(o.output)) data::read_captioned_views(path);

@@ -8,6 +8,7 @@
 #include "t3d/cli/command.h"
 #include "t3d/cli/experiment_command.h"
 #include "t3d/cli/go_on.h"
+#include "t3d/cli/load_option.h"
 #include "t3d/cli/output_path.h"
 #include "t3d/cli/override_words.h"
 #include "t3d/cli/print_result.h"
@@ -19,6 +20,7 @@
 #include "t3d/ops/device_memory.h"
 #include "t3d/ops/matrix_unit.h"
 #include "t3d/system/mesh_exporter.h"
+#include "t3d/system/plugins.h"
 #include "t3d/system/prepare_training.h"
 
 namespace t3d::cli {
@@ -69,10 +71,11 @@ std::string command_to_train_on(const system::Experiment& e, const ModeOptions& 
 int run_mode(const ModeOptions& o, Mode mode) {
   if (o.verbose) log::set_level(log::Level::Debug);
   choose_gpu(o.gpu);
-  const InterruptScope interrupts;
+  const StopToken stop = stop_on_signals();
   const std::string file = find_recipe(o.config);
   system::SystemContext context;
   context.device = device_named(o.device);
+  context.control.stop = stop;
   if (mode == Mode::Train) {
     const auto prepared = system::prepare_training(
         file, o.overrides, context,
@@ -121,10 +124,12 @@ void add_mode(CLI::App& app, Run& run, Mode mode, const char* name, const char* 
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
       ->capture_default_str();
   command->add_option("--gpu", o->gpu, "Number of the CUDA device");
+  const PluginFiles plugins = add_load_option(*command);
   command->add_flag("--verbose", o->verbose, "More log lines");
   command->add_flag("--typecheck,--gradio", o->ignored, "Accepted, without effect");
-  command->callback([o, mode, command, &run] {
-    run = [o, mode, command] {
+  command->callback([o, mode, command, plugins, &run] {
+    run = [o, mode, command, plugins] {
+      system::load_plugins(*plugins);
       check_override_words(*command, o->overrides, system::experiment_keys());
       return run_mode(*o, mode);
     };
@@ -133,37 +138,8 @@ void add_mode(CLI::App& app, Run& run, Mode mode, const char* name, const char* 
 
 }  // namespace
 
-c10::Device device_named(const std::string& name) {
-  if (name == "cpu") return c10::kCPU;
-  const bool has_cuda = at::hasCUDA();
-  if (name == "cuda" && !has_cuda)
-    throw SystemError("--device cuda: this build or machine has no CUDA; see t3d doctor. Pass --device cpu.");
-  return has_cuda ? c10::Device(c10::kCUDA, 0) : c10::Device(c10::kCPU);
-}
-
 bool has_bfloat16() {
   return ops::has_fast_matrix_unit();
-}
-
-std::string find_recipe(const std::string& name) {
-  if (fs::is_regular_file(name)) return name;
-  const bool is_path = name.find('/') != std::string::npos || fs::path(name).has_extension();
-  if (is_path) throw SystemError(cat(name, ": no such file; expected a recipe, a YAML file. See configs/."));
-  std::vector<std::string> known;
-  for (const fs::path& folder : {fs::path("configs"), fs::path(T3D_SOURCE_DIR) / "configs"}) {
-    const fs::path file = folder / (name + ".yaml");
-    if (fs::is_regular_file(file)) return file.string();
-    std::error_code ignored;
-    for (const auto& entry : fs::directory_iterator(folder, ignored))
-      if (entry.path().extension() == ".yaml") known.push_back(entry.path().stem().string());
-  }
-  if (known.empty())
-    throw SystemError(
-        cat("there is no recipe named ", name,
-            ": recipes come with t3d, in configs/ of its sources. Start t3d in that checkout, or "
-            "name a YAML file by its path."));
-  throw UserError(cat("there is no recipe named ", name, end_or_suggestion(name, known),
-                      " Name a file in configs/, or a path to a YAML file."));
 }
 
 std::vector<std::string> translate_launch(const std::vector<std::string>& arguments) {

@@ -1,28 +1,37 @@
 #pragma once
 
+#include <atomic>
+#include <memory>
 #include <string>
 
 namespace t3d {
 
-/// While one lives, the first Ctrl-C (SIGINT) or SIGTERM only sets a flag, so that a loop can save its work
-/// and throw Interrupted; a second one ends the process at once with exit code 130. The earlier handlers come
-/// back at the end of the scope, unless the signal came: then they stay away until exit. Scopes nest.
-class InterruptScope {
+/// Asks long work to stop at its next step, with what it has done saved. Copies share one flag, and no other
+/// does: whoever starts the work keeps a copy, and may ask from any thread.
+class StopToken {
  public:
-  InterruptScope();
-  ~InterruptScope();
-  InterruptScope(const InterruptScope&) = delete;
-  InterruptScope& operator=(const InterruptScope&) = delete;
+  StopToken() : flag_(std::make_shared<std::atomic<bool>>(false)) {}
+
+  void request_stop() const { flag_->store(true, std::memory_order_relaxed); }
+  /// Cheap: one relaxed load.
+  bool stop_requested() const { return flag_->load(std::memory_order_relaxed); }
+  /// Throws Interrupted(what_was_saved) once a stop was asked for: a clause such as "nothing was written" or
+  /// "the work up to step 12 is saved in RUN/ckpts", to which the command line adds how to go on.
+  void throw_if_requested(const std::string& what_was_saved) const;
+
+ private:
+  std::shared_ptr<std::atomic<bool>> flag_;
 };
 
-/// True once the signal came. Cheap: one relaxed load.
-bool interrupt_requested();
+/// The command line's token: from the first call on, Ctrl-C (SIGINT) and SIGTERM ask it, and a second one
+/// ends the process at once with exit code 130. The handlers stay until exit. Libraries take a token and
+/// never call this.
+StopToken stop_on_signals();
 
-/// Throws Interrupted(what_was_saved) when the signal came: a clause such as "nothing was written" or "the
-/// work up to step 12 is saved in RUN/ckpts", to which the command line adds how to go on.
-void throw_if_interrupted(const std::string& what_was_saved);
-
-/// For tests.
-void clear_interrupt_request();
+/// What belongs to one run, and to no other one of the process.
+struct RunControl {
+  StopToken stop;
+  bool shows_progress = true;  ///< on standard error: progress.h
+};
 
 }  // namespace t3d

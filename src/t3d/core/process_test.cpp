@@ -33,17 +33,33 @@ int exit_code_of(Body&& body) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
-TEST(Interrupt, FirstSignalSetsTheFlagAndSecondEndsWith130) {
+TEST(StopToken, IsAskedThroughAnyOfItsCopiesAndNoOtherOne) {
+  const StopToken token, copy = token, other;
+  EXPECT_FALSE(copy.stop_requested());
+  EXPECT_NO_THROW(copy.throw_if_requested("nothing yet"));
+  token.request_stop();
+  EXPECT_TRUE(copy.stop_requested());
+  EXPECT_FALSE(other.stop_requested());
+  try {
+    copy.throw_if_requested("step 7 is saved");
+    FAIL() << "did not throw";
+  } catch (const Interrupted& stop) {
+    EXPECT_EQ(stop.exit_code(), 130);
+    EXPECT_STREQ(stop.what(), "step 7 is saved");
+  }
+}
+
+TEST(StopOnSignals, FirstSignalAsksAndSecondEndsWith130) {
   for (const int signal : {SIGINT, SIGTERM}) {
     EXPECT_EQ(exit_code_of([signal] {
-                const InterruptScope scope;
-                if (interrupt_requested()) _exit(7);
+                const StopToken token = stop_on_signals();
+                if (token.stop_requested()) _exit(7);
                 raise(signal);
-                _exit(interrupt_requested() ? 42 : 8);
+                _exit(token.stop_requested() ? 42 : 8);
               }),
               42);
     EXPECT_EQ(exit_code_of([signal] {
-                const InterruptScope scope;
+                stop_on_signals();
                 raise(signal);
                 raise(SIGINT);
                 _exit(9);
@@ -52,37 +68,22 @@ TEST(Interrupt, FirstSignalSetsTheFlagAndSecondEndsWith130) {
   }
 }
 
-TEST(Interrupt, SecondSignalCountsAfterTheScopeToo) {
-  EXPECT_EQ(exit_code_of([] {
-              {
-                const InterruptScope scope;
-                raise(SIGINT);
-              }
-              raise(SIGINT);
-            }),
-            130);
+TEST(StopOnSignals, IsOneTokenForTheProcessAndAsksNoOtherOne) {
+  EXPECT_EQ(
+      exit_code_of([] {
+        const StopToken first = stop_on_signals(), own;
+        raise(SIGINT);
+        _exit(first.stop_requested() && stop_on_signals().stop_requested() && !own.stop_requested() ? 42 : 8);
+      }),
+      42);
 }
 
-TEST(Interrupt, OldHandlersComeBackWhenNoSignalCame) {
+TEST(StopOnSignals, LeavesSignalsAloneUntilItIsCalled) {
   EXPECT_EQ(exit_code_of([] {
-              { const InterruptScope outer, inner; }
+              const StopToken own;
               raise(SIGTERM);
             }),
             1000 + SIGTERM);
-}
-
-TEST(Interrupt, ThrowsWithExitCode130) {
-  EXPECT_EQ(exit_code_of([] {
-              const InterruptScope scope;
-              throw_if_interrupted("nothing yet");
-              raise(SIGINT);
-              try {
-                throw_if_interrupted("saved step 7");
-              } catch (const Interrupted& failure) {
-                _exit(failure.exit_code());
-              }
-            }),
-            130);
 }
 
 TEST(MemoryUsage, SeesALargeAllocation) {
@@ -110,6 +111,18 @@ class ProgressOutput : public ::testing::Test {
   double now_s_ = 100;
   int columns_ = 0;
 };
+
+TEST(Progress, DrawsNothingWhereItIsHidden) {
+  for (const bool is_shown : {false, true}) {
+    ::testing::internal::CaptureStderr();
+    {
+      Progress progress("train", 2, is_shown);
+      progress.update(1);
+      progress.finish("done");
+    }
+    EXPECT_EQ(::testing::internal::GetCapturedStderr().empty(), !is_shown);
+  }
+}
 
 TEST_F(ProgressOutput, ShowsRateTimeLeftMemoryAndNote) {
   const Progress progress("train", 4000, output(true));

@@ -15,7 +15,7 @@ namespace t3d {
 namespace {
 
 constexpr double kLiveEvery_s = 0.1, kPlainEvery_s = 5;
-std::atomic<bool> g_is_enabled{true}, g_has_live_line{false};
+std::atomic<bool> g_has_live_line{false};
 
 /// As wide as the window is now, so that a resized one is right from the next line on. 0: not known.
 int columns_of_terminal() {
@@ -23,7 +23,8 @@ int columns_of_terminal() {
   return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
-Progress::Output standard_error() {
+Progress::Output standard_error(bool is_shown) {
+  if (!is_shown) return {nullptr, false, now_s};
   const char* terminal = std::getenv("TERM");
   const bool is_dumb = terminal != nullptr && std::strcmp(terminal, "dumb") == 0;
   return {stderr, isatty(STDERR_FILENO) == 1 && !is_dumb, now_s, columns_of_terminal};
@@ -55,7 +56,8 @@ std::string short_number(double value) {
 
 }  // namespace
 
-Progress::Progress(std::string label, int64_t total) : Progress(std::move(label), total, standard_error()) {}
+Progress::Progress(std::string label, int64_t total, bool is_shown)
+    : Progress(std::move(label), total, standard_error(is_shown)) {}
 
 Progress::Progress(std::string label, int64_t total, Output output)
     : label_(std::move(label)), total_(total), output_(std::move(output)) {
@@ -91,7 +93,7 @@ std::string Progress::line(int64_t done, const std::string& note, double elapsed
 
 void Progress::update(int64_t done, const std::string& note) {
   last_ = done;
-  if (!g_is_enabled.load(std::memory_order_relaxed)) return;
+  if (output_.file == nullptr) return;
   const double now = output_.clock();
   if (now < next_s_ || (!output_.is_terminal && total_ > 0 && done >= total_)) return;
   next_s_ = now + (output_.is_terminal ? kLiveEvery_s : kPlainEvery_s);
@@ -99,7 +101,7 @@ void Progress::update(int64_t done, const std::string& note) {
 }
 
 void Progress::finish(const std::string& note) {
-  if (!g_is_enabled.load(std::memory_order_relaxed)) return;
+  if (output_.file == nullptr) return;
   const double elapsed_s = output_.clock() - start_s_;
   std::string text = line(last_, "", elapsed_s) + "  in " + human_seconds(elapsed_s);
   if (!note.empty()) text += "  " + note;
@@ -119,10 +121,6 @@ void Progress::draw(const std::string& text, bool is_last) {
 
 void clear_live_line() {
   if (g_has_live_line.exchange(false)) std::fputs("\r\x1b[K", stderr);
-}
-
-void set_progress_enabled(bool is_enabled) {
-  g_is_enabled = is_enabled;
 }
 
 }  // namespace t3d

@@ -16,8 +16,8 @@ namespace t3d {
 /// The clock is monotonic. Costs one clock reading per update() between lines, so call it every step.
 class Progress {
  public:
-  /// total 0: unknown, no percentage and no time left.
-  Progress(std::string label, int64_t total);
+  /// total 0: unknown, no percentage and no time left. Hidden, it draws nothing: RunControl::shows_progress.
+  Progress(std::string label, int64_t total, bool is_shown = true);
   /// Ends the live line, if one is open; draws nothing new.
   ~Progress();
   Progress(const Progress&) = delete;
@@ -36,8 +36,8 @@ class Progress {
   /// Memory in use on the device, shown when it is above 0.
   void show_device_memory(std::function<size_t()> n_bytes) { device_bytes_ = std::move(n_bytes); }
 
-  /// For tests: where lines go, whether it is a terminal, the clock in seconds, and the terminal's columns (0
-  /// or no function: any number).
+  /// For tests: where lines go (null: nowhere), whether it is a terminal, the clock in seconds, and the
+  /// terminal's columns (0 or no function: any number).
   struct Output {
     std::FILE* file;
     bool is_terminal;
@@ -63,8 +63,5 @@ class Progress {
 /// Wipes the live line off the terminal, if one is open, so that another line can take its place; the next
 /// update draws it again. Log lines call it.
 void clear_live_line();
-
-/// Silences every Progress of the process.
-void set_progress_enabled(bool is_enabled);
 
 }  // namespace t3d

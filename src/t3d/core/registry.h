@@ -21,6 +21,7 @@ namespace t3d {
 struct TypeInfo {
   std::string name, help;
   std::vector<config::FieldInfo> fields;
+  std::string file = {};  ///< the shared object that a user's own type comes from; empty: t3d itself
 };
 
 struct FamilyInfo {
@@ -40,14 +41,16 @@ struct TypeAbilities<Base, T, std::void_t<decltype(Base::template abilities_of<T
 
 /// The types of one family by the names that configuration files use. Each family has one table, in one file:
 ///
-///   const Registry<Background, BuildContext>& backgrounds() {
-///     static const Registry<Background, BuildContext> table(
+///   Registry<Background, BuildContext>& backgrounds() {
+///     static Registry<Background, BuildContext> table(
 ///         "background", "what a ray that hits nothing sees",
 ///         {entry<SolidColorBackground>("solid-color-background", "one colour"), ...});
 ///     return table;
 ///   }
 ///
-/// `entry<T>` needs T::Config with a visit (fields.h) and a constructor T(const T::Config&, Args...).
+/// `entry<T>` needs T::Config with a visit (fields.h) and a constructor T(const T::Config&, Args...). Users'
+/// own types are added while the program starts (plugin.h); from then on a table only changes by such a
+/// loading.
 template <class Base, class... Args>
 class Registry {
  public:
@@ -57,6 +60,10 @@ class Registry {
     std::function<std::vector<config::FieldInfo>()> describe;
     std::function<void(const config::Node& block, const std::string& path)> check;
     std::vector<std::string> abilities = {};
+    /// T::loss_names(config), where a guidance T has it: the losses that it gives, without "loss_".
+    std::function<std::vector<std::string>(const config::Node& block, const std::string& path)> loss_names =
+        {};
+    std::string file = {};  ///< as in TypeInfo
   };
 
   /// A name that occurs twice is a BugError.
@@ -70,16 +77,43 @@ class Registry {
   template <class T>
   static Entry entry(std::string name, std::string help) {
     using Config = typename T::Config;
-    return {
-        std::move(name),
-        std::move(help),
+    Entry made{
+        std::move(name), std::move(help),
         [](const config::Node& block, const std::string& path, Args... args) {
           return std::unique_ptr<Base>(
               std::make_unique<T>(config::read_struct<Config>(block, path), std::forward<Args>(args)...));
         },
         [] { return config::describe<Config>(); },
-        [](const config::Node& block, const std::string& path) { config::read_struct<Config>(block, path); },
-        TypeAbilities<Base, T>::names()};
+        [](const config::Node& block, const std::string& path) { config::read_struct<Config>(block, path); }};
+    made.abilities = TypeAbilities<Base, T>::names();
+    if constexpr (names_losses<T>::value)
+      made.loss_names = [](const config::Node& block, const std::string& path) {
+        return T::loss_names(config::read_struct<Config>(block, path));
+      };
+    return made;
+  }
+
+  /// A user's own type; its name is free. Not while another thread uses the table.
+  void add(Entry own) {
+    T3D_CHECK(find(own.name) == nullptr, family_, ": ", own.name, " is there twice");
+    entries_.push_back(std::move(own));
+  }
+  void remove(const std::string& name) {
+    for (size_t i = 0; i < entries_.size(); ++i)
+      if (entries_[i].name == name)
+        return static_cast<void>(entries_.erase(entries_.begin() + static_cast<long>(i)));
+  }
+  /// Where a type comes from, as in TypeInfo; null for an unknown one.
+  const std::string* file_of(const std::string& name) const {
+    const Entry* found = find(name);
+    return found == nullptr ? nullptr : &found->file;
+  }
+  /// What T::loss_names says of the block; nothing where the type is unknown or has none.
+  std::vector<std::string> loss_names(const std::string& name, const config::Node& block,
+                                      const std::string& path) const {
+    const Entry* found = find(name);
+    return found != nullptr && found->loss_names ? found->loss_names(or_empty(block), path)
+                                                 : std::vector<std::string>{};
   }
 
   bool contains(const std::string& name) const { return find(name) != nullptr; }
@@ -120,11 +154,17 @@ class Registry {
 
   FamilyInfo describe() const {
     FamilyInfo info{family_, help_, {}};
-    for (const Entry& e : entries_) info.types.push_back({e.name, e.help, e.describe()});
+    for (const Entry& e : entries_) info.types.push_back({e.name, e.help, e.describe(), e.file});
     return info;
   }
 
  private:
+  template <class T, class = void>
+  struct names_losses : std::false_type {};
+  template <class T>
+  struct names_losses<T, std::void_t<decltype(T::loss_names(std::declval<const typename T::Config&>()))>>
+      : std::true_type {};
+
   static config::Node or_empty(const config::Node& block) {
     return block.is_null() ? config::Node(config::Node::Map{}, block.origin) : block;
   }
@@ -141,7 +181,8 @@ class Registry {
       throw UserError(cat(at, path, ": the ", family_, " ", name, " is not built yet. See t3d list ", family_,
                           " for those that are."));
     throw UserError(cat(at, path, ": there is no ", family_, " named ", name,
-                        end_or_suggestion(name, names()), " See t3d list ", family_, "."));
+                        end_or_suggestion(name, names()), " See t3d list ", family_,
+                        "; a type of your own needs --load FILE.so."));
   }
 
   std::string family_, help_;

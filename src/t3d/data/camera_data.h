@@ -54,6 +54,6 @@ struct CameraContext {
 
 /// The table of data types by `data_type`.
 using CameraDataRegistry = Registry<CameraData, const CameraContext&>;
-const CameraDataRegistry& camera_data();
+CameraDataRegistry& camera_data();
 
 }  // namespace t3d::data

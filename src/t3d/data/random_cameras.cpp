@@ -288,12 +288,12 @@ CameraBatch MultiviewCameras::train_batch(int64_t step) const {
   return batch;
 }
 
-const CameraDataRegistry& camera_data() {
+CameraDataRegistry& camera_data() {
   using R = CameraDataRegistry;
-  static const R table("data", "where views come from (data_type)",
-                       {R::entry<RandomCameras>("random-camera-datamodule", "single random views"),
-                        R::entry<MultiviewCameras>("mvdream-random-multiview-camera-datamodule",
-                                                   "random groups of views of one object")});
+  static R table("data", "where views come from (data_type)",
+                 {R::entry<RandomCameras>("random-camera-datamodule", "single random views"),
+                  R::entry<MultiviewCameras>("mvdream-random-multiview-camera-datamodule",
+                                             "random groups of views of one object")});
   return table;
 }
 

@@ -12,6 +12,7 @@
 #include "t3d/core/file_kind.h"
 #include "t3d/core/log.h"
 #include "t3d/core/sentence.h"
+#include "t3d/core/share_folder.h"
 #include "t3d/diffusion/ldm_config.h"
 #include "t3d/diffusion/ldm_names.h"
 #include "t3d/diffusion/tokenizer.h"
@@ -255,7 +256,8 @@ ModelPlaces ModelPlaces::from_environment() {
   }
   places.folders.push_back("models");
   std::error_code none;
-  if (!fs::equivalent("models", T3D_SHIPPED_MODELS, none)) places.folders.push_back(T3D_SHIPPED_MODELS);
+  const std::string shipped = share_file("models");  // found from every folder
+  if (!shipped.empty() && !fs::equivalent("models", shipped, none)) places.folders.push_back(shipped);
   if (const std::string cache = environment("HF_HUB_CACHE"); !cache.empty()) {
     places.hub_cache = cache;
   } else if (const std::string home = environment("HF_HOME"); !home.empty()) {
@@ -290,10 +292,8 @@ std::string find_model(const std::string& name, const ModelPlaces& places) {
     if (aliases[i] != name) also += (also.empty() ? " (also as " : ", ") + aliases[i];
   if (!also.empty()) also += ")";
   if (name == kShipped)
-    throw SystemError(
-        cat("model ", name, " is not in ", places_text(places),
-            ". It comes with t3d, in models/toybox of its sources: start t3d in that checkout, or name "
-            "its models folder in T3D_MODELS."));
+    throw SystemError(cat("model ", name, " is not in ", places_text(places), ", though it comes with t3d. ",
+                          share_folder_remark()));
   throw SystemError(cat("model ", name, " is not a path and is not in ", places_text(places), also,
                         aliases.size() > 1 ? "." : end_or_suggestion(name, known),
                         " Put its folder in diffusers' layout, "

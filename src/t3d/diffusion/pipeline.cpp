@@ -49,7 +49,7 @@ at::Tensor TextToImage::latents(const at::Tensor& text, const at::Tensor& negati
   auto x = noise() * scheduler->init_noise_sigma();  // [V,C,h,w]
   const auto n_calls = static_cast<int64_t>(scheduler->timesteps().size());
   for (int64_t i = 0; !scheduler->done(); ++i) {
-    throw_if_interrupted("nothing was written");
+    o.stop.throw_if_requested("nothing was written");
     const auto t =
         at::full({1}, scheduler->timestep(), at::TensorOptions().dtype(at::kFloat).device(device_));
     auto output = denoiser_->predict(twice(scheduler->scaled_input(x)), t, condition);

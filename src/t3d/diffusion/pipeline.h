@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "t3d/core/interrupt.h"
 #include "t3d/diffusion/adapter.h"
 #include "t3d/diffusion/denoiser.h"
 #include "t3d/diffusion/scheduler.h"
@@ -30,6 +31,7 @@ struct SampleOptions {
   int64_t latent_height = 64, latent_width = 64;
   at::Tensor camera;        ///< [V,16], one per view, for MVDream; undefined: one picture
   at::Tensor class_labels;  ///< [V,...] for both rows of guidance; undefined: none
+  StopToken stop;           ///< asked between steps
 };
 
 /// From a prompt's embedding to pictures, with any denoiser.
@@ -47,8 +49,8 @@ class TextToImage {
   ///   negative  [1,T,C] of what to move away from; not looked at when guidance is 1
   ///   returns   [V,3,H,W] float on the CPU, in [0,1]
   ///
-  /// The same seed draws the same noise on every device. Ctrl-C between steps throws Interrupted, within an
-  /// InterruptScope. Throws UserError when the result is not finite.
+  /// The same seed draws the same noise on every device. A stop that is asked for between steps
+  /// throws Interrupted. Throws UserError when the result is not finite.
   at::Tensor operator()(const at::Tensor& text, const at::Tensor& negative, const SampleOptions& options,
                         const OnStep& on_step = nullptr) const;
   /// The latents before decoding, [V,C,h,w] float on the device.

@@ -34,10 +34,10 @@ Views fitted_views(const trace::Scene& scene, const Box3f& bounds, const Truth& 
 }
 
 ShapeResult compared(const trace::Scene& scene, const Box3f& bounds, const Views& views,
-                     const std::vector<Truth>& truths, const Orbit& orbit) {
+                     const std::vector<Truth>& truths, const Orbit& orbit, const StopToken& stop) {
   ShapeResult out;
   for (size_t k = 0; k < truths.size(); ++k) {
-    throw_if_interrupted("nothing was written");
+    stop.throw_if_requested("nothing was written");
     const double iou = silhouette_iou(views, truths[k].views);
     if (iou > out.iou) out.iou = iou, out.best = static_cast<int64_t>(k);
     out.iou_aligned = std::max(
@@ -120,7 +120,7 @@ ObjectsReport evaluate_objects(const ObjectSettings& s, const ObjectSet& set, co
   std::string traced;
   std::vector<Truth> truths;  // of the caption `traced`
   for (size_t i = 0; i < set.entries.size(); ++i) {
-    throw_if_interrupted("nothing was written");
+    s.stop.throw_if_requested("nothing was written");
     const ObjectEntry& entry = set.entries[i];
     const float grey = greys.emplace(entry.caption, draw_for_caption(s.seed, i).grey).first->second;
     io::Mesh mesh;
@@ -139,7 +139,7 @@ ObjectsReport evaluate_objects(const ObjectSettings& s, const ObjectSet& set, co
     }
     if (entry.caption != traced) {
       const auto description = description_of(entry.caption);
-      truths = description ? make_truths(*description, s.n_truths, s.orbit) : std::vector<Truth>();
+      truths = description ? make_truths(*description, s.n_truths, s.orbit, s.stop) : std::vector<Truth>();
       traced = entry.caption;
     }
     const Box3f bounds = mesh.bounds();
@@ -147,7 +147,7 @@ ObjectsReport evaluate_objects(const ObjectSettings& s, const ObjectSet& set, co
     const Views views = orbit_views(scene, s.orbit, draw_for_caption(s.seed, i).object_seed, !set.is_lit);
     const Views shown = before_grey(views, grey);
     ObjectResult result{entry, scorer.score(i, shown, truths), std::nullopt};
-    if (!truths.empty()) result.shape = compared(scene, bounds, views, truths, s.orbit);
+    if (!truths.empty()) result.shape = compared(scene, bounds, views, truths, s.orbit, s.stop);
     if (on_object)
       on_object(
           i, shown,

@@ -17,6 +17,7 @@ struct ObjectSettings {
   int n_truths = 8;  ///< objects of each caption to compare with; 0: shapes and colours are not measured
   Orbit orbit{8, 128, 15};
   uint64_t seed = 0;
+  StopToken stop;  ///< asked between objects and between truths
 };
 
 /// An object beside the true ones of its caption.
@@ -57,7 +58,7 @@ using OnObject = std::function<void(size_t i, const std::vector<io::Image8>& vie
 
 /// How well objects show what their captions say, and how near they are to true ones: docs/evaluate.md. An
 /// object whose mesh cannot be had (UserError, SystemError) becomes a failure. Objects of a caption should be
-/// neighbours, so that its truths are traced once. Ctrl-C throws Interrupted, within an InterruptScope.
+/// neighbours, so that its truths are traced once. A stop that is asked for throws Interrupted.
 /// Throws UserError when every object fails.
 ObjectsReport evaluate_objects(const ObjectSettings& settings, const ObjectSet& set, const Judge& judge,
                                const OnObject& on_object = nullptr);

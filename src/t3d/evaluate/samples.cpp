@@ -113,14 +113,15 @@ SampleReport evaluate_samples(const SampleSettings& s, const Judge& judge, const
   const SampleScorer scorer(s, judge);
   std::vector<CaptionResult> results;
   for (size_t i = 0; i < s.captions.size(); ++i) {
-    throw_if_interrupted("nothing was written");
+    s.stop.throw_if_requested("nothing was written");
     const auto views = make_views(i);
     T3D_CHECK(!views.empty(), "no views");
     Orbit orbit = s.orbit;
     orbit.n_views = static_cast<int>(views.size());
     orbit.resolution = views[0].width;
     const auto description = description_of(s.captions[i]);
-    const auto truths = description ? make_truths(*description, s.n_truths, orbit) : std::vector<Truth>();
+    const auto truths =
+        description ? make_truths(*description, s.n_truths, orbit, s.stop) : std::vector<Truth>();
     results.push_back(scorer.score(i, views, truths));
     if (on_caption) on_caption(i, views, results.back());
   }

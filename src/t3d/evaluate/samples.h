@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "t3d/core/interrupt.h"
 #include "t3d/evaluate/captions.h"
 #include "t3d/evaluate/colour_check.h"
 #include "t3d/evaluate/interval.h"
@@ -23,6 +24,7 @@ struct SampleSettings {
   int n_truths = 8;  ///< objects of each caption that colours are compared with; 0: colours are not measured
   Orbit orbit;       ///< from where pictures are taken; the resolution is the pictures' own
   uint64_t seed = 0;
+  StopToken stop;  ///< asked between captions
 };
 
 /// What was found for one caption.
@@ -74,7 +76,7 @@ using OnCaption =
     std::function<void(size_t i, const std::vector<io::Image8>& views, const CaptionResult& result)>;
 
 /// How well pictures show what captions say. R-precision as Jain et al. 2022, arXiv:2112.01455, section 4.1,
-/// measure it; colours as docs/evaluate.md says. Ctrl-C throws Interrupted, within an InterruptScope.
+/// measure it; colours as docs/evaluate.md says. A stop that is asked for throws Interrupted.
 SampleReport evaluate_samples(const SampleSettings& settings, const Judge& judge, const MakeViews& make_views,
                               const OnCaption& on_caption = nullptr);
 

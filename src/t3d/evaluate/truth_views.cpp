@@ -42,10 +42,11 @@ std::vector<io::Image8> truth_views(const toybox::Description& description, uint
   return make_truth(description, seed, orbit).views;
 }
 
-std::vector<Truth> make_truths(const toybox::Description& description, int n, const Orbit& orbit) {
+std::vector<Truth> make_truths(const toybox::Description& description, int n, const Orbit& orbit,
+                               const StopToken& stop) {
   std::vector<Truth> truths;
   for (int k = 0; k < n; ++k) {
-    throw_if_interrupted("nothing was written");
+    stop.throw_if_requested("nothing was written");
     truths.push_back(make_truth(description, kTruthSeed + static_cast<uint64_t>(k), orbit));
   }
   return truths;

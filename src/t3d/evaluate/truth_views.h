@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "t3d/core/interrupt.h"
 #include "t3d/io/image.h"
 #include "t3d/io/mesh.h"
 #include "t3d/math/camera.h"
@@ -30,8 +31,9 @@ std::vector<io::Image8> truth_views(const toybox::Description& description, uint
                                     const Orbit& orbit);
 
 /// The n objects that pictures of a caption are compared with, always the same ones. About 0.5 s each for
-/// eight views of 128 pixels on two cores. Ctrl-C throws Interrupted, within an InterruptScope.
-std::vector<Truth> make_truths(const toybox::Description& description, int n, const Orbit& orbit);
+/// eight views of 128 pixels on two cores. A stop that is asked for throws Interrupted.
+std::vector<Truth> make_truths(const toybox::Description& description, int n, const Orbit& orbit,
+                               const StopToken& stop = {});
 
 /// A scene in the pictures of an orbit, in the same way; `seed` is of the paths. `unlit`: its colours as they
 /// are, for a mesh whose texture is what it looks like.

@@ -38,9 +38,10 @@ std::vector<Folder> list_folders(const std::string& folder) {
       if (file.is_regular_file() && io::is_image_file(file.path().string()))
         f.pictures.push_back(file.path().string());
     if (f.pictures.empty())
-      throw UserError(cat(f.path,
-                          ": holds no pictures (.png, .jpg, .webp, ...). Every sub-folder is a prompt with its views; "
-                          "take this one away, or put them there."));
+      throw UserError(
+          cat(f.path,
+              ": holds no pictures (.png, .jpg, .webp, ...). Every sub-folder is a prompt with its views; "
+              "take this one away, or put them there."));
     std::sort(f.pictures.begin(), f.pictures.end());
     out.push_back(std::move(f));
   }
@@ -67,7 +68,8 @@ io::Image8 first_panel(const std::string& path) {
 }  // namespace
 
 ViewsReport evaluate_view_folders(const std::string& folder, const Judge& judge,
-                                  const std::function<void(int64_t, int64_t)>& on_prompt) {
+                                  const std::function<void(int64_t, int64_t)>& on_prompt,
+                                  const StopToken& stop) {
   const auto folders = list_folders(folder);
   std::vector<std::string> prompts;
   for (const Folder& f : folders) prompts.push_back(f.prompt);
@@ -82,7 +84,7 @@ ViewsReport evaluate_view_folders(const std::string& folder, const Judge& judge,
     double sum = 0;
     int64_t n_right = 0;
     for (size_t first = 0; first < paths.size(); first += kAtOnce) {
-      throw_if_interrupted("nothing was written");
+      stop.throw_if_requested("nothing was written");
       std::vector<io::Image8> pictures;
       for (size_t k = first; k < std::min(first + kAtOnce, paths.size()); ++k)
         pictures.push_back(first_panel(paths[k]));

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "t3d/core/interrupt.h"
 #include "t3d/evaluate/interval.h"
 #include "t3d/evaluate/judge.h"
 
@@ -27,12 +28,12 @@ struct ViewsReport {
 /// The protocol of ScaleDreamer (Ma et al. 2024, arXiv:2407.02040) for rendered views of many prompts, one
 /// folder each, whose name is the prompt with "_" for spaces. Of each picture the square at the left edge is
 /// taken (the RGB panel of a strip), resized by a triangle filter to the judge's size. The candidates of
-/// every picture are all prompts of the folder. Ctrl-C throws Interrupted, within an InterruptScope. Throws
+/// every picture are all prompts of the folder. A stop that is asked for throws Interrupted. Throws
 /// UserError for a folder without sub-folders, a sub-folder without pictures, and pictures that are higher
 /// than wide.
-ViewsReport evaluate_view_folders(
-    const std::string& folder, const Judge& judge,
-    const std::function<void(int64_t done, int64_t total)>& on_prompt = nullptr);
+ViewsReport evaluate_view_folders(const std::string& folder, const Judge& judge,
+                                  const std::function<void(int64_t done, int64_t total)>& on_prompt = nullptr,
+                                  const StopToken& stop = {});
 
 nlohmann::json report_json(const ViewsReport& report);
 std::string report_markdown(const ViewsReport& report);

@@ -5,7 +5,7 @@ namespace t3d::field {
 BuildContext BuildContext::part(const std::string& name) const {
   uint64_t h = seed ^ 1469598103934665603ull;
   for (const char c : name) h = (h ^ static_cast<unsigned char>(c)) * 1099511628211ull;
-  return {h, device};
+  return {h, device, control};
 }
 
 void Component::collect(const std::string&, NamedTensors&, NamedTensors&) const {}

@@ -7,12 +7,15 @@
 #include <map>
 #include <string>
 
+#include "t3d/core/interrupt.h"
+
 namespace t3d::field {
 
 /// What every part of a scene is built with.
 struct BuildContext {
   uint64_t seed = 0;  ///< decides the first values of the parameters, together with the part's place
   c10::Device device = c10::kCPU;
+  RunControl control = {};  ///< of the run that it is built for
 
   /// The same with another seed, a function of this one and of the part's name.
   BuildContext part(const std::string& name) const;

@@ -201,17 +201,17 @@ bool same_letters(const std::string& a, const std::string& b) {
 
 }  // namespace
 
-const EncodingRegistry& encodings() {
+EncodingRegistry& encodings() {
   using R = EncodingRegistry;
-  static const R table("encoding", "features of positions and directions, by otype",
-                       {R::entry<HashGridEncoding>("HashGrid", "multi-resolution hash grid"),
-                        R::entry<ProgressiveBandHashGrid>("ProgressiveBandHashGrid",
-                                                          "hash grid whose levels appear one after another"),
-                        R::entry<SphericalHarmonicsEncoding>("SphericalHarmonics", "directions"),
-                        R::entry<FrequencyEncoding>("Frequency", "sines and cosines, tiny-cuda-nn's order"),
-                        R::entry<ProgressiveBandFrequency>("ProgressiveBandFrequency",
-                                                           "sines and cosines whose bands fade in"),
-                        R::entry<IdentityEncoding>("Identity", "the input itself")});
+  static R table("encoding", "features of positions and directions, by otype",
+                 {R::entry<HashGridEncoding>("HashGrid", "multi-resolution hash grid"),
+                  R::entry<ProgressiveBandHashGrid>("ProgressiveBandHashGrid",
+                                                    "hash grid whose levels appear one after another"),
+                  R::entry<SphericalHarmonicsEncoding>("SphericalHarmonics", "directions"),
+                  R::entry<FrequencyEncoding>("Frequency", "sines and cosines, tiny-cuda-nn's order"),
+                  R::entry<ProgressiveBandFrequency>("ProgressiveBandFrequency",
+                                                     "sines and cosines whose bands fade in"),
+                  R::entry<IdentityEncoding>("Identity", "the input itself")});
   return table;
 }
 

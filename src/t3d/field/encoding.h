@@ -21,7 +21,7 @@ class Encoding : public Component {
 
 /// The table of encodings by `otype`; the int is the number of input dimensions D.
 using EncodingRegistry = Registry<Encoding, int, const BuildContext&>;
-const EncodingRegistry& encodings();
+EncodingRegistry& encodings();
 
 /// From a block that holds `otype`, the encoding's own keys and, if wanted, `include_xyz: true`, which puts
 /// 2x-1 in front of the features. tiny-cuda-nn's names are accepted in any case. Throws UserError.

@@ -131,13 +131,12 @@ void start_as_same_kind(const Geometry& from, const Geometry& to, const std::vec
   }
 }
 
-const GeometryRegistry& geometries() {
+GeometryRegistry& geometries() {
   using R = GeometryRegistry;
-  static const R table(
-      "geometry", "shapes that learn (system.geometry_type)",
-      {R::entry<ImplicitVolume>("implicit-volume", "a density from an encoding and networks"),
-       R::entry<ImplicitSdf>("implicit-sdf", "a signed distance from an encoding and networks"),
-       R::entry<VolumeGrid>("volume-grid", "a density and features in a dense grid")});
+  static R table("geometry", "shapes that learn (system.geometry_type)",
+                 {R::entry<ImplicitVolume>("implicit-volume", "a density from an encoding and networks"),
+                  R::entry<ImplicitSdf>("implicit-sdf", "a signed distance from an encoding and networks"),
+                  R::entry<VolumeGrid>("volume-grid", "a density and features in a dense grid")});
   return table;
 }
 

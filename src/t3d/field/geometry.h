@@ -65,7 +65,7 @@ void start_as_same_kind(const Geometry& from, const Geometry& to, const std::vec
 
 /// The table of geometries by `system.geometry_type`.
 using GeometryRegistry = Registry<Geometry, const BuildContext&>;
-const GeometryRegistry& geometries();
+GeometryRegistry& geometries();
 
 /// How normals are found from a density.
 enum class NormalType { None, FiniteDifference, FiniteDifferenceLaplacian, Analytic, Pred };

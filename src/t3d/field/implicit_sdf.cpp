@@ -35,15 +35,16 @@ ShapeFunction shape_of(const ImplicitSdf::Config& c) {
 }
 
 /// Takes parameters to where the mean square of `error` is small.
-void descend(const std::vector<at::Tensor>& parameters, const std::function<at::Tensor()>& error) {
+void descend(const std::vector<at::Tensor>& parameters, const std::function<at::Tensor()>& error,
+             const RunControl& control) {
   const c10::AutoGradMode with_gradients(true);
   std::vector<at::Tensor> m, v;
   for (const at::Tensor& p : parameters) m.push_back(at::zeros_like(p)), v.push_back(at::zeros_like(p));
   ops::AdamConfig adam;
   adam.beta2 = 0.999, adam.eps = 1e-8;
-  Progress progress("shape", kInitSteps);
+  Progress progress("shape", kInitSteps, control.shows_progress);
   for (int step = 1; step <= kInitSteps; ++step) {
-    throw_if_interrupted("training had not begun");
+    control.stop.throw_if_requested("training had not begun");
     const auto loss = error().square().mean();
     const auto gradients = torch::autograd::grad({loss}, parameters, {}, c10::nullopt, false, true);
     const c10::NoGradGuard no_grad;
@@ -58,7 +59,10 @@ void descend(const std::vector<at::Tensor>& parameters, const std::function<at::
 }  // namespace
 
 ImplicitSdf::ImplicitSdf(const Config& config, const BuildContext& context)
-    : config_(config), init_seed_(context.part("shape_init").seed), device_(context.device) {
+    : config_(config),
+      init_seed_(context.part("shape_init").seed),
+      device_(context.device),
+      control_(context.control) {
   if (config.sdf_bias.index() == 1)
     bias_ = analytic_shape(std::get<1>(config.sdf_bias), config.sdf_bias_params, "geometry.sdf_bias");
   if (config.shape_init && config.shape_init->rfind(kMesh, 0) != 0) shape_of(config);  // checks the keys
@@ -151,10 +155,13 @@ void ImplicitSdf::initialize_shape(bool has_weights) {
   std::vector<at::Tensor> all;
   for (const auto& [name, tensor] : parameters()) all.push_back(tensor);
   Rng rng(init_seed_);
-  descend(all, [&] {
-    const auto points = uniform_points(kInitPoints, config_.radius, rng);  // [N,3]
-    return distance_at(points.to(device_)) - target(points).to(device_);
-  });
+  descend(
+      all,
+      [&] {
+        const auto points = uniform_points(kInitPoints, config_.radius, rng);  // [N,3]
+        return distance_at(points.to(device_)) - target(points).to(device_);
+      },
+      control_);
 }
 
 void ImplicitSdf::start_as(const Geometry& previous, bool with_features) {

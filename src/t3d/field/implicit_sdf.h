@@ -76,6 +76,7 @@ class ImplicitSdf : public Geometry, public DistanceField, public AppearanceFiel
   Config config_;
   uint64_t init_seed_;
   c10::Device device_;
+  RunControl control_;
   ShapeFunction bias_;  ///< empty: the number
   std::unique_ptr<Encoding> encoding_;
   std::unique_ptr<Network> sdf_network_, feature_network_, normal_network_, deformation_network_;

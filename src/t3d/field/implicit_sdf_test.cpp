@@ -9,7 +9,6 @@
 #include <filesystem>
 
 #include "t3d/core/config/read_yaml.h"
-#include "t3d/core/progress.h"
 #include "t3d/core/rng.h"
 #include "t3d/field/mesh_distance.h"
 #include "tests/support/box_file.h"
@@ -163,7 +162,6 @@ class ShapeFile : public ::testing::Test {
   void SetUp() override {
     path_ = (std::filesystem::temp_directory_path() / "t3d_shape_box.obj").string();
     testing::write_box_file(path_, {-1, -1, -0.5f}, {3, 1, 0.5f});
-    set_progress_enabled(false);
   }
   void TearDown() override { std::filesystem::remove(path_); }
   std::string path_;

@@ -210,9 +210,9 @@ class SphereInitMlp : public Network {
 
 }  // namespace
 
-const NetworkRegistry& networks() {
+NetworkRegistry& networks() {
   using R = NetworkRegistry;
-  static const R table(
+  static R table(
       "network", "small networks behind an encoding, by otype",
       {R::entry<VanillaMlp>("VanillaMLP", "linear layers without biases, ReLU between them"),
        R::entry<SphereInitMlp>("SphereInitVanillaMLP", "starts as the signed distance to a sphere"),

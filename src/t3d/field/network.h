@@ -17,7 +17,7 @@ class Network : public Component {
 
 /// The table of networks by `otype`; the ints are the numbers of inputs and outputs.
 using NetworkRegistry = Registry<Network, int, int, const BuildContext&>;
-const NetworkRegistry& networks();
+NetworkRegistry& networks();
 
 /// From a block that holds `otype` and the network's keys. Throws UserError.
 std::unique_ptr<Network> make_network(int n_in, int n_out, const config::Node& block, const std::string& path,

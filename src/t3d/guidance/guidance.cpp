@@ -17,10 +17,22 @@ GuidancePictures Guidance::evaluate(const Views&, const PromptEmbeddings&, Rng&)
       "guidance_type.");
 }
 
+void Guidance::update_step(int64_t) {}
+
+at::Tensor Guidance::decode(const at::Tensor&) const {
+  throw UserError(
+      "this guidance decodes no latents, which the system renders. Use a system that renders colours, such as "
+      "dreamfusion-system.");
+}
+
+const Model& Guidance::model() const {
+  T3D_CHECK(false, "this guidance has no diffusion model");
+}
+
 void Guidance::collect(const std::string&, NamedTensors&, NamedTensors&) const {}
 
-const GuidanceRegistry& guidances() {
-  static const GuidanceRegistry table(
+GuidanceRegistry& guidances() {
+  static GuidanceRegistry table(
       "guidance", "how a diffusion model's opinion of the pictures becomes a gradient",
       {GuidanceRegistry::entry<StableDiffusionSds>(
            "stable-diffusion-guidance", "score distillation (SDS) and score Jacobian chaining (SJC)"),
@@ -38,6 +50,8 @@ const GuidanceRegistry& guidances() {
 
 std::vector<std::string> loss_names(const std::string& type, const config::Node& block) {
   const std::string name = guidances().own_name(type);
+  if (const std::string* file = guidances().file_of(name); file != nullptr && !file->empty())
+    return guidances().loss_names(name, block, "system.guidance");  // a user's own
   const config::Node* images = block.find("use_img_loss");
   const bool has_images = images != nullptr && config::to_bool(*images, "system.guidance.use_img_loss");
   if (name == "stable-diffusion-guidance" || name == "multiview-diffusion-guidance")
@@ -48,8 +62,8 @@ std::vector<std::string> loss_names(const std::string& type, const config::Node&
   return name.empty() ? std::vector<std::string>{} : std::vector<std::string>{"asd"};
 }
 
-const PromptProcessorRegistry& prompt_processors() {
-  static const PromptProcessorRegistry table(
+PromptProcessorRegistry& prompt_processors() {
+  static PromptProcessorRegistry table(
       "prompt-processor", "how a prompt becomes embeddings",
       {PromptProcessorRegistry::entry<StableDiffusionPrompts>("stable-diffusion-prompt-processor",
                                                               "CLIP embeddings of a prompt and its views")});

@@ -62,26 +62,29 @@ class Guidance {
   virtual GuidancePictures evaluate(const Views& views, const PromptEmbeddings& prompt, Rng& rng) const;
 
   /// Called before every batch: schedules of the timestep range and of gradient clipping.
-  virtual void update_step(int64_t step) = 0;
+  virtual void update_step(int64_t step);
 
   /// Adds what is trained together with the scene (LoRA, camera embedding) under `prefix` ("guidance.").
   /// Nothing by default. The tensors are shared, not copied; the losses carry their gradients.
   virtual void collect(const std::string& prefix, NamedTensors& parameters, NamedTensors& buffers) const;
 
   /// [B,h,w,C] scaled latents -> [B,H,W,3] in [0,1], without a graph: what systems that render latents show.
-  virtual at::Tensor decode(const at::Tensor& latents) const = 0;
+  /// UserError by default: no autoencoder.
+  virtual at::Tensor decode(const at::Tensor& latents) const;
 
   /// Rows of `Views` that are views of one object; B must be a multiple of it. 1: rows are independent.
   virtual int64_t n_views() const { return 1; }
-  virtual const Model& model() const = 0;
+  /// BugError by default: no diffusion model.
+  virtual const Model& model() const;
 };
 
 /// The table of guidances by `system.guidance_type`.
 using GuidanceRegistry = Registry<Guidance, const GuidanceContext&>;
-const GuidanceRegistry& guidances();
+GuidanceRegistry& guidances();
 
 /// The losses that a guidance of this type and block gives, without "loss_": each needs a weight
-/// system.loss.lambda_NAME. Empty for an unknown type.
+/// system.loss.lambda_NAME. A user's own type says them by `static std::vector<std::string> loss_names(const
+/// Config&)`. Empty for one that doesn't, and for an unknown type.
 std::vector<std::string> loss_names(const std::string& type, const config::Node& block);
 
 }  // namespace t3d::guidance

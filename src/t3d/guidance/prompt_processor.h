@@ -25,6 +25,6 @@ class PromptProcessor {
 
 /// The table of prompt processors by `system.prompt_processor_type`.
 using PromptProcessorRegistry = Registry<PromptProcessor, const GuidanceContext&>;
-const PromptProcessorRegistry& prompt_processors();
+PromptProcessorRegistry& prompt_processors();
 
 }  // namespace t3d::guidance

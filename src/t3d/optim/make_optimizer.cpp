@@ -26,9 +26,9 @@ std::vector<std::string> dotted_names(const std::map<std::string, at::Tensor>& a
 
 }  // namespace
 
-const OptimizerRegistry& optimizers() {
+OptimizerRegistry& optimizers() {
   using R = OptimizerRegistry;
-  static const R table(
+  static R table(
       "optimizer", "moves parameters along their gradients (system.optimizer.name)",
       {R::entry<Adam>("Adam", "Kingma and Ba 2014"),
        R::entry<AdamW>("AdamW", "Adam with decoupled weight decay, 0.01 by default"),

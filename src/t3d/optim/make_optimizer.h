@@ -14,7 +14,7 @@ namespace t3d::optim {
 
 /// The table of optimizers by `system.optimizer.name`; the block is `system.optimizer.args`.
 using OptimizerRegistry = Registry<Optimizer, std::vector<ParameterGroup>>;
-const OptimizerRegistry& optimizers();
+OptimizerRegistry& optimizers();
 
 /// From `system.optimizer`: {name, args, params: {dotted.name: {lr: ...}}}. `all` holds every parameter by
 /// its checkpoint name ("geometry.encoding.encoding.encoding.params"); a dotted name stands for those that

@@ -50,7 +50,7 @@ inline void check_batch(const AutoencoderTraining& config, int n_processes) {
 
 /// Leaves FOLDER/vae/{config.json,diffusion_pytorch_model.safetensors} in diffusers' layout, half precision,
 /// when all steps are done; checkpoints under FOLDER/ckpts, metrics, and FOLDER/reconstructions.png (above:
-/// truth). Ctrl-C saves and throws Interrupted, within an InterruptScope.
+/// truth). A stop that is asked for saves and throws Interrupted.
 AutoencoderReport train_autoencoder(const AutoencoderTraining& config, const TrainingRun& run);
 
 }  // namespace t3d::prior

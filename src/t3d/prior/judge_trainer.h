@@ -66,7 +66,7 @@ void check_batch(const JudgeTraining& config, int n_processes);
 /// Leaves in FOLDER/judge a CLIPModel in transformers' layout, half precision, with its tokenizer and
 /// preprocessor_config.json, also when the time is up before all steps are done; checkpoints under
 /// FOLDER/ckpts, metrics, and FOLDER/retrieval.png: a picture a row, then the objects whose captions are the
-/// most similar. Ctrl-C saves and throws Interrupted, within an InterruptScope.
+/// most similar. A stop that is asked for saves and throws Interrupted.
 JudgeReport train_judge(const JudgeTraining& config, const TrainingRun& run);
 
 }  // namespace t3d::prior

@@ -52,13 +52,13 @@ LatentSet::LatentSet(const std::string& folder, const std::string& tokenizer,
   latents_ = at::empty({n_backgrounds, n, vae.config().latent_channels, h, h},
                        at::TensorOptions().dtype(at::kHalf).device(device));
   Rng rng(plan.seed, kGreyStream);
-  Progress progress("encode", n_backgrounds * n);
+  Progress progress("encode", n_backgrounds * n, plan.control.shows_progress);
   for (int64_t g = 0; g < n_backgrounds; ++g) {
     auto grey = at::empty({views.n_objects(), 1}, at::kFloat);  // one for all views of an object
     for (int64_t i = 0; i < views.n_objects(); ++i) grey.data_ptr<float>()[i] = rng.uniform(kDarkestGrey, 1);
     grey = grey.expand({-1, views.n_views()}).reshape({-1});
     for (int64_t i = 0; i < n; i += kEncodedAtOnce) {
-      throw_if_interrupted("nothing was trained yet");
+      plan.control.stop.throw_if_requested("nothing was trained yet");
       const int64_t m = std::min(kEncodedAtOnce, n - i);
       const auto index = at::arange(i, i + m, at::kLong);
       at::manual_seed(plan.seed * 1000003 + static_cast<uint64_t>(g * n + i));

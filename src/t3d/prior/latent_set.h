@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "t3d/core/interrupt.h"
 #include "t3d/diffusion/autoencoder.h"
 #include "t3d/prior/text_tokens.h"
 
@@ -26,6 +27,7 @@ struct LatentPlan {
   int64_t n_views = 4, n_backgrounds = 4;
   uint64_t seed = 0;
   int64_t part = 0, n_parts = 1;  ///< as ViewSet takes them
+  RunControl control = {};
 };
 
 /// How batches are drawn.

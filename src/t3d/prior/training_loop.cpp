@@ -73,7 +73,7 @@ class StopSign {
 
   void ask() {
     const bool first = run_.group->is_first();
-    double time_is_up = first && is_late() ? 1 : 0, interrupted = interrupt_requested() ? 1 : 0;
+    double time_is_up = first && is_late() ? 1 : 0, interrupted = run_.control.stop.stop_requested() ? 1 : 0;
     if (run_.group->size() > 1) {
       if (n_calls_++ % kAskEvery != 0) return;
       auto flags = at::tensor({time_is_up, interrupted}, at::kFloat).to(run_.device);
@@ -175,7 +175,7 @@ LoopReport run_training(const std::string& kind, const std::string& settings, co
   };
   const auto learning_rate = optim::LearningRate::warm_up_cosine(config.warmup, config.final_rate_share);
   StopSign stop(run);
-  Progress progress("train", config.steps);
+  Progress progress("train", config.steps, run.control.shows_progress);
   progress.start_at(adam.n_steps());
   LastStep last(group, metrics ? &*metrics : nullptr, adam.n_steps());
   while (adam.n_steps() < config.steps) {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "t3d/core/config/fields.h"
+#include "t3d/core/interrupt.h"
 #include "t3d/distributed/process_group.h"
 #include "t3d/optim/averaged_adamw.h"
 
@@ -41,6 +42,7 @@ struct TrainingRun {
   bool resume = false;
   double time_limit = 0;  ///< seconds, after which the run is saved and left; 0: none
   c10::Device device = c10::kCPU;
+  RunControl control;
   std::shared_ptr<distributed::ProcessGroup> group = distributed::single_process();
 };
 
@@ -60,7 +62,7 @@ int64_t batch_share(const LoopConfig& config, const TrainingRun& run);
 using LossOf = std::function<at::Tensor(int64_t draw)>;
 
 /// Optimizes until all steps are done or the time is up. Checkpoints under FOLDER/ckpts, metrics in FOLDER.
-/// Ctrl-C saves and throws Interrupted, within an InterruptScope. `kind` and `settings` are kept in the
+/// A stop that is asked for saves and throws Interrupted. `kind` and `settings` are kept in the
 /// checkpoint: resuming with others throws UserError, but for the number of steps, so that a run can be made
 /// longer. On the CPU a resumed run gives the same bits.
 ///

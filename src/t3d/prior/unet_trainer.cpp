@@ -100,7 +100,8 @@ class UNetTrainer {
         dtype_(config.bf16 && run.device.is_cuda() ? at::kBFloat16 : at::kFloat),
         vae_(open_vae(config.vae, dtype_, run.device)),
         source_(config.data, prepared_tokenizer(), vae_,
-                {config.n_views, config.backgrounds, config.seed, run.group->rank(), run.group->size()},
+                {config.n_views, config.backgrounds, config.seed, run.group->rank(), run.group->size(),
+                 run.control},
                 run.device),
         unet_weights_(weights_of("unet")),
         text_weights_(weights_of("text_encoder")),
@@ -247,8 +248,8 @@ class UNetTrainer {
     unet_weights.check();
     unet.compute_type = dtype_;
     const auto text = ds::load_clip_text_model(run_.folder + "/text_encoder", at::kFloat, run_.device);
-    const LatentSet other(config_.val_data, tokenizer_folder(), vae_, {config_.n_views, 1, config_.seed},
-                          run_.device);
+    const LatentSet other(config_.val_data, tokenizer_folder(), vae_,
+                          {config_.n_views, 1, config_.seed, 0, 1, run_.control}, run_.device);
     constexpr int64_t kObjects = 8;
     const BatchMix whole{kObjects * config_.n_views, config_.n_views, schedule_.n_steps()};
     const int64_t n = (config_.val_objects + kObjects - 1) / kObjects;

@@ -70,8 +70,8 @@ void check_batch(const UNetTraining& config, int n_processes);
 
 /// Leaves in FOLDER a whole model in diffusers' layout, half precision: unet, text_encoder, tokenizer,
 /// scheduler, vae (a copy), model_index.json, and samples.png of `captions`, also when the time is up before
-/// all steps are done; checkpoints under FOLDER/ckpts. Ctrl-C saves and throws Interrupted, within an
-/// InterruptScope.
+/// all steps are done; checkpoints under FOLDER/ckpts. A stop that is asked for saves and
+/// throws Interrupted.
 UNetReport train_unet(const UNetTraining& config, const TrainingRun& run);
 
 }  // namespace t3d::prior

@@ -16,9 +16,9 @@ at::Tensor Renderer::take_own_loss() {
   return {};
 }
 
-const RendererRegistry& renderers() {
+RendererRegistry& renderers() {
   using R = RendererRegistry;
-  static const R table(
+  static R table(
       "renderer", "from rays to images (system.renderer_type)",
       {R::entry<NerfVolumeRenderer>("nerf-volume-renderer", "emission and absorption of a density"),
        R::entry<NeusVolumeRenderer>("neus-volume-renderer", "the surface of a signed distance, softened"),

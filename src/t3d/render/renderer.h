@@ -48,6 +48,6 @@ class Renderer : public field::Component {
 
 /// The table of renderers by `system.renderer_type`.
 using RendererRegistry = Registry<Renderer, const Scene&, const field::BuildContext&>;
-const RendererRegistry& renderers();
+RendererRegistry& renderers();
 
 }  // namespace t3d::render

@@ -199,9 +199,9 @@ class TexturedBackground : public Background {
 
 }  // namespace
 
-const BackgroundRegistry& backgrounds() {
+BackgroundRegistry& backgrounds() {
   using R = BackgroundRegistry;
-  static const R table(
+  static R table(
       "background", "what a ray sees behind everything (system.background_type)",
       {R::entry<SolidColorBackground>("solid-color-background", "one colour"),
        R::entry<NeuralEnvironmentMap>("neural-environment-map-background", "a colour for each direction"),

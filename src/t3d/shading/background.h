@@ -17,6 +17,6 @@ class Background : public field::Component {
 
 /// The table of backgrounds by `system.background_type`.
 using BackgroundRegistry = Registry<Background, const field::BuildContext&>;
-const BackgroundRegistry& backgrounds();
+BackgroundRegistry& backgrounds();
 
 }  // namespace t3d::shading

@@ -137,12 +137,12 @@ class DiffusePointLight : public Material {
 
 }  // namespace
 
-const MaterialRegistry& materials() {
+MaterialRegistry& materials() {
   using R = MaterialRegistry;
-  static const R table("material", "from features to colour (system.material_type)",
-                       {R::entry<NoMaterial>("no-material", "features are the colour"),
-                        R::entry<DiffusePointLight>("diffuse-with-point-light-material",
-                                                    "Lambertian shading by one point light")});
+  static R table("material", "from features to colour (system.material_type)",
+                 {R::entry<NoMaterial>("no-material", "features are the colour"),
+                  R::entry<DiffusePointLight>("diffuse-with-point-light-material",
+                                              "Lambertian shading by one point light")});
   return table;
 }
 

@@ -33,6 +33,6 @@ class Material : public field::Component {
 
 /// The table of materials by `system.material_type`.
 using MaterialRegistry = Registry<Material, const field::BuildContext&>;
-const MaterialRegistry& materials();
+MaterialRegistry& materials();
 
 }  // namespace t3d::shading

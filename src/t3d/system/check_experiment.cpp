@@ -13,6 +13,7 @@
 #include "t3d/field/encoding.h"
 #include "t3d/guidance/prompt_library.h"
 #include "t3d/system/experiment.h"
+#include "t3d/system/plugins.h"
 #include "t3d/system/prepare_training.h"
 #include "t3d/system/saved_weights.h"
 #include "t3d/system/type_families.h"
@@ -216,6 +217,7 @@ void put_first(const std::string& problem, std::vector<CheckLine>& lines) {
 }  // namespace
 
 std::vector<CheckLine> check_experiment(const std::string& file, const std::vector<std::string>& overrides) {
+  load_plugins_of(config::read_yaml_file(file), overrides);
   Node root = config::load_unresolved(file, overrides, key_kind);
   const std::string problem = problem_of_training(file, overrides);
   const Node* prompt = config::find_at(root, kPrompt);

@@ -72,10 +72,10 @@ void Run::test() {
   system_->update_step(step_, /*is_training=*/false);
   const auto film = open_film(base + ".mp4", "test");
   const int64_t n = views_->n_test_views();
-  Progress progress("test", n);
+  Progress progress("test", n, control_.shows_progress);
   for (int64_t i = 0; i < n; ++i) {
-    throw_if_interrupted(cat("the checkpoint is kept; ", i, " of ", counted(n, "test view"),
-                             i == 1 ? " is" : " are", " in ", base));
+    control_.stop.throw_if_requested(cat("the checkpoint is kept; ", i, " of ", counted(n, "test view"),
+                                         i == 1 ? " is" : " are", " in ", base));
     const auto picture = strip(*system_, system_->render_view(views_->test_view(i)));
     io::write_png(cat(base, "/", i, ".png"), picture);
     if (film) film->add(picture);

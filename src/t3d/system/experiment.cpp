@@ -6,8 +6,11 @@
 
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/config/load_config.h"
+#include "t3d/core/config/read_yaml.h"
 #include "t3d/core/error.h"
+#include "t3d/core/plugin.h"
 #include "t3d/core/shell_line.h"
+#include "t3d/system/plugins.h"
 
 namespace t3d::system {
 namespace {
@@ -157,7 +160,9 @@ std::vector<std::string> experiment_keys() {
 }
 
 Experiment read_experiment(const Node& root) {
+  load_plugins_of(root, {});
   Experiment e = config::read_struct<Experiment>(root, "");
+  e.plugins = loaded_plugins();  // those of --load too: the written-out configuration then needs no option
   if (!e.trial_dir.empty() && e.trial_name.empty() && e.exp_dir.empty()) return e;  // a folder of its own
   if (e.tag.empty() && !e.use_timestamp)
     throw UserError(
@@ -170,6 +175,7 @@ Experiment read_experiment(const Node& root) {
 }
 
 Experiment read_experiment(const std::string& file, const std::vector<std::string>& overrides) {
+  load_plugins_of(config::read_yaml_file(file), overrides);  // whose types say how overrides are read
   return read_experiment(config::load_config(file, overrides, {}, key_kind));
 }
 

@@ -63,6 +63,7 @@ struct Experiment {
   std::string exp_root_dir = "outputs", exp_dir, trial_name, trial_dir;
   int64_t n_gpus = 1;
   std::optional<std::string> resume;
+  std::vector<std::string> plugins;
   std::string data_type, system_type;
   config::Node data, system, trainer, checkpoint;
 
@@ -81,6 +82,7 @@ struct Experiment {
     v("trial_dir", trial_dir, any(), "written out: the run's folder; when it is given it is used as it is");
     v("n_gpus", n_gpus, ignored("a run uses one device"), "devices");
     v("resume", resume, any(), "checkpoint, or run folder, to go on from");
+    v("plugins", plugins, any(), "shared objects with types of your own; as --load");
     v("data_type", data_type, required(), "where views come from; see data");
     v("data", data, any(), "its keys");
     v("system_type", system_type, required(), "what is optimized; see system");
@@ -103,7 +105,7 @@ std::vector<std::string> experiment_keys();
 config::KeyKind key_kind(const config::Node& root, const std::string& path);
 
 /// Reads a file with overrides, and settles the run's folder (threestudio section 1.3): exp_dir, trial_name
-/// and trial_dir are filled in. Creates nothing. Throws UserError.
+/// and trial_dir are filled in. Loads `plugins`; creates nothing. Throws UserError, and as load_plugin does.
 Experiment read_experiment(const std::string& file, const std::vector<std::string>& overrides);
 Experiment read_experiment(const config::Node& root);
 

@@ -61,7 +61,7 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
 
 }  // namespace
 
-void check_loss_names(const config::Node& block) {
+void check_loss_names(const config::Node& block, const std::vector<std::string>& own) {
   if (!block.is_map()) return;
   const std::string start = "lambda_";
   std::vector<std::string> all = kPlain;
@@ -69,7 +69,7 @@ void check_loss_names(const config::Node& block) {
   for (const auto& [key, value] : block.map()) {
     const bool is_lambda = starts_with(key, start);
     const std::string stem = is_lambda ? key.substr(start.size()) : key;
-    if (contains(all, key)) continue;
+    if (contains(all, key) || (is_lambda && contains(own, stem))) continue;
     const std::string path = cat("system.loss.", key);
     if (is_lambda && contains(kOthers, stem)) {
       if (value != config::Node(0.0) && value != config::Node(int64_t{0}))

@@ -31,9 +31,10 @@ bool write_turntable(Run& run, const std::string& folder, const FilmOptions& opt
   io::VideoOptions video;
   video.fps = options.fps;
   io::VideoWriter film(folder + "/turntable.mp4", video), picture(folder + "/turntable.gif", video);
-  Progress progress("film", options.n_frames);
+  Progress progress("film", options.n_frames, run.control().shows_progress);
   for (int i = 0; i < options.n_frames; ++i) {
-    throw_if_interrupted(cat("the training is saved in ", folder, "/ckpts, the film is not made"));
+    run.control().stop.throw_if_requested(
+        cat("the training is saved in ", folder, "/ckpts, the film is not made"));
     const auto frame = picture_at(run, i, options.n_frames, options.side);
     film.add(frame);
     picture.add(frame);

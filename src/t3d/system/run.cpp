@@ -46,11 +46,14 @@ std::vector<double> read_scalars(const std::vector<at::Tensor>& scalars, c10::De
 Run::Run(const Experiment& experiment, const SystemContext& context)
     : experiment_(experiment),
       trainer_(experiment.trainer_config()),
-      checkpoint_(experiment.checkpoint_config()) {
+      checkpoint_(experiment.checkpoint_config()),
+      control_(context.control) {
+  control_.shows_progress = control_.shows_progress && trainer_.enable_progress_bar;
   views_ = data::camera_data().make(experiment.data_type, experiment.data, "data",
                                     {static_cast<uint64_t>(experiment.seed), context.device});
-  system_ = systems().make(experiment.system_type, experiment.system, "system",
-                           with_seed(context, experiment.seed));
+  SystemContext own = with_seed(context, experiment.seed);
+  own.control = control_;
+  system_ = systems().make(experiment.system_type, experiment.system, "system", own);
   learning_rate_ = optim::LearningRate(system_->config().scheduler);
 }
 
@@ -156,7 +159,6 @@ void Run::check_settings() const {
 void Run::prepare_fit() {
   if (optimizer_ != nullptr) return;
   check_settings();
-  set_progress_enabled(trainer_.enable_progress_bar);
   system_->open_guidance();
   make_optimizers();
   if (experiment_.resume)
@@ -301,16 +303,15 @@ FitReport Run::fit(const FitHooks& hooks) {
     write_validation(trainer_.num_sanity_val_steps < 0 ? views_->n_val_views()
                                                        : trainer_.num_sanity_val_steps);
   FitReport report;
-  Progress progress("train", trainer_.max_steps);
+  Progress progress("train", trainer_.max_steps, control_.shows_progress);
   const auto device = system_->context().device;
   if (device.is_cuda()) progress.show_device_memory([device] { return ops::device_bytes(device); });
   progress.start_at(step_);
   std::string note;
   while (step_ < trainer_.max_steps && !(hooks.should_stop && hooks.should_stop(step_))) {
-    if (interrupt_requested()) {
+    if (control_.stop.stop_requested()) {
       save(/*stays=*/true);
-      throw_if_interrupted(
-          cat("the work up to step ", step_, " is saved in ", experiment_.trial_dir, "/ckpts"));
+      throw Interrupted(cat("the work up to step ", step_, " is saved in ", experiment_.trial_dir, "/ckpts"));
     }
     const bool is_last =
         step_ + 1 == trainer_.max_steps || (hooks.should_stop && hooks.should_stop(step_ + 1));
@@ -320,6 +321,7 @@ FitReport Run::fit(const FitHooks& hooks) {
     ++step_;
     if (is_due) {
       metrics_->log(step_, row);
+      if (hooks.on_metrics) hooks.on_metrics(row);
       note = cat("loss ", row["train/loss"]);
       report.last = std::move(row);
     }

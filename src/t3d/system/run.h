@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "t3d/core/interrupt.h"
 #include "t3d/optim/learning_rate.h"
 #include "t3d/optim/make_optimizer.h"
 #include "t3d/system/experiment.h"
@@ -16,6 +17,8 @@ namespace t3d::system {
 struct FitHooks {
   /// After each optimizer step; `done` of them are.
   std::function<void(int64_t done)> after_step;
+  /// The rows of metrics as they are logged, before after_step.
+  std::function<void(const std::map<std::string, double>&)> on_metrics;
   /// Stop early: true ends the fit as if max_steps were reached.
   std::function<bool(int64_t done)> should_stop;
   /// How the caller's user goes on from a checkpoint: for messages.
@@ -39,7 +42,7 @@ class Run {
   /// check_experiment finds what training would find; the object cannot be fitted afterwards.
   void prepare_fit();
   /// Optimizes until trainer.max_steps. Goes on from `resume` when it is set. Writes metrics, checkpoints and
-  /// validation pictures. Ctrl-C saves and throws Interrupted, within an InterruptScope.
+  /// validation pictures. A stop that the context's token asks for saves and throws Interrupted.
   ///
   /// A step whose gradient is not finite is skipped and counted. After 20 in a row the newest checkpoint
   /// comes back and learning rates are halved, once; after 20 more UserError. A step that the memory does not
@@ -60,6 +63,8 @@ class Run {
   int64_t step() const { return step_; }
   std::string save_folder() const;
   const Experiment& experiment() const { return experiment_; }
+  /// The caller's token; progress where the caller and trainer.enable_progress_bar have it.
+  const RunControl& control() const { return control_; }
 
  private:
   /// Throws SystemError that tells where going on begins.
@@ -85,6 +90,7 @@ class Run {
   Experiment experiment_;
   TrainerConfig trainer_;
   CheckpointConfig checkpoint_;
+  RunControl control_;
   std::unique_ptr<data::CameraData> views_;
   std::unique_ptr<System> system_;
   std::unique_ptr<optim::Optimizer> optimizer_;

@@ -28,6 +28,7 @@ const std::vector<std::string>& free_keys() {
                                                 "trial_name",
                                                 "trial_dir",
                                                 "n_gpus",
+                                                "plugins",
                                                 "resume",
                                                 "checkpoint*",
                                                 "data.eval_*",

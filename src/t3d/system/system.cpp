@@ -26,11 +26,13 @@ Rng stream_of(uint64_t seed, uint64_t purpose, int64_t step) {
   return Rng(seed, (purpose << 44) ^ static_cast<uint64_t>(step));
 }
 
-std::map<std::string, config::Schedule> read_losses(const config::Node& block) {
+std::map<std::string, config::Schedule> read_losses(const SystemConfig& config) {
+  const config::Node& block = config.loss;
   std::map<std::string, config::Schedule> all;
   if (block.is_null()) return all;
   if (!block.is_map()) config::reject(block, "system.loss", "a block of lambda_NAME");
-  check_loss_names(block);
+  check_loss_names(
+      block, guidance::guidances().loss_names(config.guidance_type, config.guidance, "system.guidance"));
   for (const auto& [name, node] : block.map()) all.emplace(name, config::Schedule(node));
   return all;
 }
@@ -48,10 +50,10 @@ io::ImageF to_image(const at::Tensor& pixels) {
 System::System(const SystemConfig& config, const SystemContext& context)
     : config_(config),
       context_(context),
-      loss_(read_losses(config.loss)),
+      loss_(read_losses(config)),
       freq_(config::read_struct<FrequencyConfig>(
           config.freq.is_null() ? config::Node(config::Node::Map{}) : config.freq, "system.freq")) {
-  const field::BuildContext build{context.seed, context.device};
+  const field::BuildContext build{context.seed, context.device, context.control};
   geometry_ = field::geometries().make(config.geometry_type, keys_of("geometry", config.geometry),
                                        "system.geometry", build.part("geometry"));
   material_ = shading::materials().make(config.material_type, keys_of("material", config.material),

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "t3d/core/config/schedule.h"
+#include "t3d/core/interrupt.h"
 #include "t3d/core/registry.h"
 #include "t3d/data/camera_data.h"
 #include "t3d/guidance/guidance.h"
@@ -84,6 +85,7 @@ struct SystemConfig {
 struct SystemContext {
   uint64_t seed = 0;
   c10::Device device = c10::kCPU;
+  RunControl control;
   guidance::ModelOpener open = guidance::open_model;
   bool reads_weights =
       true;  ///< of models; false: all that is wrong is found before the first step, see run.h
@@ -217,7 +219,7 @@ class System {
 
 /// The table of systems by `system_type`.
 using SystemRegistry = Registry<System, const SystemContext&>;
-const SystemRegistry& systems();
+SystemRegistry& systems();
 
 /// [H,W,C] or [1,H,W,C] float -> picture data on the CPU.
 io::ImageF to_image(const at::Tensor& pixels);

@@ -234,9 +234,9 @@ class LatentNerfSystem : public System {
 
 }  // namespace
 
-const SystemRegistry& systems() {
+SystemRegistry& systems() {
   using R = SystemRegistry;
-  static const R table(
+  static R table(
       "system", "what is optimized and compared (system_type)",
       {R::entry<DreamFusionSystem>("dreamfusion-system", "score distillation on pictures"),
        R::entry<MvDreamSystem>("mvdream-system", "the same with several views at once"),

@@ -63,7 +63,7 @@ trace::Scene lit_scene(const ToyObject& object) {
 }
 
 data::CaptionedViews render_objects(const RenderPlan& plan, int64_t first, int64_t n, int n_threads,
-                                    const std::function<void()>& on_object) {
+                                    const std::function<void()>& on_object, const StopToken& token) {
   const int64_t n_views = plan.n_orbit + plan.n_single, side = plan.resolution, picture = side * side * 4;
   data::CaptionedViews out;
   out.rgba = at::zeros({n, n_views, side, side, 4}, at::kByte);
@@ -107,7 +107,7 @@ data::CaptionedViews render_objects(const RenderPlan& plan, int64_t first, int64
   const auto work = [&] {
     try {
       for (int64_t i = next++; i < n && !stop; i = next++) {
-        throw_if_interrupted("the shards that are done are kept");
+        token.throw_if_requested("the shards that are done are kept");
         render_one(i);
         const std::lock_guard<std::mutex> lock(mutex);
         if (on_object) on_object();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "t3d/core/interrupt.h"
 #include "t3d/data/captioned_views.h"
 #include "t3d/toybox/object.h"
 #include "t3d/trace/path_tracer.h"
@@ -28,8 +29,8 @@ Camera object_camera(int resolution, float azimuth_deg, float elevation_deg, flo
 trace::Scene lit_scene(const ToyObject& object);
 
 /// Objects [first, first + n) of a plan, on n_threads; each object is a function of plan and index.
-/// `on_object` is told of every one done. Ctrl-C throws Interrupted, within an InterruptScope.
+/// `on_object` is told of every one done. A stop that is asked for throws Interrupted.
 data::CaptionedViews render_objects(const RenderPlan& plan, int64_t first, int64_t n, int n_threads,
-                                    const std::function<void()>& on_object);
+                                    const std::function<void()>& on_object, const StopToken& token = {});
 
 }  // namespace t3d::toybox

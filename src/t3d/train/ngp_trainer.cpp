@@ -156,10 +156,9 @@ void NgpTrainer::resume(const std::string& path) {
 }
 
 double NgpTrainer::train(const OnStep& on_step) {
-  const InterruptScope interrupts;
   const double begin = train_begin_ = now_s();
   double last_save = begin, next_note = begin;
-  Progress bar("train", options_.stop.steps);
+  Progress bar("train", options_.stop.steps, options_.control.shows_progress);
   bar.start_at(stepper_.steps_done());
   if (stepper_.device_bytes() > 0) bar.show_device_memory([this] { return stepper_.device_bytes(); });
   std::string note;
@@ -169,7 +168,7 @@ double NgpTrainer::train(const OnStep& on_step) {
     const int64_t step = stepper_.steps_done();
     const double now = now_s();
     if (reached_end(step, now)) break;
-    if (interrupt_requested()) {
+    if (options_.control.stop.stop_requested()) {
       save();
       throw Interrupted(cat("the work up to step ", step, " is saved in ", options_.run_folder, "/ckpts"));
     }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "t3d/core/interrupt.h"
 #include "t3d/data/posed_images.h"
 #include "t3d/optim/learning_rate.h"
 #include "t3d/train/ngp_stepper.h"
@@ -31,6 +32,7 @@ struct NgpTrainOptions {
       0;  ///< steps between measurements on the validation views; 0: never, unless a target asks
   /// Seconds that the work after training will take; asked for at 20, 40, 60 and 80 % of the time budget.
   std::function<double()> estimate_rest;
+  RunControl control;
   double started = 0;  ///< monotonic seconds at which the budget began, see now_s() of core/clock.h
 };
 
@@ -70,7 +72,7 @@ class NgpTrainer {
   void resume(const std::string& path);
   /// Where train() records loss, PSNR and rate; flushed before each checkpoint.
   void set_metrics(Metrics* metrics) { metrics_ = metrics; }
-  /// Returns the seconds spent training. Throws Interrupted after Ctrl-C, once the work is saved.
+  /// Returns the seconds spent training. Throws Interrupted once a stop was asked for and the work is saved.
   double train(const OnStep& on_step);
   void save();
 

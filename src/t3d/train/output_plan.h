@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "t3d/core/interrupt.h"
 #include "t3d/train/ngp_trainer.h"
 
 namespace t3d::train {
@@ -13,6 +14,7 @@ struct OutputOptions {
   int mesh_resolution = 192;  ///< samples per side of the inner cube
   int video_frames = 48;
   int video_side = 400;  ///< longest side of a frame, pixels
+  RunControl control = {};
 };
 
 /// Seconds that outputs take.

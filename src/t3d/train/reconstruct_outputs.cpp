@@ -134,13 +134,13 @@ struct TestViews {
 /// Stops early, after one view at least, when the budget has no more than `seconds_after` left.
 TestViews write_test_views(const std::string& folder, const data::PosedImages& images, NgpTrainer& trainer,
                            NgpStepper& stepper, const OutputPlan& plan, const TimeBudget& budget,
-                           double seconds_after, ReconstructReport& report) {
+                           double seconds_after, const RunControl& control, ReconstructReport& report) {
   constexpr float kSeen = 0.02f;
   TestViews done;
   const size_t n = plan.views.size();
   if (n == 0) return done;
   make_folders(folder + "/test");
-  Progress progress("test", static_cast<int64_t>(n));
+  Progress progress("test", static_cast<int64_t>(n), control.shows_progress);
   report.views.resize(n);
   report.view_scale = plan.view_scale;
   const size_t n_workers = std::max(1u, std::thread::hardware_concurrency());
@@ -152,6 +152,8 @@ TestViews write_test_views(const std::string& folder, const data::PosedImages& i
     progress.update(static_cast<int64_t>(++n_done));
   };
   for (size_t i = 0; i < n; ++i) {
+    control.stop.throw_if_requested(cat("the training is saved in ", folder, "/ckpts, and ", n_done, " of ",
+                                        n, " test views are measured"));
     if (open.size() == n_workers) finish_one();
     if (i > 0 && budget.seconds > 0 && budget.left() < seconds_after) break;
     const size_t index = plan.views[i];
@@ -214,7 +216,7 @@ void write_outputs(const std::string& folder, const data::PosedImages& images, c
   const double film_seconds = has_video ? std::min(whole_film, std::max(0.0, planned(kFilmShare))) : 0;
   plan_views(costs, budget.seconds > 0 ? planned(1) - film_seconds : -1, plan);
   const TestViews scored =
-      write_test_views(folder, images, trainer, stepper, plan, budget, film_seconds, report);
+      write_test_views(folder, images, trainer, stepper, plan, budget, film_seconds, options.control, report);
   if (scored.indices.size() < images.test.size() || plan.view_scale < 1)
     log::info(cat("to keep to the time budget ", scored.indices.size(), " of ", images.test.size(),
                   " test views are scored",
@@ -231,7 +233,8 @@ void write_outputs(const std::string& folder, const data::PosedImages& images, c
       log::info(cat("to keep to the time budget the film has ", plan.film_frames, " frames of at most ",
                     plan.film_side, " pixels instead of ", options.video_frames, " of ", options.video_side));
     if (plan.film_frames > 0)
-      write_turntable(folder, images, trainer.background(), stepper, plan.film_frames, plan.film_side);
+      write_turntable(folder, images, trainer.background(), stepper, plan.film_frames, plan.film_side,
+                      options.control);
   } else if (options.video) {
     write_turntable(folder, images, trainer.background(), stepper, 0, 0);  // says what is missing
   }

@@ -79,7 +79,7 @@ std::vector<Camera> turntable_cameras(const data::PosedImages& images, int n_fra
 }
 
 void write_turntable(const std::string& folder, const data::PosedImages& images, const Vec3f& background,
-                     NgpStepper& stepper, int n_frames, int max_side) {
+                     NgpStepper& stepper, int n_frames, int max_side, const RunControl& control) {
   if (!io::has_video()) {
     log::warning("this build has no FFmpeg, so there is no turntable; see t3d doctor.");
     return;
@@ -88,9 +88,10 @@ void write_turntable(const std::string& folder, const data::PosedImages& images,
   options.fps = kFps;
   io::VideoWriter film(folder + "/turntable.mp4", options), picture(folder + "/turntable.gif", options);
   const auto cameras = turntable_cameras(images, n_frames, max_side);
-  Progress progress("film", static_cast<int64_t>(cameras.size()));
+  Progress progress("film", static_cast<int64_t>(cameras.size()), control.shows_progress);
   int64_t done = 0;
   for (const Camera& camera : cameras) {
+    control.stop.throw_if_requested(cat("the training is saved in ", folder, "/ckpts, the film is not made"));
     const io::Image8 frame = io::to_8bit(stepper.render(camera, background).rgb);
     film.add(frame);
     picture.add(frame);

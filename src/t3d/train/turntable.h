@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "t3d/core/interrupt.h"
 #include "t3d/data/posed_images.h"
 #include "t3d/train/ngp_stepper.h"
 
@@ -15,8 +16,8 @@ namespace t3d::train {
 std::vector<Camera> turntable_cameras(const data::PosedImages& images, int n_frames, int max_side);
 
 /// turntable.mp4 and turntable.gif in `folder`, at 24 frames a second. Without FFmpeg in this build nothing
-/// is written, which is said in the log.
+/// is written, which is said in the log. A stop that is asked for throws Interrupted.
 void write_turntable(const std::string& folder, const data::PosedImages& images, const Vec3f& background,
-                     NgpStepper& stepper, int n_frames, int max_side);
+                     NgpStepper& stepper, int n_frames, int max_side, const RunControl& control = {});
 
 }  // namespace t3d::train

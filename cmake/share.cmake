@@ -1,0 +1,10 @@
+# The build folder's share/t3d, which leads to the checkout, and where that is, for "t3d test".
+function(t3d_link_share)
+  set(share ${PROJECT_BINARY_DIR}/share/t3d)
+  file(MAKE_DIRECTORY ${share})
+  foreach(folder configs models)
+    file(RELATIVE_PATH target ${share} ${PROJECT_SOURCE_DIR}/${folder})
+    file(CREATE_LINK ${target} ${share}/${folder} SYMBOLIC)
+  endforeach()
+  file(WRITE ${PROJECT_BINARY_DIR}/source.txt "${PROJECT_SOURCE_DIR}\n")
+endfunction()
