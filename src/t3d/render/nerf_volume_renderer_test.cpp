@@ -127,8 +127,13 @@ TEST(NerfVolumeRenderer, AnOpaqueBallHasItsDepthAndNormals) {
   constexpr float kRadius = 0.5f;
   SolidScene scene({/*is_cube=*/false, kRadius, 400});
   const auto request = parallel_rays(33);
-  for (const char* yaml :
-       {"{}", "{eval_chunk_size: 777, prune_alpha_threshold: false}", "{grid_prune: false}"}) {
+  // Of the grid's cells, 0.0625 wide, those that a surface only grazes may never be found.
+  constexpr float kCell = 0.0625f;
+  const std::vector<std::pair<const char*, float>> cases = {
+      {"{}", kCell},
+      {"{eval_chunk_size: 777, prune_alpha_threshold: false}", kCell},
+      {"{grid_prune: false}", 3 * kStep}};
+  for (const auto& [yaml, tolerance] : cases) {
     SCOPED_TRACE(yaml);
     Rng rng(1);
     const auto out = (*scene.renderer(yaml))(request, false, rng);
@@ -139,7 +144,7 @@ TEST(NerfVolumeRenderer, AnOpaqueBallHasItsDepthAndNormals) {
     const auto x = (kRadius * kRadius - squared).clamp_min(0).sqrt();  // of the surface
     const auto worst = [&](const at::Tensor& error) { return (error.abs() * inside).max().item<float>(); };
     EXPECT_LT(worst(out.opacity - 1), 1e-3f);
-    EXPECT_LT(worst(out.depth - (3 - x)), 3 * kStep);
+    EXPECT_LT(worst(out.depth - (3 - x)), tolerance);
     EXPECT_LT(worst(out.z_variance), 1e-3f);
     EXPECT_LT(worst(out.comp_normal.slice(3, 0, 1) - (x / kRadius + 1) / 2), 0.05f);
   }
