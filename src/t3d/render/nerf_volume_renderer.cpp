@@ -28,6 +28,14 @@ NerfVolumeRenderer::NerfVolumeRenderer(const Config& config, const Scene& scene,
                                  config, config.num_samples_per_ray_proposal, context);
 }
 
+bool NerfVolumeRenderer::makes(const std::string& field) const {
+  const bool has_normals = scene_.material->requires_normal();
+  if (field == "comp_normal") return has_normals && config_.return_comp_normal;
+  if (field == "normal_perturb") return has_normals && config_.return_normal_perturb;
+  if (field == "geometry.normal" || field == "geometry.shading_normal") return has_normals;
+  return field != "geometry.sdf" && field != "geometry.sdf_grad" && field != "inv_std";
+}
+
 FieldProbe NerfVolumeRenderer::probe() const {
   const auto density = [this](const at::Tensor& x) { return field_.density_at(x).reshape({-1}); };
   const double step = sampler_.step_size();

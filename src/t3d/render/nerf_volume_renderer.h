@@ -34,6 +34,7 @@ class NerfVolumeRenderer : public Renderer {
 
   NerfVolumeRenderer(const Config& config, const Scene& scene, const field::BuildContext& context);
 
+  bool makes(const std::string& field) const override;
   RenderOutput operator()(const RenderRequest& request, bool is_training, Rng& rng) override;
   /// Refreshes the occupancy grid every 16 steps.
   void update_grid(int64_t step) override;

@@ -7,6 +7,7 @@
 
 #include "t3d/core/config/read_yaml.h"
 #include "t3d/core/error.h"
+#include "tests/support/expect_made_fields.h"
 #include "tests/support/request_along.h"
 
 namespace t3d::render {
@@ -217,6 +218,16 @@ TEST(NerfVolumeRenderer, JitterRepeatsItself) {
   const auto a = (*renderer)(parallel_rays(5), true, first).comp_rgb;
   EXPECT_TRUE(a.equal((*renderer)(parallel_rays(5), true, same).comp_rgb));
   EXPECT_FALSE(a.equal((*renderer)(parallel_rays(5), true, other).comp_rgb));
+}
+
+TEST(NerfVolumeRenderer, MakesTheFieldsThatItNames) {
+  BlobScene scene;
+  for (const char* normals : {"false", "true"}) {
+    scene.material = shading::materials().make("no-material", parse(cat("{requires_normal: ", normals, "}")),
+                                               "test", scene.context);
+    for (const char* yaml : {"{}", "{return_comp_normal: true, return_normal_perturb: true}"})
+      testing::expect_made_fields(*scene.renderer(yaml), parallel_rays(3));
+  }
 }
 
 TEST(NerfVolumeRenderer, SaysWhatItCannotDo) {

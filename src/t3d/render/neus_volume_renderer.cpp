@@ -49,6 +49,11 @@ at::Tensor NeusVolumeRenderer::inv_std() const {
   return (10 * variance_).exp().clamp(kLeastSharp, kMostSharp);
 }
 
+bool NeusVolumeRenderer::makes(const std::string& field) const {
+  return field != "z_variance" && field != "comp_normal" && field != "normal_perturb" &&
+         field != "geometry.density";
+}
+
 FieldProbe NeusVolumeRenderer::probe() const {
   const auto sdf = [this](const at::Tensor& x) { return field_.distance_at(x).reshape({-1}); };
   const auto density = [=](const at::Tensor& x) { return volsdf_density(sdf(x), inv_std()); };

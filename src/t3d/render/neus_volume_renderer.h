@@ -43,6 +43,7 @@ class NeusVolumeRenderer : public Renderer {
 
   NeusVolumeRenderer(const Config& config, const Scene& scene, const field::BuildContext& context);
 
+  bool makes(const std::string& field) const override;
   RenderOutput operator()(const RenderRequest& request, bool is_training, Rng& rng) override;
   void update_step(int64_t step) override;
   void update_grid(int64_t step) override;

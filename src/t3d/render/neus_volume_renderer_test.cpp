@@ -8,6 +8,7 @@
 
 #include "t3d/core/config/read_yaml.h"
 #include "t3d/core/error.h"
+#include "tests/support/expect_made_fields.h"
 #include "tests/support/request_along.h"
 
 namespace t3d::render {
@@ -211,6 +212,11 @@ TEST(NeusVolumeRenderer, ChunksChangeNothing) {
   const auto b = (*scene.renderer("{num_samples_per_ray: 64, eval_chunk_size: 41}"))(camera(9), false, rng);
   EXPECT_TRUE(at::allclose(a.comp_rgb, b.comp_rgb, 1e-5, 1e-6));
   EXPECT_TRUE(at::allclose(a.comp_normal, b.comp_normal, 1e-5, 1e-6));
+}
+
+TEST(NeusVolumeRenderer, MakesTheFieldsThatItNames) {
+  SphereScene scene;
+  testing::expect_made_fields(*scene.renderer("{}"), camera(3));
 }
 
 TEST(NeusVolumeRenderer, SaysWhatItCannotDo) {

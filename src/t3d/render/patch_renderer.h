@@ -30,6 +30,7 @@ class PatchRenderer : public Renderer {
 
   PatchRenderer(const Config& config, const Scene& scene, const field::BuildContext& context);
 
+  bool makes(const std::string& field) const override { return base_->makes(field); }
   RenderOutput operator()(const RenderRequest& request, bool is_training, Rng& rng) override;
   bool can_render_strips() const override { return false; }
   std::optional<OwnLearning> own_learning() const override;

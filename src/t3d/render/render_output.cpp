@@ -2,6 +2,8 @@
 
 #include <iterator>
 
+#include "t3d/core/error.h"
+
 namespace t3d::render {
 namespace {
 
@@ -45,6 +47,12 @@ const std::vector<OutputField>& output_fields() {
     return fields;
   }();
   return all;
+}
+
+const OutputField& output_field(const std::string& name) {
+  for (const OutputField& field : output_fields())
+    if (field.name == name) return field;
+  T3D_CHECK(false, "a rendering has no field ", name);
 }
 
 }  // namespace t3d::render

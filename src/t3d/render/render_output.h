@@ -41,5 +41,7 @@ struct OutputField {
 /// All fields, always in one order: what takes an output apart, puts it together or hands its gradients on
 /// walks this list, so that a new field needs no other line. It does not compile without one.
 const std::vector<OutputField>& output_fields();
+/// One of them. BugError for another name.
+const OutputField& output_field(const std::string& name);
 
 }  // namespace t3d::render

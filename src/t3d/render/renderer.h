@@ -39,6 +39,8 @@ class Renderer : public field::Component {
   virtual at::Tensor take_own_loss();
   /// Forgets the renderings since then: those of an attempt that failed.
   virtual void drop_own_loss() {}
+  /// Whether a rendering in training has this field of output_fields().
+  virtual bool makes(const std::string& field) const = 0;
   /// Whether rows of a picture, rendered one after another, are the picture.
   virtual bool can_render_strips() const { return true; }
   /// In training gradients flow to the scene's parameters, unless the caller has switched them off, and

@@ -17,6 +17,7 @@ class EveryField : public Renderer {
  public:
   at::Tensor parameter = field::learned(at::full({}, 0.7f));
 
+  bool makes(const std::string&) const override { return true; }
   RenderOutput operator()(const RenderRequest& request, bool, Rng&) override {
     const auto of_rays = request.rays().directions.sum(-1, true);                                // [B,H,W,1]
     const auto of_samples = of_rays.reshape({-1, 1}).repeat_interleave(kSamplesOfARay, 0);       // [N,1]

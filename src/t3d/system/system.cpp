@@ -37,6 +37,20 @@ std::map<std::string, config::Schedule> read_losses(const SystemConfig& config) 
   return all;
 }
 
+/// What to do where a rendering lacks a field.
+std::string way_to(const std::string& field) {
+  if (field == "geometry.normal") return "Use a material that needs normals (requires_normal: true)";
+  if (field == "comp_normal")
+    return "Set renderer.return_comp_normal=true and use a material that needs normals";
+  if (field == "geometry.sdf_grad" || field == "geometry.sdf")
+    return cat("Use geometry_type=",
+               alternatives(field::geometries().names_with(field::Geometry::kDistance)));
+  if (field == "z_variance" || field == "geometry.density")
+    return cat("Use nerf-volume-renderer with geometry_type=",
+               alternatives(field::geometries().names_with(field::Geometry::kDensity)));
+  return "Use another renderer";
+}
+
 }  // namespace
 
 io::ImageF to_image(const at::Tensor& pixels) {
@@ -118,7 +132,11 @@ StepLosses System::losses_of(const render::RenderOutput& out, const data::Camera
                              int64_t step) const {
   Rng rng = stream_of(context_.seed, kGuidanceStream, step);
   StepLosses losses;
-  add_losses(losses, out, batch, rng);
+  for (const auto& part : plan())
+    if (const auto* pass = std::get_if<GuidancePass>(&part))
+      add_guidance(losses, out, *pass, batch, rng);
+    else
+      add_term(losses, out, term(std::get<std::string>(part)));
   if (out.inv_std.defined()) losses.metrics["inv_std"] = out.inv_std.detach();
   for (const auto& [name, schedule] : loss_) losses.lambdas.emplace(name, schedule.at(step));
   if (!losses.total.defined() || !losses.total.requires_grad()) throw UserError(kNothingToLearn);
@@ -224,7 +242,29 @@ std::vector<std::string> System::part_names() const {
           "renderer", "guidance",          "background.network", "prompt_processor"};
 }
 
+void System::require_outputs() const {
+  const auto require = [this](const std::string& field, const std::string& who, const std::string& or_else) {
+    if (renderer_->makes(field)) return;
+    throw UserError(cat(who, " needs ", field, ", which ", config_.renderer_type, " does not render here. ",
+                        way_to(field), or_else, "."));
+  };
+  for (const auto& part : plan()) {
+    if (const auto* pass = std::get_if<GuidancePass>(&part)) {
+      require(pass->image, "the guidance", "");
+      continue;
+    }
+    const Term& each = term(std::get<std::string>(part));
+    const std::string key = "lambda_" + each.name;
+    if (!each.absent_weight) lambda(key);
+    const auto weight = loss_.find(key);
+    if (weight == loss_.end() || weight->second.maximum() <= 0) continue;
+    for (const std::string& field : each.needs)
+      require(field, "system.loss." + key, ", or set system.loss." + key + "=0");
+  }
+}
+
 void System::require_losses() const {
+  require_outputs();
   if (context_.make_guidance) return;  // a stand-in, whose losses nobody knows before it has been called
   for (const std::string& name : guidance::loss_names(config_.guidance_type, config_.guidance))
     lambda("lambda_" + name);
@@ -243,20 +283,31 @@ double System::lambda(const std::string& name, std::optional<double> absent) con
                       " needs it: add system.loss.", name, "=1."));
 }
 
-void System::add_term(StepLosses& losses, const std::string& name, const at::Tensor& value,
-                      std::optional<double> absent) const {
-  losses.metrics["loss_" + name] = value.detach();
-  const double weight = lambda("lambda_" + name, absent);
+void System::add_term(StepLosses& losses, const render::RenderOutput& out, const Term& term) const {
+  render::RenderOutput shared = out;  // the same tensors
+  const double weight = lambda("lambda_" + term.name, term.absent_weight);
+  if (!term.is_always_logged && !(weight > 0)) return;
+  for (const std::string& field : term.needs) {
+    if (render::output_field(field).in(shared).defined()) continue;
+    T3D_CHECK(weight == 0, "the term ", term.name, " needs ", field);  // require_outputs
+    return;
+  }
+  const auto number = [this](const std::string& name, double absent) { return lambda(name, absent); };
+  const at::Tensor value = term.value({out, number, shape_guide()});
+  losses.metrics["loss_" + term.name] = value.detach();
   if (weight == 0) return;
-  const auto term = value * weight;
-  losses.total = losses.total.defined() ? losses.total + term : term;
+  const auto weighted = value * weight;
+  losses.total = losses.total.defined() ? losses.total + weighted : weighted;
 }
 
-void System::add_guidance(StepLosses& losses, const at::Tensor& pictures, bool is_latent,
-                          const data::CameraBatch& batch, Rng& rng, double factor,
-                          const std::string& prefix) const {
+void System::add_guidance(StepLosses& losses, const render::RenderOutput& out, const GuidancePass& pass,
+                          const data::CameraBatch& batch, Rng& rng) const {
+  render::RenderOutput shared = out;  // the same tensors
+  const at::Tensor image = render::output_field(pass.image).in(shared);
   guidance::Views views;
-  views.rgb = pictures, views.is_latent = is_latent;
+  // A ray that meets nothing has no normal.
+  views.rgb = pass.image == "comp_normal" ? at::nan_to_num(image) : image;
+  views.is_latent = pass.is_latent;
   views.angles.elevation_deg = batch.elevation.to(at::kCPU);
   views.angles.azimuth_deg = batch.azimuth.to(at::kCPU);
   views.angles.distance = batch.camera_distances.to(at::kCPU);
@@ -268,36 +319,15 @@ void System::add_guidance(StepLosses& losses, const at::Tensor& pictures, bool i
     losses.guidance_picture = guidance_grid(open().evaluate(views, prompt_->embeddings(), again),
                                             views.angles, prompt_->embeddings());
   }
-  const auto out = open()(views, prompt_->embeddings(), rng);
-  for (const auto& [name, value] : out.metrics) losses.metrics[prefix + name] = value;
-  for (const auto& [name, value] : out.losses) {
-    losses.metrics[prefix + name] = value.detach();
-    const double weight = factor * lambda("lambda_" + name.substr(std::string("loss_").size()));
+  const auto given = open()(views, prompt_->embeddings(), rng);
+  for (const auto& [name, value] : given.metrics) losses.metrics[pass.prefix + name] = value;
+  for (const auto& [name, value] : given.losses) {
+    losses.metrics[pass.prefix + name] = value.detach();
+    const double weight = pass.factor * lambda("lambda_" + name.substr(std::string("loss_").size()));
     if (weight == 0) continue;
     const auto term = value * weight;
     losses.total = losses.total.defined() ? losses.total + term : term;
   }
-}
-
-void System::add_orient(StepLosses& losses, const render::RenderOutput& out) const {
-  if (lambda("lambda_orient", 0) > 0) add_term(losses, "orient", orientation_loss(out));
-}
-
-void System::add_sparsity(StepLosses& losses, const render::RenderOutput& out) const {
-  add_term(losses, "sparsity", sparsity_loss(out.opacity), 0);
-}
-
-void System::add_opaque(StepLosses& losses, const render::RenderOutput& out) const {
-  add_term(losses, "opaque", opaque_loss(out.opacity), 0);
-}
-
-void System::add_z_variance(StepLosses& losses, const render::RenderOutput& out) const {
-  if (out.z_variance.defined())
-    add_term(losses, "z_variance", z_variance_loss(out.z_variance, out.opacity), 0);
-}
-
-void System::add_eikonal(StepLosses& losses, const render::RenderOutput& out) const {
-  if (out.geometry.sdf_grad.defined()) add_term(losses, "eikonal", eikonal_loss(out), 0);
 }
 
 }  // namespace t3d::system

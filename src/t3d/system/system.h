@@ -15,6 +15,8 @@
 #include "t3d/guidance/prompt_processor.h"
 #include "t3d/io/image.h"
 #include "t3d/render/renderer.h"
+#include "t3d/system/pass.h"
+#include "t3d/system/term.h"
 
 namespace t3d::system {
 
@@ -163,30 +165,17 @@ class System {
   const std::map<std::string, std::string>& part_weights() const { return part_weights_; }
   const guidance::PromptProcessor* prompt() const { return prompt_.get(); }
 
-  /// Throws UserError where a weight that the guidance needs is missing, or all are 0 at the first step: what
-  /// that step would find, before it.
+  /// Throws UserError where the plan needs an output that the renderer does not make, where a weight that the
+  /// guidance needs is missing, or all are 0 at the first step: what that step would find, before it.
   void require_losses() const;
   /// Value of a loss weight now; a missing one throws UserError, or gives `absent`.
   double lambda(const std::string& name, std::optional<double> absent = std::nullopt) const;
 
  protected:
-  /// Adds `value` times lambda_`name` to the losses.
-  void add_term(StepLosses& losses, const std::string& name, const at::Tensor& value,
-                std::optional<double> absent = std::nullopt) const;
-  /// The guidance's losses for pictures [B,H,W,C].
-  void add_guidance(StepLosses& losses, const at::Tensor& pictures, bool is_latent,
-                    const data::CameraBatch& batch, Rng& rng, double factor = 1,
-                    const std::string& prefix = "") const;
   /// What the system compares and regularises.
-  virtual void add_losses(StepLosses& losses, const render::RenderOutput& out, const data::CameraBatch& batch,
-                          Rng& rng) const = 0;
-
-  // The terms of Wang et al.'s systems in their usual form; `optional_z` also where the key is absent.
-  void add_orient(StepLosses& losses, const render::RenderOutput& out) const;
-  void add_sparsity(StepLosses& losses, const render::RenderOutput& out) const;
-  void add_opaque(StepLosses& losses, const render::RenderOutput& out) const;
-  void add_z_variance(StepLosses& losses, const render::RenderOutput& out) const;
-  void add_eikonal(StepLosses& losses, const render::RenderOutput& out) const;
+  virtual const StepPlan& plan() const = 0;
+  /// The mesh of the term `shape`, where the plan has it.
+  virtual const ShapeGuide* shape_guide() const { return nullptr; }
 
   guidance::Guidance& open() const;
 
@@ -197,6 +186,11 @@ class System {
   StepLosses step_in_strips(const data::CameraBatch& batch, int64_t step, double scale, int64_t max_rays);
   SystemConfig config_;
   SystemContext context_;
+  void add_guidance(StepLosses& losses, const render::RenderOutput& out, const GuidancePass& pass,
+                    const data::CameraBatch& batch, Rng& rng) const;
+  void add_term(StepLosses& losses, const render::RenderOutput& out, const Term& term) const;
+  /// Throws UserError where an output is missing that a pass, or a term whose weight is ever above 0, needs.
+  void require_outputs() const;
   /// The losses of a rendering, with their graph. Throws UserError when nothing is to be learned from them.
   StepLosses losses_of(const render::RenderOutput& out, const data::CameraBatch& batch, int64_t step) const;
 

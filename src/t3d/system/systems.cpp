@@ -5,15 +5,31 @@
 
 #include "t3d/io/image_grid.h"
 #include "t3d/io/image_resize.h"
-#include "t3d/system/regularisers.h"
 #include "t3d/system/shape_guide.h"
 #include "t3d/system/system.h"
 
 namespace t3d::system {
 namespace {
 
-using data::CameraBatch;
 using render::RenderOutput;
+
+// What the systems add up.
+const StepPlan kDreamFusion = {GuidancePass{}, "orient", "sparsity", "opaque", "z_variance", "eikonal"};
+const StepPlan kColourAndNormals = {GuidancePass{},
+                                    "orient",
+                                    "sparsity",
+                                    "opaque",
+                                    "z_variance",
+                                    "eikonal",
+                                    GuidancePass{"comp_normal", false, 0.5, "normal_"}};
+const StepPlan kColourAlone = {GuidancePass{}};
+const StepPlan kSjc = {GuidancePass{"comp_rgb", true, 1, ""}, "emptiness", "depth"};
+
+StepPlan latent_nerf_plan(bool is_latent, bool has_guide) {
+  StepPlan plan = {GuidancePass{"comp_rgb", is_latent, 1, ""}, "orient", "sparsity", "opaque"};
+  if (has_guide) plan.push_back("shape");
+  return plan;
+}
 
 /// Guidance on the picture and the five terms that look at the rendering.
 class DreamFusionSystem : public System {
@@ -27,15 +43,7 @@ class DreamFusionSystem : public System {
   DreamFusionSystem(const Config& config, const SystemContext& context) : System(config, context) {}
 
  protected:
-  void add_losses(StepLosses& losses, const RenderOutput& out, const CameraBatch& batch,
-                  Rng& rng) const override {
-    add_guidance(losses, out.comp_rgb, false, batch, rng);
-    add_orient(losses, out);
-    add_sparsity(losses, out);
-    add_opaque(losses, out);
-    add_z_variance(losses, out);
-    add_eikonal(losses, out);
-  }
+  const StepPlan& plan() const override { return kDreamFusion; }
 };
 
 /// Tsalicoglou et al. 2023, TextMesh, arXiv:2304.12439: the same on a signed distance.
@@ -124,17 +132,10 @@ class ScaleDreamerSystem : public DreamFusionSystem {
   }
 
  protected:
-  void add_losses(StepLosses& losses, const RenderOutput& out, const CameraBatch& batch,
-                  Rng& rng) const override {
-    if (stage_ == "texture") return add_guidance(losses, out.comp_rgb, false, batch, rng);
-    DreamFusionSystem::add_losses(losses, out, batch, rng);
-    if (stage_ != "coarse+geometry") return;
-    if (!out.comp_normal.defined())
-      throw UserError(
-          "system.stage is coarse+geometry, but the rendering has no normal picture. Set "
-          "renderer.return_comp_normal=true and use a material that needs normals.");
-    constexpr double kNormalShare = 0.5;
-    add_guidance(losses, at::nan_to_num(out.comp_normal), false, batch, rng, kNormalShare, "normal_");
+  const StepPlan& plan() const override {
+    return stage_ == "texture"           ? kColourAlone
+           : stage_ == "coarse+geometry" ? kColourAndNormals
+                                         : kDreamFusion;
   }
 
  private:
@@ -174,13 +175,7 @@ class SjcSystem : public System {
   }
 
  protected:
-  void add_losses(StepLosses& losses, const RenderOutput& out, const CameraBatch& batch,
-                  Rng& rng) const override {
-    add_guidance(losses, out.comp_rgb, true, batch, rng);
-    add_term(losses, "emptiness", emptiness_loss(out.weights, lambda("emptiness_scale", 10)), 0);
-    if (lambda("lambda_depth", 0) > 0)
-      add_term(losses, "depth", centre_depth_loss(out.depth, out.opacity, lambda("center_ratio", 1.0 / 6)));
-  }
+  const StepPlan& plan() const override { return kSjc; }
 
  private:
   int64_t latent_side_;
@@ -200,7 +195,9 @@ class LatentNerfSystem : public System {
     }
   };
   LatentNerfSystem(const Config& config, const SystemContext& context)
-      : System(config, context), is_refinement_(config.refinement) {
+      : System(config, context),
+        is_refinement_(config.refinement),
+        plan_(latent_nerf_plan(!config.refinement, config.guide_shape && !config.guide_shape->empty())) {
     if (!config.guide_shape || config.guide_shape->empty()) return;
     field::need_density(geometry(), "system.guide_shape", "the geometry's own shape_init");
     guide_ = std::make_unique<ShapeGuide>(*config.guide_shape);
@@ -217,18 +214,12 @@ class LatentNerfSystem : public System {
   }
 
  protected:
-  void add_losses(StepLosses& losses, const RenderOutput& out, const CameraBatch& batch,
-                  Rng& rng) const override {
-    add_guidance(losses, out.comp_rgb, !is_refinement_, batch, rng);
-    add_orient(losses, out);
-    add_sparsity(losses, out);
-    add_opaque(losses, out);
-    if (guide_ && lambda("lambda_shape") > 0)
-      add_term(losses, "shape", guide_->loss(out.geometry.density, out.points, out.t_intervals));
-  }
+  const StepPlan& plan() const override { return plan_; }
+  const ShapeGuide* shape_guide() const override { return guide_.get(); }
 
  private:
   bool is_refinement_;
+  StepPlan plan_;
   std::unique_ptr<ShapeGuide> guide_;
 };
 
