@@ -4,23 +4,21 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "t3d/core/error.h"
-#include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
-#include "t3d/core/progress.h"
 #include "t3d/optim/learning_rate.h"
+#include "t3d/run/loop.h"
 #include "t3d/train/checkpoint.h"
 #include "t3d/train/metrics.h"
 
 namespace t3d::prior {
 namespace {
 
-constexpr int64_t kMostSkips = 20, kLogEvery = 50, kAskEvery = 10;
+constexpr int64_t kMostSkips = 20, kLogEvery = 50;
 
 /// A configuration's text without the line that says how many steps there are: a run may be made longer.
 std::string without_steps(const std::string& settings) {
@@ -65,41 +63,6 @@ class Keeper {
   optim::AveragedAdamW& adam_;
 };
 
-/// Whether to leave before the last step: the same answer in all processes, which ask each other at every
-/// tenth call, for that costs a message.
-class StopSign {
- public:
-  explicit StopSign(const TrainingRun& run) : run_(run), begin_(std::chrono::steady_clock::now()) {}
-
-  void ask() {
-    const bool first = run_.group->is_first();
-    double time_is_up = first && is_late() ? 1 : 0, interrupted = run_.control.stop.stop_requested() ? 1 : 0;
-    if (run_.group->size() > 1) {
-      if (n_calls_++ % kAskEvery != 0) return;
-      auto flags = at::tensor({time_is_up, interrupted}, at::kFloat).to(run_.device);
-      run_.group->average(flags);
-      flags = flags.cpu();
-      time_is_up = flags[0].item<double>();
-      interrupted = flags[1].item<double>();
-    }
-    time_is_up_ = time_is_up > 0;
-    interrupted_ = interrupted > 0;
-  }
-  bool time_is_up() const { return time_is_up_; }
-  bool interrupted() const { return interrupted_; }
-
- private:
-  bool is_late() const {
-    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin_;
-    return run_.time_limit > 0 && spent.count() > run_.time_limit;
-  }
-
-  const TrainingRun& run_;
-  std::chrono::steady_clock::time_point begin_;
-  int64_t n_calls_ = 0;
-  bool time_is_up_ = false, interrupted_ = false;
-};
-
 /// Rank 0's weights, moments and averages, and its place in the run.
 int64_t share_state(distributed::ProcessGroup& group, c10::Device device, optim::AveragedAdamW& adam,
                     int64_t n_skipped) {
@@ -114,34 +77,78 @@ int64_t share_state(distributed::ProcessGroup& group, c10::Device device, optim:
   return counts[1].item<int64_t>();
 }
 
-/// The row of metrics of the last step: due every kLogEvery steps, and when the loop is left. Reading the
-/// loss waits for the device, and for the other processes, which all log at the same steps.
-class LastStep {
+/// One step of this process's share of a batch, and what is kept of it.
+class PriorStep : public run::Step {
  public:
-  LastStep(distributed::ProcessGroup& group, train::Metrics* metrics, int64_t n_before)
-      : group_(group), metrics_(metrics), done_(n_before), logged_(n_before) {}
-
-  void set(int64_t done, at::Tensor loss, double norm, double rate) {
-    done_ = done, loss_ = std::move(loss), norm_ = norm, rate_ = rate;
+  PriorStep(const Keeper& keeper, const LoopConfig& config, const TrainingRun& run,
+            optim::AveragedAdamW& adam, const LossOf& loss_of, int64_t n_skipped)
+      : keeper_(keeper),
+        config_(config),
+        run_(run),
+        adam_(adam),
+        loss_of_(loss_of),
+        learning_rate_(optim::LearningRate::warm_up_cosine(config.warmup, config.final_rate_share)),
+        n_skipped_(n_skipped) {
+    if (run.group->is_first())
+      metrics_.emplace(run.folder, run.resume ? std::optional<int64_t>(adam.n_steps()) : std::nullopt);
   }
-  /// Once for each step.
-  void log() {
-    if (logged_ == done_) return;
-    logged_ = done_;
-    group_.average(loss_);
+
+  int64_t n_done() const override { return adam_.n_steps(); }
+
+  bool take(bool /*is_due*/) override {
+    distributed::ProcessGroup& group = *run_.group;
+    const int64_t step = adam_.n_steps();
+    const c10::AutoGradMode with_grad(true);
+    at::Tensor loss = loss_of_(step * group.size() + group.rank() + (n_skipped_ << 40));
+    if (loss.requires_grad()) loss.backward();
+    group.average(adam_.gradients());
+    const double done = static_cast<double>(step) / config_.steps;
+    const double rate = learning_rate_.at(config_.learning_rate, {step, done}), norm = adam_.step(rate);
+    if (!std::isfinite(norm)) {
+      ++n_skipped_;
+      return false;
+    }
+    loss_ = loss.detach().clone();
+    norm_ = norm;
+    rate_ = rate;
+    return true;
+  }
+
+  /// Reading the loss waits for the device, and for the other processes, which all record the same steps.
+  void record() override {
+    run_.group->average(loss_);
     const double value = loss_.item<double>();
-    if (metrics_ != nullptr)
-      metrics_->log(done_,
+    if (metrics_)
+      metrics_->log(adam_.n_steps(),
                     {{"train/loss", value}, {"train/gradient_norm", norm_}, {"train/learning_rate", rate_}});
     note_ = cat("loss ", value);
   }
-  const std::string& note() const { return note_; }
+
+  void save() override {
+    if (metrics_) metrics_->flush();
+    if (run_.group->is_first()) keeper_.save(n_skipped_);
+  }
+
+  std::string note() override { return note_; }
+
+  std::string saved_work() const override {
+    return cat("the work up to step ", adam_.n_steps(), " is saved in ", run_.folder, "/ckpts");
+  }
+
+  void recover() override {
+    throw UserError(cat("step ", adam_.n_steps(), ": the gradient is not finite. Lower learning_rate."));
+  }
 
  private:
-  distributed::ProcessGroup& group_;
-  train::Metrics* metrics_;
-  int64_t done_, logged_;  ///< steps
-  at::Tensor loss_;
+  const Keeper& keeper_;
+  const LoopConfig& config_;
+  const TrainingRun& run_;
+  optim::AveragedAdamW& adam_;
+  const LossOf& loss_of_;
+  const optim::LearningRate learning_rate_;
+  std::optional<train::Metrics> metrics_;  // of the first process
+  int64_t n_skipped_;                      // steps without a finite gradient, of the whole run
+  at::Tensor loss_;                        // of the last step, a scalar
   double norm_ = 0, rate_ = 0;
   std::string note_;
 };
@@ -162,55 +169,22 @@ int64_t batch_share(const LoopConfig& config, const TrainingRun& run) {
 
 LoopReport run_training(const std::string& kind, const std::string& settings, const LoopConfig& config,
                         const TrainingRun& run, optim::AveragedAdamW& adam, const LossOf& loss_of) {
-  distributed::ProcessGroup& group = *run.group;
   const Keeper keeper(kind, settings, run.folder, adam);
-  int64_t n_skipped = run.resume && group.is_first() ? keeper.restore() : 0, n_in_a_row = 0;
-  n_skipped = share_state(group, run.device, adam, n_skipped);
-  std::optional<train::Metrics> metrics;
-  if (group.is_first())
-    metrics.emplace(run.folder, run.resume ? std::optional<int64_t>(adam.n_steps()) : std::nullopt);
-  const auto save = [&] {
-    if (metrics) metrics->flush();
-    if (group.is_first()) keeper.save(n_skipped);
-  };
-  const auto learning_rate = optim::LearningRate::warm_up_cosine(config.warmup, config.final_rate_share);
-  StopSign stop(run);
-  Progress progress("train", config.steps, run.control.shows_progress);
-  progress.start_at(adam.n_steps());
-  LastStep last(group, metrics ? &*metrics : nullptr, adam.n_steps());
-  while (adam.n_steps() < config.steps) {
-    stop.ask();
-    if (stop.time_is_up()) break;
-    if (stop.interrupted()) {
-      last.log();
-      save();
-      group.close();
-      throw Interrupted(cat("the work up to step ", adam.n_steps(), " is saved in ", run.folder, "/ckpts"));
-    }
-    const int64_t step = adam.n_steps();
-    const c10::AutoGradMode with_grad(true);
-    at::Tensor loss = loss_of(step * group.size() + group.rank() + (n_skipped << 40));
-    if (loss.requires_grad()) loss.backward();
-    group.average(adam.gradients());
-    const double done = static_cast<double>(step) / config.steps;
-    const double rate = learning_rate.at(config.learning_rate, {step, done}), norm = adam.step(rate);
-    if (!std::isfinite(norm)) {
-      if (++n_in_a_row > kMostSkips)
-        throw UserError(cat("step ", step, ": the gradient is not finite. Lower learning_rate."));
-      ++n_skipped;
-      continue;
-    }
-    n_in_a_row = 0;
-    last.set(step + 1, loss.detach().clone(), norm, rate);
-    if ((step + 1) % kLogEvery == 0 || step == 0) last.log();
-    progress.update(step + 1, last.note());
-    if ((step + 1) % config.checkpoint_every == 0) save();
-  }
-  last.log();
-  progress.finish(last.note());
-  save();
-  group.close();
-  return {adam.n_steps() >= config.steps, adam.n_steps()};
+  int64_t n_skipped = run.resume && run.group->is_first() ? keeper.restore() : 0;
+  n_skipped = share_state(*run.group, run.device, adam, n_skipped);
+  PriorStep step(keeper, config, run, adam, loss_of, n_skipped);
+  run::Policy policy;
+  policy.n_steps = config.steps;
+  policy.time_limit_s = run.time_limit;
+  policy.record_every = kLogEvery;
+  policy.records_first = true;
+  policy.save_every = config.checkpoint_every;
+  policy.most_bad_in_a_row = kMostSkips;
+  policy.control = run.control;
+  policy.group = run.group;
+  policy.device = run.device;
+  const run::Report report = run::Loop(step, policy).run();
+  return {report.is_finished, report.n_done};
 }
 
 }  // namespace t3d::prior
