@@ -9,8 +9,8 @@
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
 #include "t3d/core/memory_usage.h"
-#include "t3d/core/progress.h"
 #include "t3d/data/image_metrics.h"
+#include "t3d/run/loop.h"
 #include "t3d/train/checkpoint.h"
 #include "t3d/train/metrics.h"
 
@@ -19,6 +19,8 @@ namespace {
 
 // Steps between rows of the metrics: reading the figures waits for the device.
 constexpr int64_t kRecordEvery = 20;
+
+constexpr double kNoteEvery_s = 0.5;
 
 // Times that the cost of the work after training is measured, evenly over the budget.
 constexpr int kEstimates = 4;
@@ -155,65 +157,85 @@ void NgpTrainer::resume(const std::string& path) {
   log::info(cat("resuming from ", found.path));
 }
 
+/// A step of the trainer, for the loop.
+class NgpTrainer::LoopStep : public run::Step {
+ public:
+  explicit LoopStep(NgpTrainer& trainer) : trainer_(trainer) {}
+
+  int64_t n_done() const override { return trainer_.stepper_.steps_done(); }
+  bool take(bool /*is_due*/) override {
+    rate_ = trainer_.learning_rate_.at(trainer_.config_.learning_rate,
+                                       {n_done(), trainer_.progress(n_done(), now_s())});
+    trainer_.stepper_.step(rate_);
+    return true;
+  }
+  void finish() override {
+    trainer_.stepper_.stats();  // waits for the device
+    end_s_ = now_s();
+  }
+  void record() override {
+    if (trainer_.metrics_ != nullptr) trainer_.record(n_done(), rate_);
+  }
+  void save() override { trainer_.save(); }
+  std::string note() override {
+    if (now_s() >= next_note_s_) {
+      char text[64];
+      std::snprintf(text, sizeof text, "psnr %.1f", trainer_.stepper_.stats().psnr);
+      note_ = text;
+      next_note_s_ = now_s() + kNoteEvery_s;
+    }
+    return note_;
+  }
+  std::string saved_work() const override {
+    return cat("the work up to step ", n_done(), " is saved in ", trainer_.options_.run_folder, "/ckpts");
+  }
+  /// When the last step was done.
+  double end_s() const { return end_s_; }
+
+ private:
+  NgpTrainer& trainer_;
+  double rate_ = 0, end_s_ = 0, next_note_s_ = 0;
+  std::string note_;
+};
+
+void NgpTrainer::check_memory(int64_t step) {
+  if (options_.stop.max_memory_bytes == 0 || current_rss_bytes() <= options_.stop.max_memory_bytes) return;
+  save();
+  throw SystemError(cat("memory reached ", human_bytes(static_cast<double>(current_rss_bytes())), " at step ",
+                        step, ", above --max-memory. The work is saved; use a smaller table or batch."));
+}
+
+bool NgpTrainer::reaches_target(int64_t step) {
+  const int64_t every = options_.eval_every > 0         ? options_.eval_every
+                        : options_.stop.target_psnr > 0 ? 100
+                                                        : 0;
+  if (every == 0 || step % every != 0) return false;
+  const double psnr = measure_target();
+  if (metrics_ != nullptr) metrics_->log(step, {{"val/psnr", psnr}});
+  log::info(cat("step ", step, ": ", psnr, " dB on views that are not trained on"));
+  return options_.stop.target_psnr > 0 && psnr >= options_.stop.target_psnr;
+}
+
 double NgpTrainer::train(const OnStep& on_step) {
   const double begin = train_begin_ = now_s();
-  double last_save = begin, next_note = begin;
-  Progress bar("train", options_.stop.steps, options_.control.shows_progress);
-  bar.start_at(stepper_.steps_done());
-  if (stepper_.device_bytes() > 0) bar.show_device_memory([this] { return stepper_.device_bytes(); });
-  std::string note;
-  int64_t saved_at = -1, recorded_at = stepper_.steps_done();
-  double last_rate = 0;
-  for (;;) {
-    const int64_t step = stepper_.steps_done();
-    const double now = now_s();
-    if (reached_end(step, now)) break;
-    if (options_.control.stop.stop_requested()) {
-      save();
-      throw Interrupted(cat("the work up to step ", step, " is saved in ", options_.run_folder, "/ckpts"));
-    }
-    const double rate = learning_rate_.at(config_.learning_rate, {step, progress(step, now)});
-    stepper_.step(rate);
-    if (metrics_ != nullptr && (step + 1) % kRecordEvery == 0) record(step + 1, rate), recorded_at = step + 1;
-    last_rate = rate;
-    if (on_step) on_step(step + 1, stepper_);
-    if (now >= next_note) {
-      char text[64];
-      std::snprintf(text, sizeof text, "psnr %.1f", stepper_.stats().psnr);
-      note = text;
-      next_note = now + 0.5;
-    }
-    bar.update(step + 1, note);
-    estimate_reserve(now);
-    const bool save_by_steps = options_.checkpoint_steps > 0 && (step + 1) % options_.checkpoint_steps == 0;
-    if (save_by_steps || (options_.checkpoint_steps == 0 && now - last_save > options_.checkpoint_seconds)) {
-      save();
-      saved_at = step + 1;
-      last_save = now_s();
-    }
-    if (options_.stop.max_memory_bytes > 0 && current_rss_bytes() > options_.stop.max_memory_bytes) {
-      save();
-      throw SystemError(cat("memory reached ", human_bytes(static_cast<double>(current_rss_bytes())),
-                            " at step ", step + 1,
-                            ", above --max-memory. The work is saved; use a smaller table or batch."));
-    }
-    const int64_t every = options_.eval_every > 0         ? options_.eval_every
-                          : options_.stop.target_psnr > 0 ? 100
-                                                          : 0;
-    if (every > 0 && (step + 1) % every == 0) {
-      const double psnr = measure_target();
-      if (metrics_ != nullptr) metrics_->log(step + 1, {{"val/psnr", psnr}});
-      log::info(cat("step ", step + 1, ": ", psnr, " dB on views that are not trained on"));
-      if (options_.stop.target_psnr > 0 && psnr >= options_.stop.target_psnr) break;
-    }
-  }
-  stepper_.stats();  // waits for the device
-  const double seconds = now_s() - begin;
-  // The last step has its row, too.
-  if (metrics_ != nullptr && recorded_at != stepper_.steps_done()) record(stepper_.steps_done(), last_rate);
-  bar.finish(note);
-  if (saved_at != stepper_.steps_done()) save();
-  return seconds;
+  bool is_good_enough = false;
+  run::Policy policy;
+  policy.control = options_.control;
+  policy.n_steps = options_.stop.steps;
+  policy.record_every = kRecordEvery;
+  policy.save_every = options_.checkpoint_steps;
+  policy.save_every_s = options_.checkpoint_steps == 0 ? options_.checkpoint_seconds : 0;
+  policy.should_stop = [&](int64_t done) { return is_good_enough || reached_end(done, now_s()); };
+  policy.after_step = [&](int64_t done) {
+    if (on_step) on_step(done, stepper_);
+    estimate_reserve(now_s());
+    check_memory(done);
+    is_good_enough = reaches_target(done);
+  };
+  if (stepper_.device_bytes() > 0) policy.device_bytes = [this] { return stepper_.device_bytes(); };
+  LoopStep step(*this);
+  run::Loop(step, policy).run();
+  return step.end_s() - begin;
 }
 
 }  // namespace t3d::train

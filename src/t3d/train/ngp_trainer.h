@@ -88,8 +88,14 @@ class NgpTrainer {
   }
 
  private:
+  class LoopStep;
+
   double progress(int64_t step, double now) const;
   double measure_target();
+  /// Saves and throws SystemError when more memory is resident than the run may use.
+  void check_memory(int64_t step);
+  /// Measures where it is due; true when the target is met.
+  bool reaches_target(int64_t step);
   void record(int64_t step, double learning_rate);
   bool reached_end(int64_t step, double now) const;
 
