@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "t3d/cli/command.h"
@@ -18,7 +19,6 @@
 #include "t3d/core/error.h"
 #include "t3d/core/interrupt.h"
 #include "t3d/core/log.h"
-#include "t3d/core/progress.h"
 #include "t3d/core/sentence.h"
 #include "t3d/diffusion/model_store.h"
 #include "t3d/diffusion/view_cameras.h"
@@ -29,6 +29,7 @@
 #include "t3d/io/json_file.h"
 #include "t3d/io/safetensors.h"
 #include "t3d/optim/make_optimizer.h"
+#include "t3d/run/loop.h"
 
 namespace t3d::cli {
 namespace {
@@ -198,6 +199,37 @@ void write_sheet(const std::string& path, const at::Tensor& pictures, int64_t n_
   io::write_png(path, io::to_8bit(image), io::ReadBack::Yes);
 }
 
+/// Moving the particles is the step, and the sheet is what is kept of the work.
+class Distillation : public run::Step {
+ public:
+  Distillation(Particles& particles, const gd::StableDiffusionPrompts& prompts, std::string sheet,
+               int64_t n_views)
+      : particles_(particles), prompts_(prompts), sheet_(std::move(sheet)), n_views_(n_views) {}
+
+  int64_t n_done() const override { return n_done_; }
+  bool take(bool /*is_due*/) override {
+    norm_ = particles_.step(n_done_, prompts_.embeddings());
+    ++n_done_;
+    return true;  // reading the norm would wait for the device
+  }
+  void save() override {
+    if (norm_.defined() && !std::isfinite(norm_.item<float>()))
+      throw UserError(cat("the gradient is not finite at step ", n_done_ - 1, ". Lower --lr or --guidance."));
+    write_sheet(sheet_, particles_.pictures(), n_views_);
+  }
+  std::string saved_work() const override {
+    return cat("the pictures after ", counted(n_done_, "step"), " are in ", sheet_,
+               "; this command begins anew each time");
+  }
+
+ private:
+  Particles& particles_;
+  const gd::StableDiffusionPrompts& prompts_;
+  std::string sheet_;
+  int64_t n_views_, n_done_ = 0;
+  at::Tensor norm_;  // of the last step's gradient, on the device
+};
+
 /// Fills in what depends on the method and the model.
 void complete(Distill2dOptions& o, const gd::Model& model) {
   if (o.views == 0) o.views = model.takes_cameras ? 4 : 1;
@@ -233,22 +265,14 @@ int distill2d(Distill2dOptions o) {
   make_folders(o.output);
 
   const std::string sheet = o.output + "/particles.png";
-  double sheet_at = now_s();
-  Progress progress(o.method, o.steps);
-  for (int64_t i = 0; i < o.steps; ++i) {
-    const auto norm = particles.step(i, prompts.embeddings());
-    const bool is_due = now_s() - sheet_at > kSheetEvery_s;
-    if (is_due || stop.stop_requested()) {
-      if (!std::isfinite(norm.item<float>()))
-        throw UserError(cat("the gradient is not finite at step ", i, ". Lower --lr or --guidance."));
-      write_sheet(sheet, particles.pictures(), o.views);
-      sheet_at = now_s();
-    }
-    progress.update(i + 1);
-    stop.throw_if_requested(cat("the pictures after ", counted(i + 1, "step"), " are in ", sheet,
-                                "; this command begins anew each time"));
-  }
-  progress.finish();
+  Distillation step(particles, prompts, sheet, o.views);
+  run::Policy policy;
+  policy.label = o.method;
+  policy.control.stop = stop;
+  policy.n_steps = o.steps;
+  policy.save_every_s = kSheetEvery_s;
+  policy.saves_at_end = false;  // below, where the pictures are looked at first
+  run::Loop(step, policy).run();
 
   const auto pictures = particles.pictures();
   if (!at::isfinite(pictures).all().item<bool>())
