@@ -251,7 +251,11 @@ int distill2d(Distill2dOptions o) {
   gd::GuidanceContext context;
   context.seed = o.seed;
   context.device = device_named(o.device);
-  const auto model = gd::open_model({o.model, true, has_bfloat16(), true, context.device});
+  gd::ModelRequest request;
+  request.name = o.model;
+  request.cpu_bfloat16 = has_bfloat16();
+  request.device = context.device;
+  const auto model = gd::open_model(request);
   complete(o, *model);
   context.open = [model](const gd::ModelRequest&) { return model; };
   gd::StableDiffusionPrompts::Config words;
