@@ -81,7 +81,8 @@ std::vector<Snippet> snippets_of(const fs::path& page) {
   return out;
 }
 
-/// All snippets as one file: their includes, then each as a function of what it is given.
+/// All snippets as one file: their includes, then each as a function of what it is given. Whole programs
+/// stand as they are, each in a namespace.
 std::string all_snippets() {
   std::string includes, functions;
   int n = 0;
@@ -91,8 +92,12 @@ std::string all_snippets() {
       std::string body;
       for (std::string line; std::getline(lines, line);)
         (line.rfind("#include", 0) == 0 ? includes : body) += line + "\n";
-      functions += "// " + page.filename().string() + "\n[[maybe_unused]] const auto snippet_" +
-                   std::to_string(n++) + " = [](" + snippet.given + ") {\n" + body + "};\n\n";
+      const std::string name = "snippet_" + std::to_string(n++);
+      const bool is_program = body.find("int main(") != std::string::npos;
+      functions += "// " + page.filename().string() + "\n" +
+                   (is_program ? "namespace " + name + " {\n" + body + "}\n\n"
+                               : "[[maybe_unused]] const auto " + name + " = [](" + snippet.given + ") {\n" +
+                                     body + "};\n\n");
     }
   return "#include <ATen/ATen.h>\n\n" + includes + "\nnamespace {\n" + functions + "}  // namespace\n";
 }

@@ -78,7 +78,9 @@ TEST(Fit, SaysWhatIsWrongWithARecipe) {
 TEST(Model, IsLoadedOnceForAllFitsThatAreGivenIt) {
   const Model model;
   const auto open = api::opener_of(model);
-  const guidance::ModelRequest small{model.path(), true, false, /*with_vae=*/false, c10::kCPU};
+  guidance::ModelRequest small;
+  small.name = model.path();
+  small.with_vae = false;
   EXPECT_EQ(open(small), api::opener_of(Model(model))(small));
   EXPECT_NE(open(small), api::opener_of(Model())(small)) << "another Model loads its own";
   EXPECT_THROW(Model("no such model"), SystemError);

@@ -8,7 +8,7 @@ namespace {
 
 bool is_same(const guidance::ModelRequest& a, const guidance::ModelRequest& b) {
   return a.name == b.name && a.half_precision == b.half_precision && a.cpu_bfloat16 == b.cpu_bfloat16 &&
-         a.with_vae == b.with_vae && a.device == b.device;
+         a.with_vae == b.with_vae && a.reads_weights == b.reads_weights && a.device == b.device;
 }
 
 }  // namespace

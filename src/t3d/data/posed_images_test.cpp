@@ -363,7 +363,9 @@ TEST(CasesFromTheField, AreReadAndSayWhatWasDone) {
       text = cat("error: ", error.what());
     }
     EXPECT_THAT(text, HasSubstr(said)) << name;
-    if (said.empty()) EXPECT_THAT(text, ::testing::Not(HasSubstr("error"))) << name;
+    if (said.empty()) {
+      EXPECT_THAT(text, ::testing::Not(HasSubstr("error"))) << name;
+    }
   }
 }
 
