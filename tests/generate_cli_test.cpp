@@ -188,7 +188,7 @@ TEST(Check, SaysWhatStandsInTheWay) {
                          "  material_type: no-material\n  renderer_type: nvdiff-rasterizer\n"
                          "  guidance_type: multiview-diffusion-guidance\n  guidance: {model_name: nowhere}\n"
                          "  prompt_processor_type: stable-diffusion-prompt-processor\n"
-                         "  prompt_processor: {prompt: ???}\n";
+                         "  prompt_processor:\n    prompt: ???\n";
   const auto result = run_t3d("check " + file);
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(result.output, HasSubstr("did you mean data.height?"));
@@ -209,7 +209,7 @@ TEST(Check, LooksWhetherTheRunsToStartFromAreThere) {
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(result.output, HasSubstr("gone.ckpt: is not there"));
   EXPECT_THAT(result.output, HasSubstr("no folder's name begins with"));
-  EXPECT_THAT(result.output, HasSubstr("2 of these stand in the way"));
+  EXPECT_THAT(result.output, HasSubstr("3 of these stand in the way"));
 }
 
 TEST(Check, LooksIntoThePatchRendererAndKnowsWhichGeometriesARendererShows) {
