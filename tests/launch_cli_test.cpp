@@ -140,6 +140,16 @@ TEST_F(LaunchedTraining, ABatchThatCannotBeSharedIsSaidOnceAndLeavesNoFolder) {
   EXPECT_FALSE(fs::exists(folder / "odd"));
 }
 
+TEST_F(LaunchedTraining, TheFirstProcessSaysWhatIsMissingThoughAnotherOneFailedBefore) {
+  // Without CUDA, or with one GPU, process 1 cannot join, and may say so before process 0 has looked for its
+  // data.
+  const auto result =
+      run_t3d("launch -n 2 -- " + training("none", "data=" + folder / "absent" + " --device cuda"));
+  EXPECT_EQ(result.exit_code, 3) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("absent: there is no such folder"));
+  EXPECT_FALSE(fs::exists(folder / "none"));
+}
+
 TEST_F(LaunchedTraining, WhatTheFirstStepRefusesLeavesNoFolderEither) {
   // 16 pixels cannot be halved five times: found by all processes, after the folder was made.
   const auto result = run_t3d("launch -n 2 -- " + training("deep", "'block_channels=[8,8,8,8,8,8]' steps=2"));

@@ -220,10 +220,12 @@ class Launcher {
   void ended(size_t rank, int status) {
     children_[rank].is_alive = false;
     const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 3;
-    // It says why where it fails first, and where all of them found the same fault of the input.
-    if (rank == 0 && WIFEXITED(status) && code != 0 && code != kInterrupted &&
-        (!is_failed_ || code == kWrongInput))
+    // It speaks for all where it fails first, and where it was given the time to find a fault of its own.
+    if (rank == 0 && WIFEXITED(status) && code != 0 && code != kInterrupted && !is_stopped_) {
       first_said_why_ = true;
+      others_differ_ = is_failed_ && code != code_;
+      code_ = code;
+    }
     if (code == 0 || is_failed_) return;
     if (code == kInterrupted && is_interrupted_) {
       code_ = code;
@@ -266,7 +268,7 @@ class Launcher {
   }
 
   int exit_code() const {
-    if (!first_said_why_)
+    if (!first_said_why_ || others_differ_)
       for (const auto& [line, rank] : errors_) std::fprintf(stderr, "[rank %zu] %s\n", rank, line.c_str());
     if (!reason_.empty() && !first_said_why_) log::error(reason_);
     return code_;
@@ -278,7 +280,7 @@ class Launcher {
   std::map<std::string, size_t> errors_;  ///< of ranks above 0, each once
   int signals_ = -1, code_ = 0;
   bool is_interrupted_ = false, is_failed_ = false, is_killed_ = false, is_stopped_ = false;
-  bool first_said_why_ = false;
+  bool first_said_why_ = false, others_differ_ = false;
   Clock::time_point deadline_, stop_at_;
   std::string reason_;
 };
