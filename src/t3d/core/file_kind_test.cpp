@@ -8,25 +8,17 @@
 #include "t3d/core/config/read_yaml.h"
 #include "t3d/core/error.h"
 #include "t3d/core/json_text.h"
+#include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
 
 namespace t3d {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::message_of;
 
 const char* const kPointer =
     "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 3438167540\n";
-
-template <class F>
-std::string message_of(const F& read) {
-  try {
-    read();
-    return "";
-  } catch (const UserError& error) {
-    return error.what();
-  }
-}
 
 TEST(FileKind, NamesWhatStandsWhereAFileShouldBe) {
   EXPECT_EQ(file_kind(""), "empty");
@@ -65,15 +57,18 @@ TEST(FileKind, UnfinishedDownloadsAreKnownByName) {
 TEST(FileKind, ReadersOfTextsSayIt) {
   const testing::TemporaryFolder folder;
   testing::write_text(folder / "c.yaml", kPointer);
-  EXPECT_THAT(message_of([&] { config::read_yaml_file(folder / "c.yaml"); }),
+  EXPECT_THAT(message_of<UserError>([&] { config::read_yaml_file(folder / "c.yaml"); }),
               HasSubstr("c.yaml: is a Git LFS pointer"));
   testing::write_text(folder / "c.yaml", "<!doctype html><title>404</title>");
-  EXPECT_THAT(message_of([&] { config::read_yaml_file(folder / "c.yaml"); }), HasSubstr("web page"));
-  EXPECT_THAT(message_of([] { parse_json("<html>", "t.json"); }), HasSubstr("t.json: is a web page"));
-  EXPECT_THAT(message_of([] { parse_json("", "t.json"); }), HasSubstr("t.json: is empty"));
-  EXPECT_THAT(message_of([] { parse_json(std::string("PK\x03\x04\0\0", 6), "t.json"); }),
+  EXPECT_THAT(message_of<UserError>([&] { config::read_yaml_file(folder / "c.yaml"); }),
+              HasSubstr("web page"));
+  EXPECT_THAT(message_of<UserError>([] { parse_json("<html>", "t.json"); }),
+              HasSubstr("t.json: is a web page"));
+  EXPECT_THAT(message_of<UserError>([] { parse_json("", "t.json"); }), HasSubstr("t.json: is empty"));
+  EXPECT_THAT(message_of<UserError>([] { parse_json(std::string("PK\x03\x04\0\0", 6), "t.json"); }),
               HasSubstr("It is a zip archive"));
-  EXPECT_THAT(message_of([] { parse_json("{\"a\":", "t.json"); }), HasSubstr("may have been cut off"));
+  EXPECT_THAT(message_of<UserError>([] { parse_json("{\"a\":", "t.json"); }),
+              HasSubstr("may have been cut off"));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
 
 namespace t3d {
@@ -10,6 +11,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::message_of;
 
 struct Shape {
   virtual ~Shape() = default;
@@ -29,16 +31,6 @@ using Shapes = Registry<Shape>;
 
 Shapes shapes() {
   return Shapes("shape", "what is round", {Shapes::entry<Round>("circle", "round")});
-}
-
-template <class F>
-std::string problem_of(const F& act) {
-  try {
-    act();
-    return "";
-  } catch (const Error& error) {
-    return error.what();
-  }
 }
 
 TEST(TypeRegistrar, AddsTypesThatAreMadeAndListedLikeOthers) {
@@ -72,7 +64,7 @@ TEST(TypeRegistrar, RefusesNamesThatAreTakenOrNone) {
   TypeRegistrar registrar("own.so");
   registrar.add<Round>(table, "disc", "");
   const auto add = [&](const char* name) {
-    return problem_of([&] { registrar.add<Round>(table, name, ""); });
+    return message_of([&] { registrar.add<Round>(table, name, ""); });
   };
   EXPECT_EQ(add("circle"),
             "own.so: registers the shape circle, which is there already. Give it another name.");
@@ -82,7 +74,7 @@ TEST(TypeRegistrar, RefusesNamesThatAreTakenOrNone) {
 }
 
 TEST(Registry, SuggestsToLoadWhatItDoesNotKnow) {
-  const std::string problem = problem_of([] { shapes().make("disc", {}, "shape"); });
+  const std::string problem = message_of([] { shapes().make("disc", {}, "shape"); });
   EXPECT_EQ(
       problem,
       "shape: there is no shape named disc. See t3d list shape; a type of your own needs --load FILE.so.");
@@ -92,15 +84,15 @@ TEST(LoadPlugin, SaysWhatAFileIsBeforeItRunsAnyOfIt) {
   const testing::TemporaryFolder folder;
   const auto problem = [&](const std::string& bytes) {
     testing::write_text(folder / "x.so", bytes);
-    return problem_of([&] { load_plugin(folder / "x.so", "1.13.0"); });
+    return message_of([&] { load_plugin(folder / "x.so", "1.13.0"); });
   };
   const std::string elf(
       "\x7f"
       "ELF",
       4);
-  EXPECT_THAT(problem_of([&] { load_plugin(folder / "gone.so", "1.13.0"); }),
+  EXPECT_THAT(message_of([&] { load_plugin(folder / "gone.so", "1.13.0"); }),
               HasSubstr("gone.so: no such file"));
-  EXPECT_THAT(problem_of([&] { load_plugin(folder.string(), "1.13.0"); }), HasSubstr("cannot be read"));
+  EXPECT_THAT(message_of([&] { load_plugin(folder.string(), "1.13.0"); }), HasSubstr("cannot be read"));
   EXPECT_THAT(problem("x = 1\n"), HasSubstr("x.so: is no shared object"));
   EXPECT_THAT(problem(""), HasSubstr("x.so: is no shared object"));
   EXPECT_THAT(problem(elf + "some program"), HasSubstr("registers no types for t3d; expected T3D_OWN_TYPES"));

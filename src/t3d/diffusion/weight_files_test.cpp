@@ -16,6 +16,7 @@
 #include "t3d/io/safetensors.h"
 #include "tests/support/format_table.h"
 #include "tests/support/golden_report.h"
+#include "tests/support/message_of.h"
 #include "tests/support/torch_writer.h"
 
 namespace t3d::diffusion {
@@ -23,6 +24,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::message_of;
 
 void write(const std::string& path, const std::string& name, double value) {
   const std::map<std::string, at::Tensor> tensors = {{name, at::full({2}, value, at::kFloat)}};
@@ -40,15 +42,6 @@ std::string value_of_a(const std::string& folder) {
     const auto source = open_source(find_weights(folder));
     source->load("b", at::kFloat, c10::kCPU);
     return cat(source->load("a", at::kFloat, c10::kCPU)[0].item<float>());
-  } catch (const Error& error) {
-    return error.what();
-  }
-}
-template <class F>
-std::string message_of(const F& read) {
-  try {
-    read();
-    return "no error";
   } catch (const Error& error) {
     return error.what();
   }

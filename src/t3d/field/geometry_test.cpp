@@ -10,11 +10,14 @@
 #include <functional>
 
 #include "t3d/core/config/read_yaml.h"
+#include "tests/support/message_of.h"
 
 namespace t3d::field {
 namespace {
 
-using testing::HasSubstr;
+using testing::message_of;
+
+using ::testing::HasSubstr;
 
 const char* kSmall =
     "pos_encoding_config: {otype: HashGrid, n_levels: 4, log2_hashmap_size: 12, base_resolution: 4}\n";
@@ -32,15 +35,6 @@ class Box : public Geometry {
  public:
   float radius() const override { return 1; }
 };
-
-std::string message_of(const std::function<void()>& ask) {
-  try {
-    ask();
-  } catch (const UserError& e) {
-    return e.what();
-  }
-  return "nothing is wrong";
-}
 
 TEST(Geometry, CanDoWhatItsTypeIsListedWith) {
   const auto lists = [](const char* ability, const std::string& type) {
@@ -62,12 +56,13 @@ TEST(Geometry, NamesTheTypesThatCanDoWhatItCannot) {
   const auto volume = make("implicit-volume", kSmall), surface = make("implicit-sdf", kSmall);
   EXPECT_EQ(&need_density(*volume, "x"), volume->density());
   EXPECT_EQ(&need_distance(*surface, "x"), surface->distance());
-  EXPECT_EQ(message_of([&] { need_distance(*volume, "neus-volume-renderer", "another renderer_type"); }),
-            "neus-volume-renderer needs a signed distance, which the geometry does not have. Use "
-            "geometry_type=implicit-sdf or another renderer_type.");
+  EXPECT_EQ(
+      message_of<UserError>([&] { need_distance(*volume, "neus-volume-renderer", "another renderer_type"); }),
+      "neus-volume-renderer needs a signed distance, which the geometry does not have. Use "
+      "geometry_type=implicit-sdf or another renderer_type.");
   const Box box;
   for (const Geometry* without : std::vector<const Geometry*>{surface.get(), &box})
-    EXPECT_EQ(message_of([&] { need_density(*without, "the export of a mesh"); }),
+    EXPECT_EQ(message_of<UserError>([&] { need_density(*without, "the export of a mesh"); }),
               "the export of a mesh needs a density, which the geometry does not have. Use "
               "geometry_type=implicit-volume or volume-grid.");
 }
@@ -123,11 +118,11 @@ TEST(ImplicitVolume, NamesItsTensorsAsThreestudioDoes) {
   make("implicit-volume", kSmall)->collect("geometry.", parameters, buffers);
   std::vector<std::string> names;
   for (const auto& [name, tensor] : parameters) names.push_back(name);
-  EXPECT_THAT(names, testing::ElementsAre("geometry.density_network.layers.0.weight",
-                                          "geometry.density_network.layers.2.weight",
-                                          "geometry.encoding.encoding.encoding.params",
-                                          "geometry.feature_network.layers.0.weight",
-                                          "geometry.feature_network.layers.2.weight"));
+  EXPECT_THAT(names, ::testing::ElementsAre("geometry.density_network.layers.0.weight",
+                                            "geometry.density_network.layers.2.weight",
+                                            "geometry.encoding.encoding.encoding.params",
+                                            "geometry.feature_network.layers.0.weight",
+                                            "geometry.feature_network.layers.2.weight"));
   EXPECT_EQ(buffers.at("geometry.bbox").size(0), 2);
 }
 

@@ -11,14 +11,16 @@
 #include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
 #include "t3d/io/image_resize.h"
+#include "tests/support/message_of.h"
 
 namespace t3d::io {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::message_of;
 
 std::string scratch(const std::string& name) {
-  const auto folder = std::filesystem::path(testing::TempDir()) / "t3d_image_test";
+  const auto folder = std::filesystem::path(::testing::TempDir()) / "t3d_image_test";
   std::filesystem::create_directories(folder);
   return (folder / name).string();
 }
@@ -27,16 +29,6 @@ Image8 pattern(int width, int height, int channels) {
   Image8 image(width, height, channels);
   for (size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = static_cast<uint8_t>(i * 37 + i / 11);
   return image;
-}
-
-template <class F>
-std::string message_of(F f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
 }
 
 Image8 decode(const std::vector<uint8_t>& bytes, int channels = 0) {

@@ -7,21 +7,13 @@
 
 #include "t3d/core/config/read_yaml.h"
 #include "t3d/core/error.h"
+#include "tests/support/message_of.h"
 
 namespace t3d::optim {
 namespace {
 
 using ::testing::HasSubstr;
-
-template <class Body>
-std::string message_of(const Body& body) {
-  try {
-    body();
-  } catch (const UserError& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
-}
+using testing::message_of;
 
 LearningRate schedule(const std::string& yaml) {
   return LearningRate(config::read_yaml(yaml, "test.yaml"));
@@ -69,8 +61,10 @@ TEST(LearningRate, EpochsNeverPass) {
 }
 
 TEST(LearningRate, UnknownSchedulesAreSuggested) {
-  EXPECT_THAT(message_of([] { schedule("{name: LinearRL}"); }), HasSubstr("did you mean LinearLR"));
-  EXPECT_THAT(message_of([] { schedule("{name: ExponentialLR, interval: step}"); }), HasSubstr("gamma"));
+  EXPECT_THAT(message_of<UserError>([] { schedule("{name: LinearRL}"); }),
+              HasSubstr("did you mean LinearLR"));
+  EXPECT_THAT(message_of<UserError>([] { schedule("{name: ExponentialLR, interval: step}"); }),
+              HasSubstr("gamma"));
 }
 
 }  // namespace

@@ -7,11 +7,13 @@
 #include <cmath>
 
 #include "t3d/core/config/read_yaml.h"
+#include "tests/support/message_of.h"
 
 namespace t3d::optim {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::message_of;
 
 const std::vector<std::string> kParts = {"geometry", "background"};
 
@@ -25,16 +27,6 @@ std::unique_ptr<Optimizer> make(const std::string& yaml, const std::map<std::str
 
 void set_gradient(at::Tensor p, std::vector<float> g) {
   p.mutable_grad() = at::tensor(g);
-}
-
-template <class Body>
-std::string message_of(const Body& body) {
-  try {
-    body();
-  } catch (const UserError& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
 }
 
 TEST(Optimizer, AdamsFirstStepIsTheLearningRateAlongTheSign) {
@@ -156,12 +148,13 @@ TEST(Optimizer, GradientsThatWereTakenAreAddedToLaterOnes) {
 
 TEST(Optimizer, WrongNamesAreSuggested) {
   const std::map<std::string, at::Tensor> all = {{"geometry.encoding.params", leaf({0})}};
-  EXPECT_THAT(message_of([&] { make("{name: Adem}", all); }), HasSubstr("did you mean Adam"));
-  EXPECT_THAT(message_of([&] { make("{name: Adam, params: {geometry.encodin: {lr: 0.1}}}", all); }),
-              HasSubstr("did you mean geometry.encoding"));
-  EXPECT_THAT(message_of([&] { make("{name: Adam, args: {learning_rate: 0.1}}", all); }),
+  EXPECT_THAT(message_of<UserError>([&] { make("{name: Adem}", all); }), HasSubstr("did you mean Adam"));
+  EXPECT_THAT(
+      message_of<UserError>([&] { make("{name: Adam, params: {geometry.encodin: {lr: 0.1}}}", all); }),
+      HasSubstr("did you mean geometry.encoding"));
+  EXPECT_THAT(message_of<UserError>([&] { make("{name: Adam, args: {learning_rate: 0.1}}", all); }),
               HasSubstr("learning_rate"));
-  EXPECT_THAT(message_of([&] { make("{args: {lr: 0.1}}", all); }), HasSubstr("name"));
+  EXPECT_THAT(message_of<UserError>([&] { make("{args: {lr: 0.1}}", all); }), HasSubstr("name"));
 }
 
 TEST(Optimizer, BadGradientsAreNamed) {

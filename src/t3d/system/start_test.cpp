@@ -11,6 +11,7 @@
 #include "t3d/core/config/read_yaml.h"
 #include "t3d/system/run.h"
 #include "t3d/system/saved_weights.h"
+#include "tests/support/message_of.h"
 #include "tests/support/no_prompt.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/torch_writer.h"
@@ -21,6 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 using OneRun = Run;  // gtest has a Run, too
 using ::testing::HasSubstr;
+using testing::message_of;
 
 /// Pulls the picture towards grey; something of its own learns by the name of VSD's camera embedding.
 class TowardsGrey : public guidance::Guidance {
@@ -95,14 +97,6 @@ class StartTest : public ::testing::Test {
     tensors.emplace("guidance.camera_embedding.module.linear_1.bias", bias.mapped());
     tensors.emplace("background.encoding.encoding.encoding.params", at::empty({0}));
     testing::write_lightning_file(path, from.step(), tensors);
-  }
-  static std::string message_of(const std::function<void()>& body) {
-    try {
-      body();
-    } catch (const Error& e) {
-      return e.what();
-    }
-    return "";
   }
   std::string theirs(const std::string& name = "first") const {
     return folder_ / (name + "/ckpts/theirs.ckpt");

@@ -14,6 +14,7 @@
 #include "t3d/core/error.h"
 #include "t3d/core/rng.h"
 #include "tests/support/fault_injection.h"
+#include "tests/support/message_of.h"
 #include "tests/support/temporary_folder.h"
 
 namespace t3d::train {
@@ -25,6 +26,7 @@ using testing::Fault;
 using testing::FaultInjection;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::message_of;
 using testing::TemporaryFolder;
 
 /// Contents that depend on the step alone.
@@ -53,16 +55,6 @@ std::vector<std::string> entries(const std::string& folder) {
   for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename().string());
   std::sort(names.begin(), names.end());
   return names;
-}
-
-template <class Action>
-std::string message_of(Action&& action) {
-  try {
-    action();
-  } catch (const Error& failure) {
-    return failure.what();
-  }
-  return "";
 }
 
 TEST(Checkpoint, LoadsWhatWasSaved) {
