@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "t3d/api/device_named.h"
 #include "t3d/api/find_recipe.h"
 
 namespace t3d::cli {

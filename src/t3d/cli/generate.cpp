@@ -20,6 +20,7 @@
 #include "t3d/core/clock.h"
 #include "t3d/core/error.h"
 #include "t3d/core/interrupt.h"
+#include "t3d/core/is_used.h"
 #include "t3d/core/log.h"
 #include "t3d/core/memory_usage.h"
 #include "t3d/core/remove_tree.h"

@@ -5,6 +5,7 @@
 
 #include "t3d/cli/experiment_command.h"
 #include "t3d/cli/output_path.h"
+#include "t3d/core/is_used.h"
 #include "t3d/core/shell_line.h"
 
 namespace t3d::cli {

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "t3d/core/error.h"
+#include "t3d/core/is_used.h"
 
 namespace t3d::cli {
 namespace {
@@ -34,12 +35,6 @@ void check_is_folder(const std::string& folder) {
 }
 
 }  // namespace
-
-bool is_used(const std::string& folder) {
-  std::error_code ignored;
-  if (!fs::exists(folder, ignored)) return false;
-  return !fs::is_directory(folder, ignored) || !fs::is_empty(folder, ignored);
-}
 
 void check_run_folder(const std::string& folder, bool resume, bool overwrite) {
   if (resume && overwrite)

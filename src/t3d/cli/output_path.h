@@ -6,9 +6,6 @@
 /// Looks at where a command will write, before it works for long. Changes nothing.
 namespace t3d::cli {
 
-/// Whether there is anything at `folder` but an empty folder.
-bool is_used(const std::string& folder);
-
 /// A folder that a run may be written to: a new or empty one, or what the flags allow. Throws UserError for
 /// both flags at once, for a file in the way, for a used folder without a flag, and for --resume without
 /// checkpoints in `folder`/ckpts; SystemError where nothing can be written.

@@ -14,6 +14,7 @@
 #include "t3d/cli/print_result.h"
 #include "t3d/core/error.h"
 #include "t3d/core/interrupt.h"
+#include "t3d/core/is_used.h"
 #include "t3d/core/log.h"
 #include "t3d/core/memory_usage.h"
 #include "t3d/core/sentence.h"

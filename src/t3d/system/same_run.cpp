@@ -7,6 +7,7 @@
 #include "t3d/core/config/read_yaml.h"
 #include "t3d/core/config/write_yaml.h"
 #include "t3d/core/error.h"
+#include "t3d/core/is_used.h"
 #include "t3d/system/saved_weights.h"
 
 namespace t3d::system {
@@ -100,14 +101,11 @@ void check_same_run(const std::string& folder, const WithSteps& now) {
 }
 
 void check_folder(const Experiment& e, const WithSteps& now) {
-  std::error_code ignored;
-  const fs::path checkpoints = fs::path(e.trial_dir) / "ckpts";
-  const bool is_used = fs::exists(checkpoints, ignored) &&
-                       !(fs::is_directory(checkpoints, ignored) && fs::is_empty(checkpoints, ignored));
-  if (!is_used) return;
+  if (!is_used((fs::path(e.trial_dir) / "ckpts").string())) return;
   if (!e.resume)
     throw UserError(cat(e.trial_dir, ": holds a run already. Go on with it by resume=", e.trial_dir,
                         ", or give another tag or name, or remove the folder."));
+  std::error_code ignored;
   const fs::path from = fs::weakly_canonical(latest_run(*e.resume), ignored),
                  own = fs::weakly_canonical(e.trial_dir, ignored);
   const bool is_same = from == own || from.parent_path() == own || from.parent_path().parent_path() == own;
