@@ -6,12 +6,10 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <mutex>
-#include <optional>
 #include <sstream>
 
+#include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
 
@@ -35,21 +33,12 @@ std::vector<std::string>& loaded() {
   return all;
 }
 
-std::string bytes_of(const std::string& file) {
-  std::error_code error;
-  if (!fs::exists(file, error))
-    throw SystemError(cat(file, ": no such file; expected a shared object with types of your own."));
-  std::ifstream in(file, std::ios::binary);
-  std::string bytes;
-  if (in && !fs::is_directory(file, error)) bytes.assign(std::istreambuf_iterator<char>(in), {});
-  if (!in || fs::is_directory(file, error))
-    throw SystemError(cat(file, ": cannot be read; expected a shared object with types of your own."));
-  return bytes;
-}
-
 /// What the file was built for. Runs nothing of it.
 BuiltFor built_for(const std::string& file) {
-  const std::string bytes = bytes_of(file);
+  std::error_code ignored;
+  if (!fs::exists(file, ignored))
+    throw SystemError(cat(file, ": no such file; expected a shared object with types of your own."));
+  const std::string bytes = read_whole_file(file);
   if (bytes.compare(0, 4,
                     "\x7f"
                     "ELF") != 0)

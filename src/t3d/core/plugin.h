@@ -25,9 +25,8 @@ class TypeRegistrar {
   TypeRegistrar(const TypeRegistrar&) = delete;
   TypeRegistrar& operator=(const TypeRegistrar&) = delete;
 
-  /// Throws UserError for a name that the family has already, and for one that is not made of letters,
-  /// digits,
-  /// "-" and "_".
+  /// Throws UserError for a name that the family has already, and for one that has anything in it but
+  /// letters, digits, "-" and "_".
   template <class T, class Base, class... Args>
   void add(Registry<Base, Args...>& family, const std::string& name, const std::string& help) {
     check_name(family.family(), name, family.file_of(name));
