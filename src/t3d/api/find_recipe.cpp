@@ -1,7 +1,5 @@
 #include "t3d/api/find_recipe.h"
 
-#include <ATen/Context.h>
-
 #include <filesystem>
 #include <vector>
 
@@ -31,16 +29,6 @@ std::string find_recipe(const std::string& name) {
         cat("there is no recipe named ", name, ", though recipes come with t3d. ", share_folder_remark()));
   throw UserError(cat("there is no recipe named ", name, end_or_suggestion(name, known),
                       " Name a file in configs/, or a path to a YAML file."));
-}
-
-c10::Device device_named(const std::string& name) {
-  if (name == "cpu") return c10::kCPU;
-  if (name != "cuda" && name != "auto")
-    throw UserError(cat("device ", name, ": expected auto, cpu or cuda. Choose one of them."));
-  const bool has_cuda = at::hasCUDA();
-  if (name == "cuda" && !has_cuda)
-    throw SystemError("--device cuda: this build or machine has no CUDA; see t3d doctor. Pass --device cpu.");
-  return has_cuda ? c10::Device(c10::kCUDA, 0) : c10::Device(c10::kCPU);
 }
 
 }  // namespace t3d::api

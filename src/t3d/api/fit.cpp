@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "t3d/api/device_named.h"
 #include "t3d/api/experiment_of.h"
 #include "t3d/api/find_recipe.h"
 #include "t3d/api/model.h"
