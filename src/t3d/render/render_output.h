@@ -36,6 +36,8 @@ struct OutputField {
   std::string name;  ///< "comp_rgb", "geometry.normal"
   FieldOf of;
   std::function<at::Tensor&(RenderOutput&)> in;
+
+  const at::Tensor& of_output(const RenderOutput& out) const { return in(const_cast<RenderOutput&>(out)); }
 };
 
 /// All fields, always in one order: what takes an output apart, puts it together or hands its gradients on

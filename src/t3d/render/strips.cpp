@@ -32,30 +32,30 @@ RenderOutput StripRenderer::render(size_t index, const at::Tensor& background) c
   return renderer_(request, /*is_training=*/true, rng);
 }
 
-at::Tensor StripRenderer::joined(const OutputField& field, std::vector<RenderOutput>& parts) const {
-  if (!field.in(parts[0]).defined()) return {};
+at::Tensor StripRenderer::joined(const OutputField& field, const std::vector<RenderOutput>& parts) const {
+  if (!field.of_output(parts[0]).defined()) return {};
   std::vector<at::Tensor> all;
   switch (field.of) {
     case FieldOf::Pixels:
       for (size_t i = 0; i < strips_.size();) {
         std::vector<at::Tensor> rows;
         for (const int64_t image = strips_[i].image; i < strips_.size() && strips_[i].image == image; ++i)
-          rows.push_back(field.in(parts[i]));
+          rows.push_back(field.of_output(parts[i]));
         all.push_back(at::cat(rows, 1));
       }
       return at::cat(all);
     case FieldOf::Samples:
-      for (RenderOutput& part : parts) all.push_back(field.in(part));
+      for (const RenderOutput& part : parts) all.push_back(field.of_output(part));
       return at::cat(all);
     case FieldOf::Rays:
       for (size_t i = 0; i < strips_.size(); ++i)
-        all.push_back(field.in(parts[i]) +
+        all.push_back(field.of_output(parts[i]) +
                       (strips_[i].image * request_.height() + strips_[i].first_row) * request_.width());
       return at::cat(all);
     case FieldOf::All:
       break;
   }
-  return field.in(parts[0]);
+  return field.of_output(parts[0]);
 }
 
 Strips StripRenderer::without_graph() const {
@@ -75,7 +75,6 @@ Strips StripRenderer::without_graph() const {
 }
 
 void StripRenderer::backward(const Strips& whole) const {
-  RenderOutput joined = whole.joined;  // shares the tensors
   const bool has_background = background_.requires_grad();
   at::Tensor background_gradient = has_background ? at::zeros_like(background_) : at::Tensor();
   int64_t first_sample = 0;
@@ -85,9 +84,9 @@ void StripRenderer::backward(const Strips& whole) const {
     RenderOutput part = render(i, background);
     std::vector<at::Tensor> outputs, gradients;
     for (const OutputField& field : output_fields()) {
-      const at::Tensor& output = field.in(part);
-      if (!field.in(joined).defined() || !output.defined() || !output.requires_grad()) continue;
-      const at::Tensor& gradient = field.in(joined).grad();
+      const at::Tensor& output = field.of_output(part);
+      if (!field.of_output(whole.joined).defined() || !output.defined() || !output.requires_grad()) continue;
+      const at::Tensor& gradient = field.of_output(whole.joined).grad();
       if (!gradient.defined() || (field.of == FieldOf::All && i > 0)) continue;
       outputs.push_back(output);
       gradients.push_back(field.of == FieldOf::Pixels ? part_of(gradient, strips_[i])

@@ -34,7 +34,7 @@ class StripRenderer {
   /// The part of [B,H,W,C] that belongs to a strip.
   static at::Tensor part_of(const at::Tensor& images, const Strip& strip);
   /// Fields of the strips, put together.
-  at::Tensor joined(const OutputField& field, std::vector<RenderOutput>& parts) const;
+  at::Tensor joined(const OutputField& field, const std::vector<RenderOutput>& parts) const;
   RenderOutput render(size_t index, const at::Tensor& background) const;
 
   Renderer& renderer_;
