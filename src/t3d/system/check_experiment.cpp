@@ -4,7 +4,6 @@
 #include <filesystem>
 
 #include "t3d/core/config/interpolation.h"
-#include "t3d/core/config/load_config.h"
 #include "t3d/core/config/overrides.h"
 #include "t3d/core/config/paths.h"
 #include "t3d/core/config/read_yaml.h"
@@ -13,7 +12,6 @@
 #include "t3d/field/encoding.h"
 #include "t3d/guidance/prompt_library.h"
 #include "t3d/system/experiment.h"
-#include "t3d/system/plugins.h"
 #include "t3d/system/prepare_training.h"
 #include "t3d/system/saved_weights.h"
 #include "t3d/system/type_families.h"
@@ -217,8 +215,7 @@ void put_first(const std::string& problem, std::vector<CheckLine>& lines) {
 }  // namespace
 
 std::vector<CheckLine> check_experiment(const std::string& file, const std::vector<std::string>& overrides) {
-  load_plugins_of(config::read_yaml_file(file), overrides);
-  Node root = config::load_unresolved(file, overrides, key_kind);
+  Node root = load_experiment(file, overrides);
   const std::string problem = problem_of_training(file, overrides);
   const Node* prompt = config::find_at(root, kPrompt);
   const bool is_given = prompt != nullptr && !prompt->is_null() && !prompt->is_mandatory();

@@ -5,8 +5,9 @@
 #include <filesystem>
 
 #include "t3d/core/atomic_file.h"
+#include "t3d/core/config/interpolation.h"
 #include "t3d/core/config/load_config.h"
-#include "t3d/core/config/read_yaml.h"
+#include "t3d/core/config/overrides.h"
 #include "t3d/core/error.h"
 #include "t3d/core/plugin.h"
 #include "t3d/core/shell_line.h"
@@ -174,9 +175,17 @@ Experiment read_experiment(const Node& root) {
   return e;
 }
 
+Node load_experiment(const std::string& file, const std::vector<std::string>& overrides) {
+  Node root = config::load_unresolved(file);
+  load_plugins_of(root, overrides);  // whose types say how overrides are read
+  for (const std::string& text : overrides) config::apply_override(root, text, key_kind);
+  return root;
+}
+
 Experiment read_experiment(const std::string& file, const std::vector<std::string>& overrides) {
-  load_plugins_of(config::read_yaml_file(file), overrides);  // whose types say how overrides are read
-  return read_experiment(config::load_config(file, overrides, {}, key_kind));
+  Node root = load_experiment(file, overrides);
+  config::resolve_interpolations(root);
+  return read_experiment(root);
 }
 
 void write_run_folder(const Experiment& e, const std::string& file, const std::vector<std::string>& command) {

@@ -104,6 +104,10 @@ std::vector<std::string> experiment_keys();
 /// they are written.
 config::KeyKind key_kind(const config::Node& root, const std::string& path);
 
+/// A file with overrides, before interpolations are resolved. Loads its `plugins`. Throws UserError, and as
+/// load_plugin does.
+config::Node load_experiment(const std::string& file, const std::vector<std::string>& overrides);
+
 /// Reads a file with overrides, and settles the run's folder (threestudio section 1.3): exp_dir, trial_name
 /// and trial_dir are filled in. Loads `plugins`; creates nothing. Throws UserError, and as load_plugin does.
 Experiment read_experiment(const std::string& file, const std::vector<std::string>& overrides);

@@ -7,14 +7,20 @@
 #include "t3d/core/config/struct_io.h"
 #include "t3d/core/error.h"
 #include "t3d/core/text_ends.h"
+#include "t3d/system/term.h"
 
 namespace t3d::system {
 namespace {
 
-/// What our systems and guidances read, without "lambda_".
-const std::vector<std::string> kOurs = {"sds",     "sds_img",   "vsd",      "vsd_img", "lora",
-                                        "asd",     "orient",    "sparsity", "opaque",  "z_variance",
-                                        "eikonal", "emptiness", "depth",    "shape"};
+/// What our guidances and systems read, without "lambda_".
+const std::vector<std::string>& our_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all = {"sds", "sds_img", "vsd", "vsd_img", "lora", "asd"};
+    for (const Term& term : terms()) all.push_back(term.name);
+    return all;
+  }();
+  return names;
+}
 /// And what systems of threestudio and its extensions read that are not built here.
 const std::vector<std::string> kOthers = {"pretrain",
                                           "rgb",
@@ -65,7 +71,7 @@ void check_loss_names(const config::Node& block, const std::vector<std::string>&
   if (!block.is_map()) return;
   const std::string start = "lambda_";
   std::vector<std::string> all = kPlain;
-  for (const std::string& name : kOurs) all.push_back(start + name);
+  for (const std::string& name : our_names()) all.push_back(start + name);
   for (const auto& [key, value] : block.map()) {
     const bool is_lambda = starts_with(key, start);
     const std::string stem = is_lambda ? key.substr(start.size()) : key;
@@ -76,9 +82,9 @@ void check_loss_names(const config::Node& block, const std::vector<std::string>&
         config::warn_ignored(value, path, "it is the weight of a system that is not built here");
       continue;
     }
-    std::string near = is_lambda ? nearest(stem, kOurs) : nearest(key, all);
+    std::string near = is_lambda ? nearest(stem, our_names()) : nearest(key, all);
     if (!near.empty() && is_lambda) near = start + near;
-    if (near.empty() && !is_lambda && contains(kOurs, key)) near = start + key;
+    if (near.empty() && !is_lambda && contains(our_names(), key)) near = start + key;
     const std::string where = value.origin.source.empty() ? "" : value.origin.text() + ": ";
     if (!near.empty())
       throw UserError(

@@ -284,11 +284,10 @@ double System::lambda(const std::string& name, std::optional<double> absent) con
 }
 
 void System::add_term(StepLosses& losses, const render::RenderOutput& out, const Term& term) const {
-  render::RenderOutput shared = out;  // the same tensors
   const double weight = lambda("lambda_" + term.name, term.absent_weight);
   if (!term.is_always_logged && !(weight > 0)) return;
   for (const std::string& field : term.needs) {
-    if (render::output_field(field).in(shared).defined()) continue;
+    if (render::output_field(field).of_output(out).defined()) continue;
     T3D_CHECK(weight == 0, "the term ", term.name, " needs ", field);  // require_outputs
     return;
   }
@@ -302,8 +301,7 @@ void System::add_term(StepLosses& losses, const render::RenderOutput& out, const
 
 void System::add_guidance(StepLosses& losses, const render::RenderOutput& out, const GuidancePass& pass,
                           const data::CameraBatch& batch, Rng& rng) const {
-  render::RenderOutput shared = out;  // the same tensors
-  const at::Tensor image = render::output_field(pass.image).in(shared);
+  const at::Tensor& image = render::output_field(pass.image).of_output(out);
   guidance::Views views;
   // A ray that meets nothing has no normal.
   views.rgb = pass.image == "comp_normal" ? at::nan_to_num(image) : image;

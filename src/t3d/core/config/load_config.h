@@ -15,7 +15,7 @@ Node load_config(const std::string& path, const std::vector<std::string>& overri
                  const Node& internal = {}, const KeyKinds& kinds = {});
 
 /// The same before interpolations are resolved.
-Node load_unresolved(const std::string& path, const std::vector<std::string>& overrides,
+Node load_unresolved(const std::string& path, const std::vector<std::string>& overrides = {},
                      const KeyKinds& kinds = {});
 
 }  // namespace t3d::config
