@@ -57,6 +57,7 @@ SceneSamples evaluate_samples(const Scene& scene, const field::PointField& field
   shading::ShadingInput shade;
   shade.features = s.geometry.features;
   shade.positions = s.points;
+  shade.view_directions = s.t_dirs;
   shade.shading_normal = s.geometry.shading_normal;
   if (request.light_positions.defined())
     shade.light_positions =

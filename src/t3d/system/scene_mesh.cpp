@@ -4,6 +4,10 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <memory>
+#include <mutex>
+
+#include "t3d/core/log.h"
 
 namespace t3d::system {
 namespace {
@@ -34,12 +38,20 @@ export_::FieldSampler field_sampler(const System& system) {
     sampler.density = ask([&density](const at::Tensor& x) { return density.density_at(x); });
   }
   const field::AppearanceField* appearance = system.geometry().appearance();
-  sampler.colour = [&system, appearance](size_t n, const Vec3f* points, const Vec3f*, Vec3f* colours) {
+  const auto said = std::make_shared<std::once_flag>();
+  sampler.colour = [&system, appearance, said](size_t n, const Vec3f* points, const Vec3f*, Vec3f* colours) {
     const c10::NoGradGuard no_grad;
     at::Tensor features;
     if (appearance != nullptr)
       features = appearance->features_at(as_tensor(n, points, system.context().device));
-    const auto rgb = system.material().albedo(features).to(at::kCPU, at::kFloat).contiguous();  // [n,3]
+    const auto maps = system.material().maps(features);
+    const auto albedo = maps.find("albedo");
+    if (albedo == maps.end()) {
+      std::call_once(*said, [] { log::warning("the material exports no colour: the model becomes white."); });
+      std::fill_n(colours, n, Vec3f(1, 1, 1));
+      return;
+    }
+    const auto rgb = albedo->second.to(at::kCPU, at::kFloat).contiguous();  // [n,3]
     std::copy_n(rgb.data_ptr<float>(), 3 * n, colours->data());
   };
   return sampler;

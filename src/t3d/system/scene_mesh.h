@@ -14,8 +14,8 @@ struct SceneMeshOptions {
   int texture_size = 1024;   ///< texels along a side
 };
 
-/// A system's geometry as an exporter sees it: densities or depths, and the material's albedo. Refers to the
-/// system.
+/// A system's geometry as an exporter sees it: densities or depths, and the material's albedo, white where
+/// the material exports none. Refers to the system.
 export_::FieldSampler field_sampler(const System& system);
 
 export_::ExportOptions export_options(const System& system, const SceneMeshOptions& options);
