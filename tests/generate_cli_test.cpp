@@ -7,6 +7,7 @@
 
 #include "t3d/core/shell_line.h"
 #include "t3d/core/text.h"
+#include "t3d/io/read_mesh.h"
 #include "tests/support/run_program.h"
 #include "tests/support/temporary_folder.h"
 
@@ -92,6 +93,32 @@ constexpr const char* kSmallest =
     " --recipe toybox-sds --device cpu --steps 1 data.width=8 data.height=8 "
     "system.renderer.num_samples_per_ray=16 system.geometry.pos_encoding_config.log2_hashmap_size=8 "
     "--mesh-resolution 32 --frames 2 --frame-size 16 ";
+
+TEST(Generate, TheExportersKeysCountAndFormatIsShortForOne) {
+  namespace fs = std::filesystem;
+  const TemporaryFolder folder;
+  const std::string command = "generate 'a red cube'" + std::string(kSmallest) + "-o " + folder / "a";
+  const auto twice = run_t3d(command + " --format glb system.exporter.fmt=ply");
+  EXPECT_EQ(twice.exit_code, 2);
+  EXPECT_THAT(twice.output, HasSubstr("system.exporter.fmt=ply and --format say the same thing twice"));
+  const auto unknown = run_t3d(command + " --format fbx");
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.output, HasSubstr("--format: system.exporter.fmt is fbx, expected one of obj-mtl"));
+  EXPECT_FALSE(fs::exists(folder / "a"));
+
+  const auto result = run_t3d(command +
+                              " --format glb system.exporter.texture_size=32 "
+                              "system.exporter.save_name=cube");
+  ASSERT_EQ(result.exit_code, 0) << result.output;
+  const auto files = nlohmann::json::parse(testing::read_text(folder / "a/run.json")).at("files");
+  EXPECT_TRUE(files.contains("cube.glb"));
+  EXPECT_FALSE(fs::exists(folder / "a/mesh.glb"));
+  EXPECT_FALSE(fs::exists(folder / "a/cube.obj"));
+  EXPECT_EQ(io::read_mesh(folder / "a/cube.glb").textures.at(0).width, 32);
+  ASSERT_EQ(run_t3d(command + " --overwrite system.exporter.fmt=ply").exit_code, 0);
+  EXPECT_TRUE(fs::exists(folder / "a/mesh.ply"));
+  EXPECT_FALSE(fs::exists(folder / "a/cube.glb")) << "the report of the earlier run names it";
+}
 
 /// A long caption: quotes, slashes, an emoji, two-byte letters where the folder's name is cut. More than 400
 /// characters.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "t3d/io/read_mesh.h"
 #include "tests/support/optional_libraries.h"
 #include "tests/support/run_program.h"
 #include "tests/support/temporary_folder.h"
@@ -64,6 +65,20 @@ TEST_F(ReconstructCommand, LeavesEverythingThatItPromises) {
                                  "mesh.obj",  "mesh.ply",     "configs/parsed.yaml"};
   if (testing::kHasFfmpeg) files.insert(files.end(), {"turntable.mp4", "turntable.gif"});
   for (const auto& file : files) EXPECT_GT(fs::file_size(run + "/" + file), 0u) << file;
+}
+
+TEST_F(ReconstructCommand, TakesTheExportersKeys) {
+  const TemporaryFolder out;
+  const std::string run = "reconstruct " + set() + " -o " + out / "run" + kShort + "--no-video ";
+  const auto wrong = run_t3d(run + "exporter.texture_sise=64");
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_THAT(wrong.output, HasSubstr("did you mean exporter.texture_size?"));
+  EXPECT_FALSE(fs::exists(out / "run")) << "nothing is written for a key that is wrong";
+  const auto result = run_t3d(run + "exporter.fmt=glb exporter.texture_size=64");
+  ASSERT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_EQ(io::read_mesh(out / "run/mesh.glb").textures.at(0).width, 64);
+  EXPECT_FALSE(fs::exists(out / "run/mesh.obj"));
+  EXPECT_FALSE(fs::exists(out / "run/mesh.ply"));
 }
 
 TEST_F(ReconstructCommand, RepeatsARunFromItsParsedConfiguration) {

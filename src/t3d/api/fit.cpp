@@ -6,10 +6,9 @@
 #include "t3d/api/experiment_of.h"
 #include "t3d/api/find_recipe.h"
 #include "t3d/api/model.h"
-#include "t3d/export/export_field.h"
 #include "t3d/ops/startup.h"
+#include "t3d/system/mesh_exporter.h"
 #include "t3d/system/run.h"
-#include "t3d/system/scene_mesh.h"
 
 namespace t3d {
 namespace {
@@ -89,12 +88,18 @@ RgbImage Fit::view(int index, int n, int side) {
 }
 
 std::vector<std::string> Fit::export_mesh(const std::string& folder, const MeshOptions& options) {
-  system::SceneMeshOptions mesh;
-  mesh.resolution = options.resolution;
-  mesh.n_faces = static_cast<size_t>(std::max(0, options.n_faces));
-  mesh.texture_size = options.texture_size;
-  return export_::write_textured(system::export_scene(impl_->run.system(), mesh).textured, folder,
-                                 options.name);
+  system::MeshRequest request;
+  const auto key = [](config::Node& block, const char* name, config::Node::Value value) {
+    block.set(name, config::Node(std::move(value), {"MeshOptions", 0, 0}));
+  };
+  key(request.given, "save_name", options.name);
+  key(request.given, "resolution", int64_t{options.resolution});
+  key(request.given, "n_faces", int64_t{std::max(0, options.n_faces)});
+  key(request.given, "texture_size", int64_t{options.texture_size});
+  key(request.otherwise, "texture_format", std::string("png"));
+  key(request.otherwise, "save_normal", true);
+  request.texture_name.clear();
+  return system::export_mesh(impl_->run.system(), folder, request).paths;
 }
 
 int64_t Fit::step() const {

@@ -6,6 +6,7 @@
 
 #include "t3d/cli/reconstruct_config.h"
 #include "t3d/data/camera_data.h"
+#include "t3d/export/mesh_exporter_config.h"
 #include "t3d/field/encoding.h"
 #include "t3d/field/geometry.h"
 #include "t3d/field/network.h"
@@ -16,7 +17,6 @@
 #include "t3d/shading/background.h"
 #include "t3d/shading/material.h"
 #include "t3d/system/experiment.h"
-#include "t3d/system/mesh_exporter.h"
 #include "t3d/system/system.h"
 
 namespace t3d::cli {
@@ -67,8 +67,8 @@ std::string origin(const TypeInfo& type) {
 FamilyInfo exporters() {
   return {"exporter",
           "system.exporter: what t3d export writes.",
-          {{"mesh-exporter", "a mesh with a texture or vertex colours, as OBJ and GLB",
-            config::describe<system::MeshExporterConfig>()},
+          {{"mesh-exporter", "a mesh with a texture or vertex colours",
+            config::describe<export_::MeshExporterConfig>()},
            {"dummy-exporter", "nothing", {}}}};
 }
 

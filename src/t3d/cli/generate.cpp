@@ -27,10 +27,10 @@
 #include "t3d/core/sentence.h"
 #include "t3d/io/json_file.h"
 #include "t3d/ops/device_memory.h"
+#include "t3d/system/mesh_exporter.h"
 #include "t3d/system/outputs.h"
 #include "t3d/system/plugins.h"
 #include "t3d/system/same_run.h"
-#include "t3d/system/scene_mesh.h"
 
 namespace t3d::cli {
 namespace {
@@ -38,6 +38,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+constexpr int kMeshResolution = 160;
 constexpr int kPreviewViews = 4, kPreviewSide = 192;
 constexpr double kPreviewEvery_s = 5;
 const char* const kToybox = "toybox";
@@ -47,7 +48,9 @@ struct GenerateOptions {
   std::vector<std::string> overrides;
   std::optional<int64_t> seed;  // else the recipe's
   int64_t steps = 0;
-  int mesh_resolution = 160, frames = 48, frame_side = 256;
+  std::optional<int> mesh_resolution;  // else the exporter's keys'
+  std::optional<std::string> format;
+  int frames = 48, frame_side = 256;
   bool resume = false, overwrite = false;
 };
 
@@ -68,8 +71,21 @@ std::string folder_name(const std::string& prompt) {
   return name.empty() ? "object" : name;
 }
 
+/// The names of files that the report of an earlier run lists; none where there is no such report.
+std::vector<std::string> listed_files(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code ignored;
+  if (!fs::is_regular_file(folder / "run.json", ignored)) return names;
+  const json report = io::read_json_file((folder / "run.json").string());
+  if (!report.is_object() || !report.value("files", json()).is_object()) return names;
+  for (const auto& [name, bytes] : report["files"].items())
+    if (name == fs::path(name).filename()) names.push_back(name);
+  return names;
+}
+
 /// What an earlier run left in the folder; other files stay.
 void remove_earlier(const fs::path& folder) {
+  for (const std::string& name : listed_files(folder)) remove_tree((folder / name).string());
   for (const char* ours :
        {"ckpts", "configs", "save", "csv_logs", "tb_logs", "cmd.txt", "run.json", "mesh.glb", "mesh.obj",
         "mesh.mtl", "mesh.png", "turntable.mp4", "turntable.gif", "preview.png"})
@@ -99,9 +115,13 @@ void check_no_override_of_options(const GenerateOptions& o) {
     const std::string key = text.substr(0, text.find('='));
     for (const auto& [name, instead] : taken)
       if (key == name) throw UserError(cat(text, ": ", instead, ". Leave the override out."));
-    if ((key == "seed" && o.seed) || (key == "trainer.max_steps" && o.steps > 0))
-      throw UserError(cat(text, " and ", key == "seed" ? "--seed" : "--steps",
-                          " say the same thing twice. Leave one of them out."));
+    const char* option = key == "seed" && o.seed                                    ? "--seed"
+                         : key == "trainer.max_steps" && o.steps > 0                ? "--steps"
+                         : key == "system.exporter.fmt" && o.format                 ? "--format"
+                         : key == "system.exporter.resolution" && o.mesh_resolution ? "--mesh-resolution"
+                                                                                    : nullptr;
+    if (option != nullptr)
+      throw UserError(cat(text, " and ", option, " say the same thing twice. Leave one of them out."));
   }
 }
 
@@ -122,11 +142,28 @@ system::Experiment make_experiment(const GenerateOptions& o, const std::string& 
   return api::experiment_of(recipe_of(o, folder), file, model, {"PROMPT", "--model", "--output", "--resume"});
 }
 
+/// mesh.glb, and mesh.obj with normals, mesh.mtl and mesh.png, unless the exporter's keys or the options say
+/// otherwise.
+system::MeshRequest mesh_request(const GenerateOptions& o) {
+  system::MeshRequest request;
+  const auto key = [](config::Node& block, const char* name, config::Node::Value value, const char* option) {
+    block.set(name, config::Node(std::move(value), {option, 0, 0}));
+  };
+  key(request.otherwise, "save_name", std::string("mesh"), "generate");
+  key(request.otherwise, "texture_format", std::string("png"), "generate");
+  key(request.otherwise, "save_normal", true, "generate");
+  key(request.otherwise, "resolution", int64_t{kMeshResolution}, "generate");
+  if (o.mesh_resolution) key(request.given, "resolution", int64_t{*o.mesh_resolution}, "--mesh-resolution");
+  if (o.format) key(request.given, "fmt", *o.format, "--format");
+  request.texture_name.clear();
+  return request;
+}
+
 /// Every file of the result with its size, read again from the disk.
-json list_files(const fs::path& folder) {
+json list_files(const fs::path& folder, const std::vector<std::string>& mesh_files) {
   json files = json::object();
-  for (const char* name :
-       {"mesh.glb", "mesh.obj", "mesh.mtl", "mesh.png", "turntable.mp4", "turntable.gif", "preview.png"})
+  for (const std::string& path : mesh_files) files[fs::path(path).filename().string()] = fs::file_size(path);
+  for (const char* name : {"turntable.mp4", "turntable.gif", "preview.png"})
     if (fs::exists(folder / name)) files[name] = fs::file_size(folder / name);
   return files;
 }
@@ -168,6 +205,7 @@ int generate(const GenerateOptions& o) {
   context.device = device_named(o.device);
   context.control.stop = stop;
   system::Run run(experiment, context);
+  system::exporter_config(run.system(), mesh_request(o));  // before the long part
   run.prepare_fit();
   // From here on the input is known to be good, and the folder may change.
   if (o.overwrite) remove_earlier(folder);
@@ -186,11 +224,7 @@ int generate(const GenerateOptions& o) {
   const auto fit = run.fit(hooks);
 
   const double fitted = now_s();
-  system::SceneMeshOptions mesh_options;
-  mesh_options.resolution = o.mesh_resolution;
-  const export_::MeshExport made = system::export_scene(run.system(), mesh_options);
-  const io::Mesh& mesh = made.textured;
-  export_::write_textured(mesh, folder, "mesh");
+  const export_::WrittenMesh mesh = system::export_run(run, folder, mesh_request(o));
   const double meshed = now_s();
   system::write_preview(run, preview, kPreviewViews, kPreviewSide);
   system::FilmOptions film;
@@ -204,7 +238,7 @@ int generate(const GenerateOptions& o) {
   report["version"] = T3D_VERSION;
   report["steps"] = fit.steps;
   report["skipped_steps"] = fit.skipped;
-  report["mesh"] = {{"vertices", mesh.positions.size()}, {"triangles", mesh.faces.size()}};
+  report["mesh"] = {{"vertices", mesh.n_vertices}, {"triangles", mesh.n_faces}};
   report["metrics"] = fit.last;
   report["seconds"] = {{"load", fitted - began - fit.seconds},
                        {"optimize", fit.seconds},
@@ -215,10 +249,12 @@ int generate(const GenerateOptions& o) {
   if (context.device.is_cuda())
     report["memory"]["device_peak_mib"] =
         static_cast<double>(ops::peak_device_bytes(context.device)) / (1 << 20);
-  report["files"] = list_files(folder);
+  report["files"] = list_files(folder, mesh.paths);
   write_run_json(folder, report);
-  log::info(cat(folder, ": mesh.glb, mesh.obj (",
-                counted(static_cast<int64_t>(mesh.faces.size()), "triangle"), "), preview.png",
+  std::string meshes;
+  for (const std::string& path : mesh.paths) meshes += fs::path(path).filename().string() + ", ";
+  log::info(cat(folder, ": ", meshes, counted(static_cast<int64_t>(mesh.n_faces), "triangle"),
+                ", preview.png",
                 fs::exists(folder + "/turntable.mp4") ? ", turntable.mp4, turntable.gif" : "", " in ",
                 human_seconds(now_s() - began), ", ", human_bytes(static_cast<double>(peak_rss_bytes()))));
   print_result(folder);
@@ -241,9 +277,10 @@ void add_generate_command(CLI::App& app, Run& run) {
   c->add_option("--device", o->device, "Where to compute")
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
       ->capture_default_str();
-  c->add_option("--mesh-resolution", o->mesh_resolution, "Samples per side for the mesh")
-      ->check(CLI::Range(32, 512))
-      ->capture_default_str();
+  c->add_option("--mesh-resolution", o->mesh_resolution, "Samples per side for the mesh [160]")
+      ->check(CLI::Range(32, 512));
+  c->add_option("--format", o->format,
+                "Of the mesh: obj-mtl (with a GLB beside it), obj, glb or ply [obj-mtl]");
   c->add_option("--frames", o->frames, "Of the turntable")
       ->check(CLI::Range(2, 10000))
       ->capture_default_str();

@@ -19,6 +19,7 @@
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
 #include "t3d/core/remove_tree.h"
+#include "t3d/export/mesh_exporter_config.h"
 #include "t3d/ops/mlp_config.h"
 #include "t3d/train/metrics.h"
 #include "t3d/train/ngp_trainer.h"
@@ -79,15 +80,14 @@ field::NgpConfig make_config(const ReconstructConfig& o, bool cuda, const data::
 }
 
 /// Makes the folder ready once nothing can be wrong with the input any more.
-void prepare_folder(const ReconstructOptions& o) {
+void prepare_folder(const ReconstructOptions& o, const train::OutputOptions& outputs) {
   const fs::path folder = o.output;
   if (o.overwrite)
-    for (const char* ours :
-         {"ckpts", "configs", "test", "depth", "save", "csv_logs", "tb_logs", "report.json", "report.md",
-          "mesh.glb", "mesh.obj", "mesh.ply", "turntable.mp4", "turntable.gif", "parsed.yaml"})
+    for (const char* ours : {"ckpts", "configs", "test", "depth", "save", "csv_logs", "tb_logs",
+                             "report.json", "report.md", "turntable.mp4", "turntable.gif", "parsed.yaml"})
       remove_tree((folder / ours).string());
-  for (const char* mesh : {"mesh.glb", "mesh.obj", "mesh.ply"})
-    remove_tree((folder / mesh).string());  // made anew
+  for (const char* ending : {".glb", ".obj", ".mtl", ".png", ".jpg", ".ply"})  // made anew
+    remove_tree((folder / (outputs.mesh_files.name + ending)).string());
   make_folders(o.output);
   make_folders((folder / "configs").string());
   if (!o.config_file.empty())
@@ -161,11 +161,33 @@ void check_budget(const ReconstructConfig& c, double spent, train::NgpStop& stop
   stop.seconds = least;
 }
 
+/// mesh.glb, and mesh.obj with normals, mesh.mtl and mesh.png, and mesh.ply with vertex colours, unless the
+/// exporter's keys say otherwise.
+export_::ExportOptions mesh_options(const ReconstructConfig& c) {
+  config::Node block(config::Node::Map{});
+  const auto otherwise = [&block](const char* name, config::Node::Value value) {
+    block.set(name, config::Node(std::move(value), {"reconstruct", 0, 0}));
+  };
+  otherwise("save_name", std::string("mesh"));
+  otherwise("texture_format", std::string("png"));
+  otherwise("save_normal", true);
+  otherwise("n_faces", int64_t{100000});
+  otherwise("resolution", int64_t{c.mesh_resolution});
+  if (!c.exporter.is_null()) config::merge(block, c.exporter);
+  const auto keys = config::read_struct<export_::MeshExporterConfig>(block, "exporter");
+  if (keys.save_video)
+    throw UserError("exporter.save_video: the turntable is the key video here. Leave save_video out.");
+  export_::ExportOptions options = export_::export_options(keys, "exporter");
+  if (c.exporter.find("fmt") == nullptr) options.formats.push_back(export_::MeshFormat::Ply);
+  return options;
+}
+
 train::OutputOptions output_options(const ReconstructConfig& c) {
   train::OutputOptions options;
   options.mesh = c.mesh;
   options.video = c.video;
-  options.mesh_resolution = c.mesh_resolution;
+  options.mesh_files = mesh_options(c);
+  options.mesh_resolution = options.mesh_files.surface.resolution;
   options.video_frames = c.video_frames;
   return options;
 }
@@ -177,6 +199,7 @@ int reconstruct(const ReconstructOptions& o) {
     throw UserError("t3d reconstruct needs a data set. Name its folder, or give data in the --config file.");
   const bool cuda = use_cuda(o.config.device);
   network_precision(o.config.precision, cuda);  // before anything is read or written
+  train::OutputOptions outputs = output_options(o.config);
   data::PosedImages images = data::read_posed_images(o.config.data, image_options(o.config, cuda));
   check_measured_views(o.config, images);
   for (const std::string& note : images.notes) log::info(note);
@@ -189,7 +212,6 @@ int reconstruct(const ReconstructOptions& o) {
   train::NgpTrainOptions options = train_options(o.config, cuda);
   options.run_folder = o.output;
   options.started = started;
-  train::OutputOptions outputs = output_options(o.config);
   const auto seed = static_cast<uint64_t>(o.config.seed);
   const auto stepper = cuda ? train::make_ngp_stepper_cuda(config, images.train, images.aabb_scale, seed)
                             : train::make_ngp_stepper_cpu(config, images.train, images.aabb_scale, seed);
@@ -201,7 +223,7 @@ int reconstruct(const ReconstructOptions& o) {
   }
   options.control.stop = stop_on_signals();
   outputs.control = options.control;
-  prepare_folder(o);
+  prepare_folder(o, outputs);
   offer_to_go_on([folder = o.output] { return command_to_resume(folder); });
   train::NgpTrainer trainer(images, config, options, *stepper);
   trainer.set_estimate([&] { return train::measure_outputs(images, trainer, *stepper, outputs).all(); });
@@ -230,7 +252,7 @@ int reconstruct(const ReconstructOptions& o) {
   }
   print_result(o.output);
   // Every other output throws when it cannot be made; a field without a surface has said so already.
-  return outputs.mesh && !fs::exists(fs::path(o.output) / "mesh.glb") ? 1 : 0;
+  return outputs.mesh && report.mesh_files.empty() ? 1 : 0;
 }
 
 /// The options that were given, by their names in a configuration file.

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "t3d/core/config/fields.h"
+#include "t3d/core/config/node.h"
 
 namespace t3d::cli {
 
@@ -21,6 +22,7 @@ struct ReconstructConfig {
   std::optional<double> learning_rate, distortion;
   int mesh_resolution = 192, video_frames = 48;
   bool mesh = true, video = true;
+  config::Node exporter;
 
   template <class V>
   void visit(V& v) {
@@ -57,6 +59,7 @@ struct ReconstructConfig {
     v("mesh_resolution", mesh_resolution, in_range(16, 512), "samples per side for the mesh");
     v("video_frames", video_frames, in_range(2, 10000), "frames of the turntable");
     v("mesh", mesh, any(), "write the mesh");
+    v("exporter", exporter, any(), "how: the keys of mesh-exporter, as in exporter.fmt=glb");
     v("video", video, any(), "write the turntable");
   }
 };

@@ -51,12 +51,8 @@ void choose_gpu(const std::string& gpu) {
 }
 
 int export_mesh(system::Run& run) {
-  const auto& system = run.system();
-  if (system.config().exporter_type == "dummy-exporter") return 0;
-  if (system::exporter_config(system).save_video) run.test();
-  for (const std::string& path :
-       system::export_mesh(system, cat(run.save_folder(), "/it", run.step(), "-export")))
-    print_result(path);
+  const auto written = system::export_run(run, cat(run.save_folder(), "/it", run.step(), "-export"));
+  for (const std::string& path : written.paths) print_result(path);
   return 0;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "t3d/export/field_surface.h"
+#include "t3d/export/surface_maps.h"
 #include "t3d/io/image.h"
 #include "t3d/io/mesh.h"
 

@@ -77,14 +77,6 @@ bool fills(const io::Mesh& mesh, const Box3f& box) {
                       " and the field is nowhere as dense as that. Lower it, or write auto."));
 }
 
-void colour(io::Mesh& mesh, const ColourOf& colour_of) {
-  constexpr size_t kBatch = 1 << 16;
-  mesh.colours.resize(mesh.positions.size());
-  for (size_t i = 0; i < mesh.positions.size(); i += kBatch)
-    colour_of(std::min(kBatch, mesh.positions.size() - i), &mesh.positions[i], &mesh.normals[i],
-              &mesh.colours[i]);
-}
-
 /// The part of the box that a mesh is in, with a margin.
 Box3f around(const io::Mesh& mesh, const SampleGrid& grid, const Box3f& box) {
   Box3f out = mesh.bounds();
@@ -152,7 +144,6 @@ FieldSurface cut_field(const FieldSampler& sampler, const SurfaceOptions& option
     decimate(out.mesh, options.n_faces, options.max_error);
   }
   make_vertex_normals(out.mesh);
-  if (sampler.colour) colour(out.mesh, sampler.colour);
   return out;
 }
 

@@ -8,9 +8,6 @@
 
 namespace t3d::export_ {
 
-/// Fills in sRGB colours in [0,1] of points on a surface, given its unit normals there.
-using ColourOf = std::function<void(size_t n, const Vec3f* points, const Vec3f* normals, Vec3f* colours)>;
-
 /// A number for each point.
 using ValueOf = std::function<void(size_t n, const Vec3f* points, float* values)>;
 
@@ -18,7 +15,6 @@ using ValueOf = std::function<void(size_t n, const Vec3f* points, float* values)
 struct FieldSampler {
   /// Densities, 1 per unit of length. Not finite counts as empty.
   ValueOf density;
-  ColourOf colour;  ///< empty: no colours
   /// Where the field knows its surface: the depth below it, negative outside, near it about the distance.
   /// Asked instead of the density. Not finite counts as outside.
   ValueOf depth = {};
@@ -36,7 +32,7 @@ struct SurfaceOptions {
   float max_error = 0.005f;   ///< of decimation, as a share of the longest side
 };
 
-/// A surface with normals, and with colours where the sampler has them; closed, z and all as in the field.
+/// A surface with normals; closed, in the field's coordinates.
 struct FieldSurface {
   io::Mesh mesh;
   Box3f box;  ///< where it was looked for closely

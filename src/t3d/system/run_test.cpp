@@ -267,7 +267,7 @@ TEST_F(RunTest, ASignedDistanceLearnsAndStaysAClosedSphere) {
   double mean = 0;
   for (const Vec3f& v : mesh.positions) mean += v.norm() / static_cast<double>(mesh.positions.size());
   EXPECT_NEAR(mean, 0.5, 0.15);
-  for (const std::string& path : export_mesh(run.system(), folder_ + "/export"))
+  for (const std::string& path : export_mesh(run.system(), folder_ + "/export").paths)
     EXPECT_TRUE(fs::exists(path)) << path;
   run.validate();
   EXPECT_EQ(io::read_image(folder_ + "/a/save/it40-0.png").width, 48);  // rgb, normal, opacity
@@ -409,7 +409,7 @@ TEST_F(RunTest, TheMeshExporterFollowsItsKeys) {
   const auto exported = [&](std::vector<std::string> more, const std::string& name) {
     more.insert(more.end(), small.begin(), small.end());
     OneRun run(experiment(more, name), context());
-    return export_mesh(run.system(), folder_ + "/" + name + "-export");
+    return export_mesh(run.system(), folder_ + "/" + name + "-export").paths;
   };
   const auto names = [&](const std::vector<std::string>& paths) {
     std::vector<std::string> out;

@@ -4,10 +4,8 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
-#include <memory>
-#include <mutex>
 
-#include "t3d/core/log.h"
+#include "t3d/export/export_mesh.h"
 
 namespace t3d::system {
 namespace {
@@ -18,10 +16,17 @@ at::Tensor as_tensor(size_t n, const Vec3f* points, c10::Device device) {
   return out.to(device);
 }
 
+/// [n,c] -> the same numbers.
+export_::MapValues map_values(const at::Tensor& rows) {
+  const at::Tensor here = rows.to(at::kCPU, at::kFloat).contiguous();
+  const float* first = here.data_ptr<float>();
+  return {static_cast<int>(here.size(1)), {first, first + here.numel()}};
+}
+
 }  // namespace
 
-export_::FieldSampler field_sampler(const System& system) {
-  export_::FieldSampler sampler;
+export_::MeshSource mesh_source(const System& system) {
+  export_::MeshSource source;
   const auto ask = [&system](const auto& question) {
     return [&system, question](size_t n, const Vec3f* points, float* values) {
       const c10::NoGradGuard no_grad;
@@ -31,51 +36,38 @@ export_::FieldSampler field_sampler(const System& system) {
     };
   };
   if (const field::DistanceField* distance = system.geometry().distance()) {
-    sampler.depth =
+    source.field.depth =
         ask([distance](const at::Tensor& x) { return distance->surface_level() - distance->distance_at(x); });
   } else {
     const field::DensityField& density = field::need_density(system.geometry(), "the export of a mesh");
-    sampler.density = ask([&density](const at::Tensor& x) { return density.density_at(x); });
+    source.field.density = ask([&density](const at::Tensor& x) { return density.density_at(x); });
   }
   const field::AppearanceField* appearance = system.geometry().appearance();
-  const auto said = std::make_shared<std::once_flag>();
-  sampler.colour = [&system, appearance, said](size_t n, const Vec3f* points, const Vec3f*, Vec3f* colours) {
+  source.maps = [&system, appearance](size_t n, const Vec3f* points, const Vec3f*) {
     const c10::NoGradGuard no_grad;
     at::Tensor features;
     if (appearance != nullptr)
       features = appearance->features_at(as_tensor(n, points, system.context().device));
-    const auto maps = system.material().maps(features);
-    const auto albedo = maps.find("albedo");
-    if (albedo == maps.end()) {
-      std::call_once(*said, [] { log::warning("the material exports no colour: the model becomes white."); });
-      std::fill_n(colours, n, Vec3f(1, 1, 1));
-      return;
-    }
-    const auto rgb = albedo->second.to(at::kCPU, at::kFloat).contiguous();  // [n,3]
-    std::copy_n(rgb.data_ptr<float>(), 3 * n, colours->data());
+    export_::NamedMaps maps;
+    for (const auto& [name, rows] : system.material().maps(features)) maps.emplace(name, map_values(rows));
+    return maps;
   };
-  return sampler;
+  return source;
 }
 
-export_::ExportOptions export_options(const System& system, const SceneMeshOptions& options) {
+void fit_surface_options(const System& system, export_::SurfaceOptions& options) {
   const float r = system.geometry().radius();
-  export_::ExportOptions out;
-  out.surface.box = {Vec3f::Constant(-r), Vec3f::Constant(r)};
-  out.surface.resolution = options.resolution;
-  out.surface.small_part = options.small_part;
-  out.surface.n_faces = options.n_faces;
-  out.surface.threshold = options.threshold;
-  if (system.geometry().distance() != nullptr) out.surface.n_smoothings = 0;  // there is no grain
-  out.texture.size = options.texture_size;
-  return out;
+  options.box = {Vec3f::Constant(-r), Vec3f::Constant(r)};
+  if (system.geometry().distance() != nullptr) options.n_smoothings = 0;
 }
 
 io::Mesh scene_mesh(const System& system, const SceneMeshOptions& options) {
-  return export_::cut_field(field_sampler(system), export_options(system, options).surface).mesh;
-}
-
-export_::MeshExport export_scene(const System& system, const SceneMeshOptions& options) {
-  return export_::export_field(field_sampler(system), export_options(system, options));
+  export_::ExportOptions all;
+  all.surface.resolution = options.resolution;
+  all.surface.small_part = options.small_part;
+  fit_surface_options(system, all.surface);
+  all.has_uv = false;
+  return export_::make_meshes(mesh_source(system), all).coloured;
 }
 
 }  // namespace t3d::system

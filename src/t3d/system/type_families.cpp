@@ -3,6 +3,7 @@
 #include "t3d/core/config/overrides.h"
 #include "t3d/core/config/paths.h"
 #include "t3d/data/camera_data.h"
+#include "t3d/export/mesh_exporter_config.h"
 #include "t3d/field/geometry.h"
 #include "t3d/guidance/guidance.h"
 #include "t3d/guidance/prompt_processor.h"
@@ -10,7 +11,6 @@
 #include "t3d/shading/background.h"
 #include "t3d/shading/material.h"
 #include "t3d/system/experiment.h"
-#include "t3d/system/mesh_exporter.h"
 #include "t3d/system/system.h"
 
 namespace t3d::system {
@@ -37,15 +37,15 @@ TypedBlock exporter_block() {
           "exporter",
           "mesh-exporter",
           [] {
-            return FamilyInfo{
-                "exporter",
-                "",
-                {{"mesh-exporter", "", config::describe<MeshExporterConfig>()}, {"dummy-exporter", "", {}}}};
+            return FamilyInfo{"exporter",
+                              "",
+                              {{"mesh-exporter", "", config::describe<export_::MeshExporterConfig>()},
+                               {"dummy-exporter", "", {}}}};
           },
           [](const std::string& type) { return is_exporter(type) ? type : std::string(); },
           [](const std::string& type, const config::Node& block, const std::string& at) {
             if (type == "mesh-exporter" && !block.is_null())
-              config::read_struct<MeshExporterConfig>(block, at);
+              config::read_struct<export_::MeshExporterConfig>(block, at);
           }};
 }
 

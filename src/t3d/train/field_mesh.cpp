@@ -8,8 +8,6 @@
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
 #include "t3d/core/sentence.h"
-#include "t3d/export/export_field.h"
-#include "t3d/io/write_mesh.h"
 #include "t3d/ops/occupancy_layout.h"
 
 namespace t3d::train {
@@ -47,47 +45,35 @@ class OccupiedDensity {
   std::vector<size_t> places_;
 };
 
-void move_to_world(io::Mesh& mesh, const Mat4f& scene_from_world) {
-  const Mat4f world_from_scene = scene_from_world.inverse();
-  const Mat3f linear = world_from_scene.block<3, 3>(0, 0);
-  const Vec3f shift = world_from_scene.block<3, 1>(0, 3);
-  for (Vec3f& p : mesh.positions) p = linear * p + shift;
-  for (Vec3f& n : mesh.normals) n = (linear * n).normalized();
-}
-
 }  // namespace
 
-bool write_field_mesh(const std::string& folder, const data::PosedImages& images, NgpStepper& stepper,
-                      int resolution) {
-  export_::FieldSampler sampler;
-  sampler.density = [density = std::make_shared<OccupiedDensity>(stepper)](
-                        size_t n, const Vec3f* points, float* values) { (*density)(n, points, values); };
+std::vector<std::string> write_field_mesh(const std::string& folder, const data::PosedImages& images,
+                                          NgpStepper& stepper, export_::ExportOptions options) {
+  export_::MeshSource source;
+  source.field.density = [density = std::make_shared<OccupiedDensity>(stepper)](
+                             size_t n, const Vec3f* points, float* values) { (*density)(n, points, values); };
   // Colours as seen from straight outside.
-  sampler.colour = [&stepper](size_t n, const Vec3f* points, const Vec3f* normals, Vec3f* colours) {
-    std::vector<Vec3f> directions(n);
-    for (size_t i = 0; i < n; ++i)
-      directions[i] = normals[i].squaredNorm() > 0 ? Vec3f(-normals[i].normalized()) : Vec3f(0, 0, -1);
-    stepper.colour(points->data(), directions.data()->data(), static_cast<int64_t>(n), colours->data());
-  };
-  export_::ExportOptions options;
+  source.maps =
+      export_::albedo_alone([&stepper](size_t n, const Vec3f* points, const Vec3f* normals, Vec3f* colours) {
+        std::vector<Vec3f> directions(n);
+        for (size_t i = 0; i < n; ++i)
+          directions[i] = normals[i].squaredNorm() > 0 ? Vec3f(-normals[i].normalized()) : Vec3f(0, 0, -1);
+        stepper.colour(points->data(), directions.data()->data(), static_cast<int64_t>(n), colours->data());
+      });
+  source.world_from_source = images.scene_from_world.inverse();
   options.surface.box = {Vec3f::Constant(-0.5f), Vec3f::Constant(0.5f)};
-  options.surface.resolution = resolution;
   options.surface.n_blurs = kBlurs;
-  options.surface.n_faces = 100000;
-  options.texture.size = 1024;
   export_::MeshExport made;
   try {
-    made = export_::export_field(sampler, options);
+    made = export_::make_meshes(source, options);
   } catch (const UserError&) {
     log::warning("the field has no surface yet, so there is no mesh; train longer.");
-    return false;
+    return {};
   }
-  for (io::Mesh* mesh : {&made.coloured, &made.textured}) move_to_world(*mesh, images.scene_from_world);
-  export_::write_textured(made.textured, folder, "mesh", options.texture);
-  io::write_mesh(folder + "/mesh.ply", made.coloured);
-  log::info(cat("mesh: ", counted(static_cast<int64_t>(made.textured.faces.size()), "triangle"), ", ",
-                counted(made.atlas.n_charts, "chart")));
-  return true;
+  const export_::WrittenMesh written = export_::write_meshes(made, folder, options);
+  log::info(cat("mesh: ", counted(static_cast<int64_t>(written.n_faces), "triangle"),
+                written.n_charts > 0 ? ", " + counted(written.n_charts, "chart") : ""));
+  return written.paths;
 }
 
 }  // namespace t3d::train

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "t3d/core/interrupt.h"
+#include "t3d/export/export_mesh.h"
 #include "t3d/train/ngp_trainer.h"
 
 namespace t3d::train {
@@ -11,7 +12,8 @@ namespace t3d::train {
 /// What is to be made after training.
 struct OutputOptions {
   bool mesh = true, video = true;
-  int mesh_resolution = 192;  ///< samples per side of the inner cube
+  int mesh_resolution = 192;               ///< samples per side of the inner cube
+  export_::ExportOptions mesh_files = {};  ///< everything else about the mesh
   int video_frames = 48;
   int video_side = 400;  ///< longest side of a frame, pixels
   RunControl control = {};

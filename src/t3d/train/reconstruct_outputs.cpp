@@ -176,13 +176,12 @@ TestViews write_test_views(const std::string& folder, const data::PosedImages& i
 }
 
 /// Reads every picture, mesh and film again; throws what their readers throw.
-void check_outputs(const std::string& folder, const std::vector<size_t>& views, bool has_mesh,
-                   bool has_film) {
+void check_outputs(const std::string& folder, const std::vector<size_t>& views,
+                   const std::vector<std::string>& mesh_files, bool has_film) {
   for (const size_t i : views)
     for (const char* ending : {".png", "_depth.png"}) io::read_image(test_view_path(folder, i) + ending);
-  for (const char* name : {"/mesh.glb", "/mesh.obj", "/mesh.mtl", "/mesh.png", "/mesh.ply"})
-    if (has_mesh && fs::file_size(folder + name) == 0)
-      throw SystemError(cat(folder, name, ": is empty. Check the disk."));
+  for (const std::string& path : mesh_files)
+    if (fs::file_size(path) == 0) throw SystemError(cat(path, ": is empty. Check the disk."));
   for (const char* name : {"/turntable.mp4", "/turntable.gif"})
     if (has_film) io::read_video_info(folder + name);
 }
@@ -209,7 +208,11 @@ void write_outputs(const std::string& folder, const data::PosedImages& images, c
   if (options.mesh && plan.mesh_resolution < options.mesh_resolution)
     log::info(cat("to keep to the time budget the mesh is made of ", plan.mesh_resolution,
                   " samples a side instead of ", options.mesh_resolution));
-  const bool has_mesh = options.mesh && write_field_mesh(folder, images, stepper, plan.mesh_resolution);
+  if (options.mesh) {
+    export_::ExportOptions mesh = options.mesh_files;
+    mesh.surface.resolution = plan.mesh_resolution;
+    report.mesh_files = write_field_mesh(folder, images, stepper, std::move(mesh));
+  }
   report.seconds_mesh = now_s() - mesh_start;
 
   const double test_start = now_s(), whole_film = costs.film(options.video_frames, options.video_side);
@@ -244,7 +247,7 @@ void write_outputs(const std::string& folder, const data::PosedImages& images, c
   io::write_json_file(folder + "/report.json", figures);
   const std::string table = report_markdown(figures, report);
   write_file_atomically(folder + "/report.md", table);
-  check_outputs(folder, scored.indices, has_mesh, plan.film_frames > 0 && has_video);
+  check_outputs(folder, scored.indices, report.mesh_files, plan.film_frames > 0 && has_video);
   if (io::read_json_file(folder + "/report.json") != figures ||
       read_whole_file(folder + "/report.md") != table)
     throw SystemError(cat(folder, ": the report does not read back as written. Check the disk."));

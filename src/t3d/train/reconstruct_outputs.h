@@ -12,9 +12,10 @@ struct ReconstructReport {
   std::string precision;  ///< of the networks' products
   int64_t steps = 0;
   double seconds_load = 0, seconds_train = 0, seconds_test = 0, seconds_mesh = 0, seconds_film = 0;
-  std::vector<NgpViewScore> views;  // of the test views that were scored
-  double view_scale = 1;            // of their sides
-  bool is_empty = false;            // nothing is in the field: every scored view is background alone
+  std::vector<NgpViewScore> views;      // of the test views that were scored
+  double view_scale = 1;                // of their sides
+  std::vector<std::string> mesh_files;  // paths; none without a mesh
+  bool is_empty = false;                // nothing is in the field: every scored view is background alone
 };
 
 /// When the command began (core/clock.h) and the seconds that it may take, 0: any.

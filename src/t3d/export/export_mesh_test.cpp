@@ -1,4 +1,4 @@
-#include "t3d/export/export_field.h"
+#include "t3d/export/export_mesh.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -35,9 +35,16 @@ FieldSampler sampler(const Density& density) {
   out.density = [density](size_t n, const Vec3f* points, float* values) {
     for (size_t i = 0; i < n; ++i) values[i] = density(points[i]);
   };
-  out.colour = [](size_t n, const Vec3f* points, const Vec3f*, Vec3f* colours) {
+  return out;
+}
+
+/// Coloured by place.
+MeshSource source(const Density& density) {
+  MeshSource out;
+  out.field = sampler(density);
+  out.maps = albedo_alone([](size_t n, const Vec3f* points, const Vec3f*, Vec3f* colours) {
     for (size_t i = 0; i < n; ++i) colours[i] = 0.5f * (points[i] + Vec3f::Ones());
-  };
+  });
   return out;
 }
 
@@ -75,7 +82,6 @@ TEST(CutField, ABallIsABall) {
   for (size_t v = 0; v < s.mesh.positions.size(); ++v) {
     EXPECT_NEAR(s.mesh.positions[v].norm(), 0.5f, 0.02f);
     EXPECT_GT(s.mesh.normals[v].dot(s.mesh.positions[v].normalized()), 0.9f);
-    EXPECT_LT((s.mesh.colours[v] - 0.5f * (s.mesh.positions[v] + Vec3f::Ones())).norm(), 1e-5f);
   }
   EXPECT_LT(s.box.size().maxCoeff(), 1.45f) << "the finer grid should lie close around the ball";
 }
@@ -170,25 +176,55 @@ TEST(Decimate, KeepsTheShapeWithFewerFaces) {
 }
 #endif
 
-TEST(ExportField, WritesFilesThatReadBackWithTheirTexture) {
+/// Removed at the end.
+struct Folder {
+  std::string path = ::testing::TempDir() + "t3d_export_mesh";
+  Folder() { remove_tree(path); }
+  ~Folder() { remove_tree(path); }
+};
+
+io::Mesh read_again(const std::string& path) {
+  io::ReadMeshOptions read;
+  read.up = std::filesystem::path(path).extension() == ".glb" ? io::UpAxis::Y : io::UpAxis::Z;
+  return io::read_mesh(path, read);
+}
+
+std::vector<std::string> names(const std::vector<std::string>& paths) {
+  std::vector<std::string> out;
+  for (const std::string& path : paths) {
+    EXPECT_TRUE(std::filesystem::exists(path)) << path;
+    out.push_back(std::filesystem::path(path).filename().string());
+  }
+  return out;
+}
+
+ExportOptions small(std::vector<MeshFormat> formats) {
   ExportOptions options;
   options.surface.resolution = 48;
   options.texture.size = 256;
-  const MeshExport made = export_field(sampler(ball), options);
-  EXPECT_TRUE(made.textured.colours.empty());
-  EXPECT_EQ(made.coloured.colours.size(), made.coloured.positions.size());
+  options.formats = std::move(formats);
+  options.name = "a ball";
+  return options;
+}
+
+TEST(ExportMesh, WritesFilesThatReadBackWithTheirTexture) {
+  const ExportOptions options = small({MeshFormat::ObjMtl, MeshFormat::Ply});
+  const MeshExport made = make_meshes(source(ball), options);
+  EXPECT_TRUE(made.mapped.colours.empty());
+  ASSERT_EQ(made.coloured.colours.size(), made.coloured.positions.size());
+  for (size_t v = 0; v < made.coloured.positions.size(); ++v)
+    EXPECT_LT((made.coloured.colours[v] - 0.5f * (made.coloured.positions[v] + Vec3f::Ones())).norm(), 1e-5f);
   EXPECT_GT(made.atlas.n_charts, 3);
-  const std::string folder = ::testing::TempDir() + "t3d_export_field";
-  remove_tree(folder);
-  const auto paths = write_textured(made.textured, folder, "a ball", options.texture);
-  for (const std::string& path : paths) EXPECT_TRUE(std::filesystem::exists(path)) << path;
+  const Folder folder;
+  const WrittenMesh written = write_meshes(made, folder.path, options);
+  EXPECT_EQ(written.n_faces, made.mapped.faces.size());
+  EXPECT_THAT(names(written.paths),
+              ::testing::ElementsAre("a ball.glb", "a ball.obj", "a ball.mtl", "a ball.png", "a ball.ply"));
   for (const char* ending : {".glb", ".obj"}) {
-    io::ReadMeshOptions read;
-    read.up = std::string(ending) == ".glb" ? io::UpAxis::Y : io::UpAxis::Z;
-    const io::Mesh again = io::read_mesh(folder + "/a ball" + ending, read);
-    EXPECT_EQ(again.faces.size(), made.textured.faces.size()) << ending;
+    const io::Mesh again = read_again(folder.path + "/a ball" + ending);
+    EXPECT_EQ(again.faces.size(), made.mapped.faces.size()) << ending;
     ASSERT_EQ(again.textures.size(), 1u) << ending;
-    EXPECT_EQ(again.textures[0].pixels, made.textured.textures[0].pixels) << ending;
+    EXPECT_EQ(again.textures[0].pixels, made.mapped.textures[0].pixels) << ending;
     ASSERT_EQ(again.uvs.size(), again.positions.size()) << ending;
     double worst = 0;  // colour of a vertex by the texture, against the field's
     for (size_t v = 0; v < again.positions.size(); ++v) {
@@ -199,7 +235,49 @@ TEST(ExportField, WritesFilesThatReadBackWithTheirTexture) {
     }
     EXPECT_LT(worst, 0.03) << ending;
   }
-  remove_tree(folder);
+  EXPECT_TRUE(is_closed(read_again(folder.path + "/a ball.ply")));
+}
+
+TEST(ExportMesh, FormatsThatAreOneFileComeAlone) {
+  const Folder folder;
+  EXPECT_THAT(names(export_mesh(source(ball), folder.path, small({MeshFormat::Glb})).paths),
+              ::testing::ElementsAre("a ball.glb"));
+  EXPECT_THAT(names(export_mesh(source(ball), folder.path, small({MeshFormat::Ply})).paths),
+              ::testing::ElementsAre("a ball.ply"));
+  EXPECT_FALSE(std::filesystem::exists(folder.path + "/a ball.obj"));
+}
+
+TEST(ExportMesh, ASurfaceKeepsItsTextureCoordinatesAndIsColouredWhereItLies) {
+  io::Mesh square;
+  square.positions = {{0, 0, 0}, {1, 0, 0}, {1, 1, 0}, {0, 1, 0}};
+  square.faces = {{0, 1, 2}, {0, 2, 3}};
+  square.uvs = {{0, 0}, {1, 0}, {1, 1}, {0, 1}};
+  MeshSource from = source(ball);
+  from.surface = std::make_shared<io::Mesh>(square);
+  from.world_from_source = Mat4f::Identity();
+  from.world_from_source->block<3, 1>(0, 3) = Vec3f(5, 0, 0);
+  const MeshExport made = make_meshes(from, small({MeshFormat::Glb}));
+  ASSERT_EQ(made.mapped.uvs, square.uvs);
+  EXPECT_EQ(made.mapped.positions[1], Vec3f(6, 0, 0));
+  EXPECT_EQ(made.mapped.normals[1], Vec3f(0, 0, 1));
+  const io::Image8& texture = made.mapped.textures.at(0);
+  for (const int x : {10, 200})  // red grows with x from a half, from before the mesh was moved
+    EXPECT_NEAR(texture.at(x, 100)[0], 127.5 * (1 + (x + 0.5) / 256), 1.0);
+}
+
+TEST(ExportMesh, ADensityThatIsNowhereIsAWarningAndTheSeenSurface) {
+  ExportOptions options = small({MeshFormat::Ply});
+  options.surface.threshold = 1e6f;
+  EXPECT_NEAR(volume(make_meshes(source(ball), options).coloured), kBall, 0.2 * kBall);
+}
+
+TEST(ExportMesh, WithoutAnAlbedoItIsWhite) {
+  MeshSource from = source(ball);
+  from.maps = [](size_t n, const Vec3f*, const Vec3f*) {
+    return NamedMaps{{"roughness", {1, std::vector<float>(n, 0.5f)}}};
+  };
+  for (const Vec3f& colour : make_meshes(from, small({MeshFormat::Ply})).coloured.colours)
+    ASSERT_EQ(colour, Vec3f(Vec3f::Ones()));
 }
 
 }  // namespace
