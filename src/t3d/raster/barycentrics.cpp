@@ -6,6 +6,7 @@
 #include "t3d/ops/device.h"
 #include "t3d/raster/arguments.h"
 #include "t3d/raster/barycentrics_cpu.h"
+#include "t3d/raster/mesh_under.h"
 
 #ifdef T3D_HAS_CUDA
 #include "t3d/raster/barycentrics_cuda.h"
@@ -16,15 +17,6 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-PixelGrid grid_of(const at::Tensor& triangle) {
-  return {static_cast<int32_t>(triangle.size(2)), static_cast<int32_t>(triangle.size(1))};
-}
-
-/// pos [B,V,4] or [V,4] under the images.
-MeshView mesh_of(const at::Tensor& pos, const at::Tensor& tri) {
-  return {tri.data_ptr<int32_t>(), tri.size(0), pos.size(-2), pos.dim() == 3 ? pos.size(1) : 0};
-}
 
 /// Null for an undefined gradient.
 template <class T>
@@ -46,11 +38,11 @@ struct BarycentricsOfPixels : public torch::autograd::Function<BarycentricsOfPix
       T* const db = derivatives ? rast_db.data_ptr<T>() : nullptr;
 #ifdef T3D_HAS_CUDA
       if (ops::runs_on_cuda(pos))
-        return cuda::barycentrics_forward<T>(grid, n_images, mesh_of(pos, tri), pos.data_ptr<T>(),
+        return cuda::barycentrics_forward<T>(grid, n_images, mesh_under(pos, tri), pos.data_ptr<T>(),
                                              triangle.data_ptr<int32_t>(), triangle.stride(1),
                                              rast.data_ptr<T>(), db, ops::current_stream());
 #endif
-      cpu::barycentrics_forward<T>(grid, n_images, mesh_of(pos, tri), pos.data_ptr<T>(),
+      cpu::barycentrics_forward<T>(grid, n_images, mesh_under(pos, tri), pos.data_ptr<T>(),
                                    triangle.data_ptr<int32_t>(), triangle.stride(1), rast.data_ptr<T>(), db);
     });
     return derivatives ? variable_list{rast, rast_db} : variable_list{rast};
@@ -69,11 +61,11 @@ struct BarycentricsOfPixels : public torch::autograd::Function<BarycentricsOfPix
 #ifdef T3D_HAS_CUDA
         if (ops::runs_on_cuda(pos))
           return cuda::barycentrics_backward<T>(
-              grid_of(triangle), triangle.size(0), mesh_of(pos, tri), pos.data_ptr<T>(),
+              grid_of(triangle), triangle.size(0), mesh_under(pos, tri), pos.data_ptr<T>(),
               triangle.data_ptr<int32_t>(), triangle.stride(1), data_or_null<T>(d_rast),
               data_or_null<T>(d_db), d_pos.data_ptr<T>(), ops::current_stream());
 #endif
-        cpu::barycentrics_backward<T>(grid_of(triangle), triangle.size(0), mesh_of(pos, tri),
+        cpu::barycentrics_backward<T>(grid_of(triangle), triangle.size(0), mesh_under(pos, tri),
                                       pos.data_ptr<T>(), triangle.data_ptr<int32_t>(), triangle.stride(1),
                                       data_or_null<T>(d_rast), data_or_null<T>(d_db), d_pos.data_ptr<T>());
       });

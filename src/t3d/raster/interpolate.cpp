@@ -8,6 +8,7 @@
 #include "t3d/ops/device.h"
 #include "t3d/raster/arguments.h"
 #include "t3d/raster/interpolate_cpu.h"
+#include "t3d/raster/mesh_under.h"
 
 #ifdef T3D_HAS_CUDA
 #include "t3d/raster/interpolate_cuda.h"
@@ -18,16 +19,6 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-/// attr [B,V,A], [1,V,A] or [V,A] under the images of rast.
-MeshView mesh_under(const at::Tensor& attr, const at::Tensor& tri) {
-  return {tri.data_ptr<int32_t>(), tri.size(0), attr.size(-2),
-          attr.dim() == 3 && attr.size(0) > 1 ? attr.size(1) : 0};
-}
-
-PixelGrid grid_of_rast(const at::Tensor& rast) {
-  return {static_cast<int32_t>(rast.size(2)), static_cast<int32_t>(rast.size(1))};
-}
 
 /// rast_db without elements: no derivatives. diff [D] int64 on the device.
 template <class T>
@@ -54,7 +45,7 @@ struct InterpolateVertices : public torch::autograd::Function<InterpolateVertice
     ctx->save_for_backward({attr, rast, tri, rast_db, diff});
     ctx->saved_data["attr"] = attr.requires_grad();
     ctx->saved_data["rast"] = rast.requires_grad();
-    const PixelGrid grid = grid_of_rast(rast);
+    const PixelGrid grid = grid_of(rast);
     const int64_t n_images = rast.size(0);
     const bool derivatives = diff.size(0) != 0;
     at::Tensor out = at::empty({n_images, grid.height, grid.width, attr.size(-1)}, attr.options());
@@ -92,11 +83,11 @@ struct InterpolateVertices : public torch::autograd::Function<InterpolateVertice
                                          pointer_or_null<T>(d_db)};
 #ifdef T3D_HAS_CUDA
       if (ops::runs_on_cuda(attr))
-        return cuda::interpolate_backward<T>(grid_of_rast(rast), rast.size(0), mesh_under(attr, tri), in,
+        return cuda::interpolate_backward<T>(grid_of(rast), rast.size(0), mesh_under(attr, tri), in,
                                              pointer_or_null<T>(d_out), pointer_or_null<T>(d_out_da), to,
                                              ops::current_stream());
 #endif
-      cpu::interpolate_backward<T>(grid_of_rast(rast), rast.size(0), mesh_under(attr, tri), in,
+      cpu::interpolate_backward<T>(grid_of(rast), rast.size(0), mesh_under(attr, tri), in,
                                    pointer_or_null<T>(d_out), pointer_or_null<T>(d_out_da), to);
     });
     return {d_attr, d_rast, at::Tensor(), d_db, at::Tensor()};

@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 
+#include "t3d/raster/antialias.h"
 #include "t3d/raster/barycentrics.h"
 #include "t3d/raster/interpolate.h"
 #include "t3d/raster/rasterize.h"
@@ -142,6 +143,37 @@ TEST_P(GoldenRasterizer, InterpolationAndItsGradientsMatch) {
   const at::Tensor made = interpolate(scene.attr, scene.of_recorded_triangles().rast, scene.tri);
   scene.expect(made, "interp", kOutput);
   scene.expect_gradient((made * weights).sum(), scene.pos, "grad.interp.pos");
+}
+
+TEST_P(GoldenRasterizer, AntialiasingAndItsGradientsMatch) {
+  T3D_NEED_FILE(testing::golden_path(file_of(GetParam())));
+  const Scene scene(GetParam());
+  const at::Tensor weights = scene.cases.tensor("R");
+  const at::Tensor color = scene.cases.tensor("color").set_requires_grad(true);
+  const at::Tensor out = antialias(color, scene.rast, scene.pos, scene.tri);
+  scene.expect(out, "antialias", kOutput);
+  scene.expect_gradient((out * weights).sum(), color, "grad.antialias.color");
+  scene.expect_gradient((antialias(color, scene.rast, scene.pos, scene.tri) * weights).sum(), scene.pos,
+                        "grad.antialias.pos");
+  const at::Tensor whole = antialias(interpolate(scene.attr, scene.of_recorded_triangles().rast, scene.tri),
+                                     scene.rast, scene.pos, scene.tri);
+  scene.expect_gradient((whole * weights).sum(), scene.pos, "grad.full.pos");
+}
+
+/// The mask at 256x256 of the sphere. There is no recorded depth: that of the recorded triangles.
+TEST_P(GoldenRasterizer, MasksAndTheirGradientMatch) {
+  T3D_NEED_FILE(testing::golden_path(file_of(GetParam())));
+  const Scene scene(GetParam());
+  if (!scene.cases.contains("r256.tri_id")) return;
+  const at::Tensor id = scene.cases.tensor("r256.tri_id").to(at::kInt).unsqueeze(0);  // [1,H,W]
+  const Rasterized ours = rasterize(scene.pos, scene.tri, id.size(1), id.size(2));
+  const Rasterized recorded = barycentrics(scene.pos, scene.tri, id);
+  EXPECT_LT((ours.rast.select(3, 3) != id).to(at::kDouble).mean().item<double>(), kOtherTriangle);
+  EXPECT_TRUE(differs_at_edges(ours, recorded));
+  const at::Tensor mask = (id > 0).to(at::kFloat).unsqueeze(-1);
+  const at::Tensor out = antialias(mask, recorded.rast, scene.pos, scene.tri).squeeze(-1).squeeze(0);
+  scene.expect(out, "r256.mask_antialiased", kOutput);
+  scene.expect_gradient((out * scene.cases.as_float("r256.R")).sum(), scene.pos, "r256.grad.pos");
 }
 
 INSTANTIATE_TEST_SUITE_P(Scenes, GoldenRasterizer, ::testing::Values("sphere", "triangles"),
