@@ -4,6 +4,8 @@
 
 #include <iterator>
 
+#include "t3d/mesh/surface_mesh.h"
+
 namespace t3d::field {
 
 /// What a field says about N points.
@@ -55,6 +57,16 @@ class DistanceField : public PointField {
   virtual at::Tensor distance_at(const at::Tensor& points) const = 0;
   /// The distance that is the surface.
   virtual float surface_level() const { return 0; }
+};
+
+/// A surface made of triangles.
+class SurfaceField {
+ public:
+  virtual ~SurfaceField() = default;
+  /// The mesh at the present parameters, in the scene's units; its vertices carry a graph to them where
+  /// gradients are on and the shape learns. Throws UserError where there is no surface, saying what to
+  /// change.
+  virtual mesh::SurfaceMesh surface_mesh() const = 0;
 };
 
 /// What a material turns into colours.

@@ -45,8 +45,11 @@ const DistanceField& need_distance(const Geometry& geometry, const std::string& 
   return *distance;
 }
 
-at::Tensor unit_rows(const at::Tensor& rows) {
-  return rows / rows.norm(2, at::IntArrayRef{-1}, true).clamp_min(1e-12);
+const SurfaceField& need_surface(const Geometry& geometry, const std::string& who,
+                                 const std::string& or_else) {
+  const SurfaceField* surface = geometry.surface();
+  if (surface == nullptr) throw_without(Geometry::kSurface, who, or_else);
+  return *surface;
 }
 
 at::Tensor cube(float radius, c10::Device device) {

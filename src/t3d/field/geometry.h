@@ -9,18 +9,20 @@
 #include "t3d/core/registry.h"
 #include "t3d/field/capabilities.h"
 #include "t3d/field/component.h"
+#include "t3d/ops/unit_rows.h"
 
 namespace t3d::field {
 
 /// A shape that learns, inside the box [-radius, radius]^3: threestudio's system.geometry. What can be done
-/// with it is what it says it can do: a caller takes the capability it needs (need_density, need_distance),
-/// and does not ask for the kind.
+/// with it is what it says it can do: a caller takes the capability it needs (need_density, need_distance,
+/// need_surface), and does not ask for the kind.
 class Geometry : public Component {
  public:
   virtual float radius() const = 0;
   /// Each is null where the geometry cannot; of the geometry's own lifetime.
   virtual const DensityField* density() const { return nullptr; }
   virtual const DistanceField* distance() const { return nullptr; }
+  virtual const SurfaceField* surface() const { return nullptr; }
   virtual const AppearanceField* appearance() const { return nullptr; }
 
   /// Called once, before training starts afresh: takes the parameters to the shape that the configuration
@@ -39,9 +41,10 @@ class Geometry : public Component {
     std::vector<std::string> all;
     if (std::is_base_of_v<DensityField, T>) all.push_back(kDensity);
     if (std::is_base_of_v<DistanceField, T>) all.push_back(kDistance);
+    if (std::is_base_of_v<SurfaceField, T>) all.push_back(kSurface);
     return all;
   }
-  static constexpr const char *kDensity = "density", *kDistance = "signed distance";
+  static constexpr const char *kDensity = "density", *kDistance = "signed distance", *kSurface = "surface";
 };
 
 /// The capability. Where the geometry lacks it, UserError that names the types which have it: "`who` needs a
@@ -53,6 +56,8 @@ const DensityField& need_density(const Geometry& geometry, const std::string& wh
                                  const std::string& or_else = "");
 const DistanceField& need_distance(const Geometry& geometry, const std::string& who,
                                    const std::string& or_else = "");
+const SurfaceField& need_surface(const Geometry& geometry, const std::string& who,
+                                 const std::string& or_else = "");
 
 /// Copies the tensors of `from` whose names begin with one of `parts` to those of `to`. Throws UserError
 /// that names the first that is missing or of another shape.
@@ -80,8 +85,7 @@ at::Tensor density_normals(NormalType type, const at::Tensor& points, const at::
                            const std::function<at::Tensor(const at::Tensor&)>& density, float eps,
                            float radius);
 
-/// Rows of length 1; a row of zeros stays.
-at::Tensor unit_rows(const at::Tensor& rows);
+using ops::unit_rows;
 
 /// The corners [2,3] of [-radius, radius]^3.
 at::Tensor cube(float radius, c10::Device device);

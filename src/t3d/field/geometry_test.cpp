@@ -46,6 +46,7 @@ TEST(Geometry, CanDoWhatItsTypeIsListedWith) {
     const auto g = make(type, type == "volume-grid" ? "grid_size: [4, 4, 4]\n" : kSmall);
     EXPECT_EQ(g->density() != nullptr, lists(Geometry::kDensity, type));
     EXPECT_EQ(g->distance() != nullptr, lists(Geometry::kDistance, type));
+    EXPECT_EQ(g->surface() != nullptr, lists(Geometry::kSurface, type));
     EXPECT_TRUE(g->density() != nullptr || g->distance() != nullptr);
     ASSERT_NE(g->appearance(), nullptr);
     EXPECT_EQ(g->appearance()->features_at(points(2)).sizes(), (std::vector<int64_t>{2, 3}));
