@@ -3,49 +3,25 @@
 #include <algorithm>
 #include <cmath>
 
+#include "t3d/math/ggx.h"
+
 namespace t3d::trace {
 namespace {
 
 constexpr float kPi = 3.14159265358979f;
 constexpr float kMinAlpha = 0.01f;
 
-float ggx_d(float cos_h, float alpha) {
-  const float a2 = alpha * alpha, d = cos_h * cos_h * (a2 - 1.0f) + 1.0f;
-  return a2 / (kPi * d * d);
-}
-
-/// Smith's masking of one direction.
-float g1(float cosine, float alpha) {
-  const float a2 = alpha * alpha;
-  return 2.0f * cosine / (cosine + std::sqrt(a2 + (1.0f - a2) * cosine * cosine));
-}
-
 Vec3f schlick(const Vec3f& f0, float f90, float cosine) {
   const float m = std::clamp(1.0f - cosine, 0.0f, 1.0f), m2 = m * m;
   return f0 + (Vec3f::Constant(f90) - f0) * (m2 * m2 * m);
 }
 
-Vec3f visible_normal(const Vec3f& out, float alpha, const Vec2f& u) {
-  const Vec3f v = Vec3f(alpha * out.x(), alpha * out.y(), out.z()).normalized();
-  const float length2 = v.x() * v.x() + v.y() * v.y();
-  const Vec3f t1 = length2 > 0 ? Vec3f(Vec3f(-v.y(), v.x(), 0) / std::sqrt(length2)) : Vec3f(1, 0, 0);
-  const Vec3f t2 = v.cross(t1);
-  const float r = std::sqrt(u.x()), phi = 2.0f * kPi * u.y();
-  const float p1 = r * std::cos(phi), s = 0.5f * (1.0f + v.z());
-  const float p2 = (1.0f - s) * std::sqrt(std::max(0.0f, 1.0f - p1 * p1)) + s * r * std::sin(phi);
-  const Vec3f n = p1 * t1 + p2 * t2 + std::sqrt(std::max(0.0f, 1.0f - p1 * p1 - p2 * p2)) * v;
-  return Vec3f(alpha * n.x(), alpha * n.y(), std::max(1e-6f, n.z())).normalized();
-}
-
-/// What part of the light a single-bounce GGX lobe returns into all directions, for F0 x and F90 y: a x + b
-/// y, by the cosine of the viewing direction and by width. a + b is below 1 by what bounces between
+/// ggx_albedo() by the cosine of the viewing direction and by width. a + b is below 1 by what bounces between
 /// microfacets.
 class LobeAlbedo {
  public:
-  static constexpr int kCosines = 32, kWidths = 16;
-  struct Entry {
-    float a = 0, b = 0;
-  };
+  static constexpr int kCosines = 32, kWidths = 16, kSide = 16;
+  using Entry = GgxAlbedo;
 
   LobeAlbedo() {
     for (int w = 0; w < kWidths; ++w) {
@@ -54,7 +30,7 @@ class LobeAlbedo {
       float total = 0;
       for (int c = 0; c < kCosines; ++c) {
         const float cosine = std::max(1e-3f, static_cast<float>(c) / (kCosines - 1));
-        const Entry entry = table_[w][c] = integrate(cosine, alpha);
+        const Entry entry = table_[w][c] = ggx_albedo(cosine, alpha, kSide);
         sum.a += cosine * entry.a;
         sum.b += cosine * entry.b;
         total += cosine;
@@ -85,23 +61,6 @@ class LobeAlbedo {
     const float scaled = std::clamp(x, 0.0f, 1.0f) * static_cast<float>(n - 1);
     const int i = std::min(static_cast<int>(scaled), n - 2);
     return {i, scaled - static_cast<float>(i)};
-  }
-
-  static Entry integrate(float cosine, float alpha) {
-    const Vec3f out(std::sqrt(1.0f - cosine * cosine), 0, cosine);
-    Entry sum;
-    constexpr int kSide = 16;
-    for (int i = 0; i < kSide * kSide; ++i) {
-      const Vec2f u((static_cast<float>(i % kSide) + 0.5f) / kSide,
-                    (static_cast<float>(i / kSide) + 0.5f) / kSide);
-      const Vec3f half = visible_normal(out, alpha, u);
-      const Vec3f in = 2.0f * out.dot(half) * half - out;
-      if (in.z() <= 0) continue;
-      const float fresnel = schlick(Vec3f::Zero(), 1.0f, out.dot(half)).x();
-      sum.a += (1.0f - fresnel) * g1(in.z(), alpha);
-      sum.b += fresnel * g1(in.z(), alpha);
-    }
-    return {sum.a / (kSide * kSide), sum.b / (kSide * kSide)};
   }
 
   Entry table_[kWidths][kCosines];
@@ -145,7 +104,7 @@ Vec3f Bsdf::evaluate(const Vec3f& out, const Vec3f& in) const {
   const Vec3f half = (out + in).normalized();
   const Vec3f fresnel = schlick(f0_, f90_, out.dot(half));
   const float specular =
-      ggx_d(half.z(), alpha_) * g1(out.z(), alpha_) * g1(in.z(), alpha_) / (4.0f * out.z() * in.z());
+      ggx_d(half.z(), alpha_) * ggx_g1(out.z(), alpha_) * ggx_g1(in.z(), alpha_) / (4.0f * out.z() * in.z());
   // Light that a single bounce loses between microfacets comes back tinted once more (Turquin 2019).
   const auto [a, b] = lobe_albedo().at(out.z(), alpha_);
   const Vec3f between = Vec3f::Ones() + f0_ * (1.0f / (a + b) - 1.0f);
@@ -160,14 +119,14 @@ Vec3f Bsdf::evaluate(const Vec3f& out, const Vec3f& in) const {
 float Bsdf::pdf(const Vec3f& out, const Vec3f& in) const {
   if (out.z() <= 0 || in.z() <= 0) return 0.0f;
   const Vec3f half = (out + in).normalized();
-  const float specular = ggx_d(half.z(), alpha_) * g1(out.z(), alpha_) / (4.0f * out.z());
+  const float specular = ggx_d(half.z(), alpha_) * ggx_g1(out.z(), alpha_) / (4.0f * out.z());
   return specular_chance_ * specular + (1.0f - specular_chance_) * in.z() / kPi;
 }
 
 Bsdf::Sample Bsdf::sample(const Vec3f& out, float choice, const Vec2f& u) const {
   Vec3f in;
   if (choice < specular_chance_) {
-    const Vec3f half = visible_normal(out, alpha_, u);
+    const Vec3f half = ggx_visible_normal(out, alpha_, u);
     in = 2.0f * out.dot(half) * half - out;
   } else {
     const float r = std::sqrt(u.x()), phi = 2.0f * kPi * u.y();
