@@ -76,13 +76,13 @@ TextureView<T> view_of(const variable_list& levels, int64_t filter, int64_t boun
 }
 
 template <class T>
-const T* pointer_or_null(const at::Tensor& t) {
+const T* data_or_null(const at::Tensor& t) {
   return t.defined() ? t.data_ptr<T>() : nullptr;
 }
 
 template <class T>
 Places<T> places_of(const at::Tensor& uv, const at::Tensor& uv_da, const at::Tensor& bias) {
-  return {uv.data_ptr<T>(), pointer_or_null<T>(uv_da), pointer_or_null<T>(bias), uv.numel() / uv.size(-1),
+  return {uv.data_ptr<T>(), data_or_null<T>(uv_da), data_or_null<T>(bias), uv.numel() / uv.size(-1),
           uv.size(1) * uv.size(2)};
 }
 
