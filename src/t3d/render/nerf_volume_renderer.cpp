@@ -33,7 +33,8 @@ bool NerfVolumeRenderer::makes(const std::string& field) const {
   if (field == "comp_normal") return has_normals && config_.return_comp_normal;
   if (field == "normal_perturb") return has_normals && config_.return_normal_perturb;
   if (field == "geometry.normal" || field == "geometry.shading_normal") return has_normals;
-  return field != "geometry.sdf" && field != "geometry.sdf_grad" && field != "inv_std";
+  return field != "geometry.sdf" && field != "geometry.sdf_grad" && field != "inv_std" &&
+         field != "mesh_vertices" && field != "mesh_faces";
 }
 
 FieldProbe NerfVolumeRenderer::probe() const {

@@ -51,7 +51,7 @@ at::Tensor NeusVolumeRenderer::inv_std() const {
 
 bool NeusVolumeRenderer::makes(const std::string& field) const {
   return field != "z_variance" && field != "comp_normal" && field != "normal_perturb" &&
-         field != "geometry.density";
+         field != "geometry.density" && field != "mesh_vertices" && field != "mesh_faces";
 }
 
 FieldProbe NeusVolumeRenderer::probe() const {

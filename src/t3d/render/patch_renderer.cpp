@@ -19,6 +19,9 @@ PatchRenderer::PatchRenderer(const Config& config, const Scene& scene, const fie
     throw UserError("renderer.base_renderer_type is patch-renderer itself. Use nerf-volume-renderer.");
   base_ = renderers().make(config.base_renderer_type, config.base_renderer, "system.renderer.base_renderer",
                            scene, context);
+  if (!base_->can_render_strips())
+    throw UserError(cat("renderer.base_renderer_type is ", config.base_renderer_type,
+                        ", which renders whole images alone. Name it as system.renderer_type itself."));
 }
 
 RenderOutput PatchRenderer::operator()(const RenderRequest& request, bool is_training, Rng& rng) {

@@ -28,6 +28,8 @@ constexpr OwnField kOwnFields[] = {
     {"normal_perturb", FieldOf::Samples, &RenderOutput::normal_perturb},
     {"ray_indices", FieldOf::Rays, &RenderOutput::ray_indices},
     {"inv_std", FieldOf::All, &RenderOutput::inv_std},
+    {"mesh_vertices", FieldOf::All, &RenderOutput::mesh_vertices},
+    {"mesh_faces", FieldOf::All, &RenderOutput::mesh_faces},
 };
 static_assert(sizeof(RenderOutput) ==
                   std::size(kOwnFields) * sizeof(at::Tensor) + sizeof(field::GeometryOutput),

@@ -21,6 +21,8 @@ struct RenderOutput {
   at::Tensor ray_indices;                         ///< [N] int64, of the pixels, image after image
   at::Tensor normal_perturb;                      ///< [N,3] on request
   at::Tensor inv_std;                             ///< [] sharpness of the surface of a signed distance
+  at::Tensor mesh_vertices;                       ///< [V,3] of a surface; with its graph
+  at::Tensor mesh_faces;                          ///< [F,3] int64
   field::GeometryOutput geometry;                 ///< [N,.]
 };
 

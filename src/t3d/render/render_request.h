@@ -38,6 +38,7 @@ class RenderRequest {
   at::Tensor mvp;                      ///< [B,4,4] world to the clip space of whole images
   at::Tensor light_positions;          ///< [B,3], or undefined
   at::Tensor background;               ///< undefined: the scene's; [B,C]; or [B,H,W,C]
+  bool wants_colour = true;            ///< false: no comp_rgb; surfaces are then not shaded
   std::optional<float> ambient_ratio;  ///< in training, handed to the material
   std::optional<std::string> shading;
   /// Where one image is rendered in parts: draws that hold for the whole of it (the material's, the

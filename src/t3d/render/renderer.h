@@ -41,7 +41,7 @@ class Renderer : public field::Component {
   virtual void drop_own_loss() {}
   /// Whether a rendering in training has this field of output_fields().
   virtual bool makes(const std::string& field) const = 0;
-  /// Whether rows of a picture, rendered one after another, are the picture.
+  /// Whether parts of an image, rendered one after another, are the image.
   virtual bool can_render_strips() const { return true; }
   /// In training gradients flow to the scene's parameters, unless the caller has switched them off, and
   /// random draws come from `rng`.

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "t3d/export/export_mesh.h"
+#include "t3d/render/io_mesh.h"
 
 namespace t3d::system {
 namespace {
@@ -35,7 +36,11 @@ export_::MeshSource mesh_source(const System& system) {
       std::copy_n(here.data_ptr<float>(), n, values);
     };
   };
-  if (const field::DistanceField* distance = system.geometry().distance()) {
+  const bool is_cut = system.geometry().distance() != nullptr || system.geometry().density() != nullptr;
+  if (!is_cut && system.geometry().surface() != nullptr) {
+    const c10::NoGradGuard no_grad;
+    source.surface = std::make_shared<io::Mesh>(render::io_mesh(system.geometry().surface()->surface_mesh()));
+  } else if (const field::DistanceField* distance = system.geometry().distance()) {
     source.field.depth =
         ask([distance](const at::Tensor& x) { return distance->surface_level() - distance->distance_at(x); });
   } else {

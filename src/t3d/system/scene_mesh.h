@@ -6,7 +6,8 @@
 
 namespace t3d::system {
 
-/// A system as an exporter sees it: densities or depths, and the material's maps. Refers to the system.
+/// A system as an exporter sees it: densities or depths, or the surface of a geometry that has neither; and
+/// the material's maps. Refers to the system.
 export_::MeshSource mesh_source(const System& system);
 
 /// The geometry's box; a signed distance is left as it is cut, for it has no grain.
