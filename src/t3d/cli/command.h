@@ -21,6 +21,7 @@ namespace t3d::cli {
 using Run = std::function<int()>;
 
 void add_generate_command(CLI::App& app, Run& run);
+void add_chain_command(CLI::App& app, Run& run);
 void add_train_commands(CLI::App& app, Run& run);
 void add_check_command(CLI::App& app, Run& run);
 void add_reconstruct_command(CLI::App& app, Run& run);

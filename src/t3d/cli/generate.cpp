@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <filesystem>
 #include <memory>
@@ -10,6 +9,7 @@
 #include "t3d/api/model.h"
 #include "t3d/cli/command.h"
 #include "t3d/cli/experiment_command.h"
+#include "t3d/cli/folder_name.h"
 #include "t3d/cli/go_on.h"
 #include "t3d/cli/load_option.h"
 #include "t3d/cli/output_path.h"
@@ -53,23 +53,6 @@ struct GenerateOptions {
   int frames = 48, frame_side = 256;
   bool resume = false, overwrite = false;
 };
-
-/// "a_red_mushroom": letters and digits, at most 80 of them.
-std::string folder_name(const std::string& prompt) {
-  std::string name;
-  for (const char c : prompt) {
-    const auto u = static_cast<unsigned char>(c);
-    if (u >= 0x80 || std::isalnum(u) != 0)
-      name += static_cast<char>(u < 0x80 ? std::tolower(u) : u);
-    else if (!name.empty() && name.back() != '_')
-      name += '_';
-  }
-  size_t end = std::min<size_t>(name.size(), 80);
-  while (end > 0 && end < name.size() && (static_cast<unsigned char>(name[end]) & 0xc0u) == 0x80u) --end;
-  name.resize(end);
-  while (!name.empty() && name.back() == '_') name.pop_back();
-  return name.empty() ? "object" : name;
-}
 
 /// The names of files that the report of an earlier run lists; none where there is no such report.
 std::vector<std::string> listed_files(const fs::path& folder) {

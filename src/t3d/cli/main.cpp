@@ -26,6 +26,7 @@ constexpr const char* kAbout =
 
 void add_commands(CLI::App& app, Run& run) {
   add_generate_command(app, run);
+  add_chain_command(app, run);
   add_train_commands(app, run);
   add_check_command(app, run);
   add_render_command(app, run);

@@ -36,13 +36,14 @@ void check_is_folder(const std::string& folder) {
 
 }  // namespace
 
-void check_run_folder(const std::string& folder, bool resume, bool overwrite) {
+void check_run_folder(const std::string& folder, bool resume, bool overwrite,
+                      const std::string& checkpoints) {
   if (resume && overwrite)
     throw UserError("--resume and --overwrite contradict each other. Pass one of them.");
   check_is_folder(folder);
   const bool used = is_used(folder);
-  if (resume && !fs::is_directory(fs::path(folder) / "ckpts"))
-    throw UserError(cat(folder, ": there is nothing to resume (no ckpts folder). ",
+  if (resume && !fs::is_directory(fs::path(folder) / checkpoints))
+    throw UserError(cat(folder, ": there is nothing to resume (no ", checkpoints, " folder). ",
                         used ? "Pass --overwrite instead, or name another folder." : "Leave out --resume."));
   if (used && !resume && !overwrite)
     throw UserError(cat(folder, ": the folder exists and is not empty. Pass --resume or --overwrite."));
