@@ -18,6 +18,7 @@ at::Tensor NoMaterial::operator()(const ShadingInput& input, Rng&) const {
 }
 
 MaterialMaps NoMaterial::maps(const at::Tensor& features) const {
+  if (config_.n_output_dims == 0) return {};
   return {{"albedo", colour(features).narrow(-1, 0, 3).clamp(0, 1)}};
 }
 

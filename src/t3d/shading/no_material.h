@@ -21,7 +21,7 @@ class NoMaterial : public Material {
     template <class V>
     void visit(V& v) {
       using namespace config;
-      v("n_output_dims", n_output_dims, in_range(1, 128), "channels");
+      v("n_output_dims", n_output_dims, in_range(0, 128), "channels; 0 where nothing is coloured");
       v("color_activation", color_activation, any(), "makes the colour");
       v("input_feature_dims", input_feature_dims, in_range(1, 1024),
         "channels of the features, with a network");

@@ -160,7 +160,7 @@ StepLosses System::training_step(const data::CameraBatch& batch, int64_t step, d
 
 StepLosses System::step_at_once(const data::CameraBatch& batch, int64_t step, double scale) {
   Rng rng = stream_of(context_.seed, kRenderStream, step);
-  StepLosses losses = losses_of((*renderer_)(render_request(batch), /*is_training=*/true, rng), batch, step);
+  StepLosses losses = losses_of((*renderer_)(request_of(batch), /*is_training=*/true, rng), batch, step);
   (losses.total * scale).backward();
   losses.total = losses.total.detach();
   learn_renderer(losses, scale);
@@ -177,7 +177,7 @@ void System::learn_renderer(StepLosses& losses, double scale) {
 StepLosses System::step_in_strips(const data::CameraBatch& batch, int64_t step, double scale,
                                   int64_t max_rays) {
   Rng rng = stream_of(context_.seed, kRenderStream, step);
-  const render::RenderRequest request = render_request(batch);
+  const render::RenderRequest request = request_of(batch);
   const auto background = (*background_)(request.rays().directions, /*is_training=*/true, rng);  // [B,H,W,C]
   const render::StripRenderer strips(*renderer_, request, background, max_rays, rng);
   render::Strips whole = strips.without_graph();
@@ -189,19 +189,37 @@ StepLosses System::step_in_strips(const data::CameraBatch& batch, int64_t step, 
   return losses;
 }
 
+bool System::wants_colour() const {
+  const auto is_colour = [](const std::string& field) { return field.rfind("comp_rgb", 0) == 0; };
+  for (const auto& part : plan()) {
+    const auto* pass = std::get_if<GuidancePass>(&part);
+    const auto looks_at =
+        pass != nullptr ? std::vector<std::string>{pass->image} : term(std::get<std::string>(part)).needs;
+    if (std::any_of(looks_at.begin(), looks_at.end(), is_colour)) return true;
+  }
+  return false;
+}
+
+render::RenderRequest System::request_of(const data::CameraBatch& batch) const {
+  render::RenderRequest request = render_request(batch);
+  request.wants_colour = wants_colour();
+  return request;
+}
+
 render::RenderOutput System::render_view(const data::CameraBatch& batch) {
   const c10::NoGradGuard no_grad;
   Rng rng = stream_of(context_.seed, kEvalStream, 0);
-  return (*renderer_)(render_request(batch), /*is_training=*/false, rng);
+  return (*renderer_)(request_of(batch), /*is_training=*/false, rng);
 }
 
 io::Image8 System::rgb_picture(const render::RenderOutput& out) const {
-  return io::picture_of_rgb(to_image(out.comp_rgb.narrow(-1, 0, 3)));
+  return io::picture_of_rgb(
+      to_image(out.comp_rgb.defined() ? out.comp_rgb.narrow(-1, 0, 3) : out.comp_normal));
 }
 
 std::vector<NamedPicture> System::pictures(const render::RenderOutput& out) const {
   std::vector<NamedPicture> all;
-  all.push_back({"rgb", rgb_picture(out)});
+  if (out.comp_rgb.defined()) all.push_back({"rgb", rgb_picture(out)});
   if (out.comp_normal.defined()) all.push_back({"normal", io::picture_of_rgb(to_image(out.comp_normal))});
   all.push_back({"opacity", io::picture_of_values(to_image(out.opacity), io::ValueRange{0.f, 1.f},
                                                   io::ColourMap::None)});
@@ -301,7 +319,7 @@ void System::add_term(StepLosses& losses, const render::RenderOutput& out, const
 
 void System::add_guidance(StepLosses& losses, const render::RenderOutput& out, const GuidancePass& pass,
                           const data::CameraBatch& batch, Rng& rng) const {
-  const at::Tensor& image = render::output_field(pass.image).of_output(out);
+  const at::Tensor image = pass.make ? pass.make(out) : render::output_field(pass.image).of_output(out);
   guidance::Views views;
   // A ray that meets nothing has no normal.
   views.rgb = pass.image == "comp_normal" ? at::nan_to_num(image) : image;

@@ -122,6 +122,8 @@ class System {
   bool has_guidance() const { return guidance_ != nullptr; }
   /// Whether a validation's views become a film too.
   virtual bool joins_validation() const { return false; }
+  /// Whether anything that the plan adds up looks at colours; surfaces are not shaded otherwise.
+  bool wants_colour() const;
   /// Whether evaluation decodes latents.
   virtual bool evaluates_with_guidance() const { return false; }
 
@@ -141,9 +143,9 @@ class System {
   bool can_render_strips() const { return renderer_->can_render_strips(); }
   /// Renders an evaluation view, without a graph.
   render::RenderOutput render_view(const data::CameraBatch& batch);
-  /// The view's pictures: rgb, normal where there are normals, opacity.
+  /// The view's pictures: rgb where colours are rendered, normal where there are normals, opacity.
   virtual std::vector<NamedPicture> pictures(const render::RenderOutput& out) const;
-  /// The rgb picture alone: of previews and turntables.
+  /// The rgb picture alone, of normals where no colours are rendered: of previews and turntables.
   virtual io::Image8 rgb_picture(const render::RenderOutput& out) const;
 
   /// Everything that learns, and everything else that a checkpoint holds, by checkpoint name. Shared.
@@ -172,14 +174,17 @@ class System {
   double lambda(const std::string& name, std::optional<double> absent = std::nullopt) const;
 
  protected:
-  /// What the system compares and regularises.
+  /// What the system compares and regularises at step().
   virtual const StepPlan& plan() const = 0;
   /// The mesh of the term `shape`, where the plan has it.
   virtual const ShapeGuide* shape_guide() const { return nullptr; }
 
   guidance::Guidance& open() const;
+  /// The step that update_step was last told.
+  int64_t step() const { return step_; }
 
  private:
+  render::RenderRequest request_of(const data::CameraBatch& batch) const;
   /// Leaves the gradient of the renderer's own loss, where this batch has one.
   void learn_renderer(StepLosses& losses, double scale);
   StepLosses step_at_once(const data::CameraBatch& batch, int64_t step, double scale);

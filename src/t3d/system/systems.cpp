@@ -5,8 +5,10 @@
 
 #include "t3d/io/image_grid.h"
 #include "t3d/io/image_resize.h"
+#include "t3d/system/fantasia3d_system.h"
+#include "t3d/system/magic3d_system.h"
+#include "t3d/system/prolificdreamer_system.h"
 #include "t3d/system/shape_guide.h"
-#include "t3d/system/system.h"
 
 namespace t3d::system {
 namespace {
@@ -14,7 +16,6 @@ namespace {
 using render::RenderOutput;
 
 // What the systems add up.
-const StepPlan kDreamFusion = {GuidancePass{}, "orient", "sparsity", "opaque", "z_variance", "eikonal"};
 const StepPlan kColourAndNormals = {GuidancePass{},
                                     "orient",
                                     "sparsity",
@@ -22,6 +23,7 @@ const StepPlan kColourAndNormals = {GuidancePass{},
                                     "z_variance",
                                     "eikonal",
                                     GuidancePass{"comp_normal", false, 0.5, "normal_"}};
+const StepPlan kMeshNormals = {GuidancePass{"comp_normal"}, "normal_consistency", "laplacian_smoothness"};
 const StepPlan kColourAlone = {GuidancePass{}};
 const StepPlan kSjc = {GuidancePass{"comp_rgb", true, 1, ""}, "emptiness", "depth"};
 
@@ -30,21 +32,6 @@ StepPlan latent_nerf_plan(bool is_latent, bool has_guide) {
   if (has_guide) plan.push_back("shape");
   return plan;
 }
-
-/// Guidance on the picture and the five terms that look at the rendering.
-class DreamFusionSystem : public System {
- public:
-  struct Config : SystemConfig {
-    template <class V>
-    void visit(V& v) {
-      visit_common(v);
-    }
-  };
-  DreamFusionSystem(const Config& config, const SystemContext& context) : System(config, context) {}
-
- protected:
-  const StepPlan& plan() const override { return kDreamFusion; }
-};
 
 /// Tsalicoglou et al. 2023, TextMesh, arXiv:2304.12439: the same on a signed distance.
 class TextMeshSystem : public DreamFusionSystem {
@@ -72,30 +59,6 @@ class MvDreamSystem : public DreamFusionSystem {
   MvDreamSystem(const Config& config, const SystemContext& context) : DreamFusionSystem(config, context) {}
 };
 
-/// Wang et al. 2023, ProlificDreamer, arXiv:2305.16213. The coarse stage.
-class ProlificDreamerSystem : public DreamFusionSystem {
- public:
-  struct Config : DreamFusionSystem::Config {
-    std::string stage = "coarse";
-    bool visualize_samples = false;
-    template <class V>
-    void visit(V& v) {
-      visit_common(v);
-      v("stage", stage, config::one_of({"coarse", "geometry", "texture"}), "coarse is built");
-      v("visualize_samples", visualize_samples,
-        config::ignored(
-            "no pictures are sampled from the model; system.freq.guidance_eval shows what it sees"),
-        "sample pictures from the model");
-    }
-  };
-  ProlificDreamerSystem(const Config& config, const SystemContext& context)
-      : DreamFusionSystem(config, context) {
-    if (config.stage != "coarse")
-      throw UserError(cat("system.stage is ", config.stage,
-                          ", whose meshes are not built yet. Use stage=coarse, then t3d export."));
-  }
-};
-
 /// Ma et al. 2024, ScaleDreamer, arXiv:2407.02040, one prompt.
 class ScaleDreamerSystem : public DreamFusionSystem {
  public:
@@ -107,7 +70,7 @@ class ScaleDreamerSystem : public DreamFusionSystem {
       using namespace config;
       visit_common(v);
       v("stage", stage, one_of({"coarse", "coarse+geometry", "geometry", "geometry+texture", "texture"}),
-        "coarse, coarse+geometry and texture are built");
+        "what is learned; geometry+texture is not built");
       v("visualize_samples", visualize_samples,
         ignored("no pictures are sampled from the model; system.freq.guidance_eval shows what it sees"),
         "sample pictures from the model");
@@ -119,23 +82,28 @@ class ScaleDreamerSystem : public DreamFusionSystem {
       : DreamFusionSystem(config, context),
         stage_(config.stage),
         joins_validation_(config.validation_via_video) {
-    if (stage_ == "geometry" || stage_ == "geometry+texture")
-      throw UserError(cat("system.stage is ", stage_, ", whose meshes are not built yet. Use stage=coarse."));
+    if (stage_ == "geometry+texture")
+      throw UserError(
+          "system.stage is geometry+texture, whose two weights are not built. Use geometry, then texture.");
+    if (stage_ == "geometry")
+      field::need_surface(this->geometry(), "system.stage=geometry", "system.stage=coarse");
   }
 
   bool joins_validation() const override { return joins_validation_; }
 
   std::vector<NamedPicture> pictures(const RenderOutput& out) const override {
     auto all = DreamFusionSystem::pictures(out);
-    all.push_back({"depth", io::picture_of_values(to_image(out.depth), std::nullopt, io::ColourMap::Jet)});
+    if (out.depth.defined())
+      all.push_back({"depth", io::picture_of_values(to_image(out.depth), std::nullopt, io::ColourMap::Jet)});
     return all;
   }
 
  protected:
   const StepPlan& plan() const override {
     return stage_ == "texture"           ? kColourAlone
+           : stage_ == "geometry"        ? kMeshNormals
            : stage_ == "coarse+geometry" ? kColourAndNormals
-                                         : kDreamFusion;
+                                         : DreamFusionSystem::plan();
   }
 
  private:
@@ -225,6 +193,11 @@ class LatentNerfSystem : public System {
 
 }  // namespace
 
+const StepPlan& DreamFusionSystem::plan() const {
+  static const StepPlan all = {GuidancePass{}, "orient", "sparsity", "opaque", "z_variance", "eikonal"};
+  return all;
+}
+
 SystemRegistry& systems() {
   using R = SystemRegistry;
   static R table(
@@ -232,7 +205,11 @@ SystemRegistry& systems() {
       {R::entry<DreamFusionSystem>("dreamfusion-system", "score distillation on pictures"),
        R::entry<MvDreamSystem>("mvdream-system", "the same with several views at once"),
        R::entry<TextMeshSystem>("textmesh-system", "the same on a signed distance"),
-       R::entry<ProlificDreamerSystem>("prolificdreamer-system", "variational score distillation, coarse"),
+       R::entry<ProlificDreamerSystem>("prolificdreamer-system",
+                                       "variational score distillation: field, shape, texture"),
+       R::entry<Magic3dSystem>("magic3d-system", "Magic3D: a field, then a mesh"),
+       R::entry<Fantasia3dSystem>("fantasia3d-system",
+                                  "Fantasia3D: a mesh by its normals, then its material"),
        R::entry<ScaleDreamerSystem>("scaledreamer-system", "asynchronous score distillation, one prompt"),
        R::entry<SjcSystem>("sjc-system", "Score Jacobian Chaining: latents on a grid"),
        R::entry<LatentNerfSystem>("latentnerf-system", "Latent-NeRF: latents, then pictures")});

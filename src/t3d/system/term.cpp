@@ -3,10 +3,20 @@
 #include <ATen/ATen.h>
 
 #include "t3d/core/error.h"
+#include "t3d/mesh/surface_mesh.h"
 #include "t3d/system/regularisers.h"
 #include "t3d/system/shape_guide.h"
 
 namespace t3d::system {
+namespace {
+
+mesh::SurfaceMesh mesh_of(const TermInput& in) {
+  mesh::SurfaceMesh mesh;
+  mesh.vertices = in.out.mesh_vertices, mesh.faces = in.out.mesh_faces;
+  return mesh;
+}
+
+}  // namespace
 
 const std::vector<Term>& terms() {
   static const std::vector<Term> table = {
@@ -40,6 +50,18 @@ const std::vector<Term>& terms() {
        /*is_always_logged=*/true,
        [](const TermInput& in) { return eikonal_loss(in.out); },
        "mean (|slope| - 1)^2; Implicit Geometric Regularization, eq. 2"},
+      {"normal_consistency",
+       {"mesh_vertices", "mesh_faces"},
+       std::nullopt,
+       /*is_always_logged=*/true,
+       [](const TermInput& in) { return mesh::normal_consistency(mesh_of(in)); },
+       "mean of 1 - cosine of the normals at an edge's ends; threestudio"},
+      {"laplacian_smoothness",
+       {"mesh_vertices", "mesh_faces"},
+       0.0,
+       /*is_always_logged=*/false,
+       [](const TermInput& in) { return mesh::laplacian_smoothness(mesh_of(in)); },
+       "mean |sum over neighbours of v - v_neighbour|; threestudio"},
       {"emptiness",
        {"weights"},
        0.0,
