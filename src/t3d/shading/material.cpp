@@ -3,7 +3,9 @@
 #include <ATen/ATen.h>
 
 #include "t3d/shading/diffuse_point_light.h"
+#include "t3d/shading/hybrid_rgb_latent.h"
 #include "t3d/shading/no_material.h"
+#include "t3d/shading/sd_latent_adapter.h"
 
 namespace t3d::shading {
 
@@ -17,10 +19,15 @@ at::Tensor first_channels(const at::Tensor& features, int64_t n, const char* mat
 
 MaterialRegistry& materials() {
   using R = MaterialRegistry;
-  static R table("material", "from features to colour (system.material_type)",
-                 {R::entry<NoMaterial>("no-material", "features are the colour"),
-                  R::entry<DiffusePointLight>("diffuse-with-point-light-material",
-                                              "Lambertian shading by one point light")});
+  static R table(
+      "material", "from features to colour (system.material_type)",
+      {R::entry<NoMaterial>("no-material", "features are the colour"),
+       R::entry<DiffusePointLight>("diffuse-with-point-light-material",
+                                   "Lambertian shading by one point light"),
+       R::entry<HybridRgbLatent>("hybrid-rgb-latent-material",
+                                 "features are a latent image whose first three channels are a colour"),
+       R::entry<SdLatentAdapter>("sd-latent-adapter-material",
+                                 "a learned matrix from Stable Diffusion's latents to colour")});
   return table;
 }
 

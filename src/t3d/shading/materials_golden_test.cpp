@@ -20,6 +20,7 @@ using testing::max_relative_error;
 using testing::record_golden;
 
 const char* const kDiffuse = "materials/cases_diffuse.safetensors";
+const char* const kOther = "materials/cases_other.safetensors";
 const field::BuildContext kContext{9, c10::kCPU};
 
 /// Those of the recorded options that a configuration has.
@@ -91,6 +92,44 @@ TEST(GoldenMaterials, PointLightMatchesInEveryMode) {
                       {"light_positions", lights}});
     expect_output("diffuse", "export.albedo", material.maps(features).at("albedo"),
                   cases.tensor("export.albedo"));
+  }
+}
+
+TEST(GoldenMaterials, MaterialsWithoutLightMatch) {
+  T3D_NEED_CASES(kOther);
+  const GoldenCases cases(kOther);
+  const GoldenOptions all(kOther);
+  for (const std::string& name : all.runs()) {
+    const GoldenOptions run = all.run(name);
+    const auto material = materials().make(
+        run.text("type"),
+        keys_of(run, {"n_output_dims", "color_activation", "input_feature_dims", "mlp_network_config"}),
+        "system.material", kContext);
+    std::vector<std::pair<std::string, at::Tensor>> inputs;
+    const std::string features = run.has("features") ? run.text("features") : "features3";
+    inputs.emplace_back("features", leaf(cases, features));
+    const at::NoGradGuard writing_weights;
+    for (const auto& [key, weight] : material->parameters()) {
+      if (run.has("weights"))
+        weight.copy_(GoldenCases(run.text("weights")).tensor(key));
+      else if (cases.contains(name + ".weight"))
+        EXPECT_LT(max_relative_error(weight, cases.tensor(name + ".weight")), 1e-6)
+            << "the first value of " << key;
+      inputs.emplace_back(key, weight);
+    }
+    const at::AutoGradMode with_gradients(true);
+    ShadingInput in;
+    in.features = inputs[0].second;
+    Rng rng(1);
+    const at::Tensor colour = (*material)(in, rng), weights = cases.as_float(cat("R", colour.size(-1)));
+    expect_output("other", name, colour, cases.tensor(name));
+    expect_gradients("other", cases, name, colour, weights, inputs);
+    const MaterialMaps maps = material->maps(in.features);
+    EXPECT_EQ(maps.empty(), run.text("type") != "no-material") << name;
+    if (cases.contains(name + ".export")) {
+      EXPECT_FALSE(maps.empty()) << name;
+      expect_output("other", name + ".export", maps.at("albedo"), cases.tensor(name + ".export"));
+    }
   }
 }
 
