@@ -26,13 +26,19 @@ T3D_HOST_DEVICE inline double guard_distance(const PixelGrid& grid, int side, co
   }
 }
 
-/// The point of an edge on the plane, from the end inside to the one outside: the same for the two triangles
-/// of the edge.
-T3D_HOST_DEVICE inline ClipVertex clip_edge(const ClipVertex& in, double d_in, const ClipVertex& out,
-                                            double d_out) {
+/// The point of an edge on plane `side`, from the end inside to the one outside: the same for the two
+/// triangles of the edge. It lies on the plane exactly, however far the ends are.
+T3D_HOST_DEVICE inline ClipVertex clip_edge(const PixelGrid& grid, int side, const ClipVertex& in,
+                                            double d_in, const ClipVertex& out, double d_out) {
   const double t = d_in / (d_in - d_out);
   const auto mix = [t](double a, double b) { return exact_add(a, exact_mul(t, exact_add(b, -a))); };
-  return {mix(in.x, out.x), mix(in.y, out.y), mix(in.z, out.z), mix(in.w, out.w)};
+  ClipVertex v{mix(in.x, out.x), mix(in.y, out.y), mix(in.z, out.z), mix(in.w, out.w)};
+  const double sign = side % 2 == 0 ? -1.0 : 1.0;
+  if (side < 2)
+    v.x = exact_mul(sign * grid.guard_x(), v.w);
+  else
+    v.y = exact_mul(sign * grid.guard_y(), v.w);
+  return v;
 }
 
 /// False where nothing with an area remains, or where a coordinate is not finite.
@@ -52,7 +58,8 @@ T3D_HOST_DEVICE inline bool clip_to_guard(const PixelGrid& grid, const ClipVerte
       // Rounding may make a convex polygon cross a plane more often than twice.
       if (da >= 0 && polygon.n < ClipPolygon::kMax) polygon.v[polygon.n++] = a;
       if ((da >= 0) != (db >= 0) && polygon.n < ClipPolygon::kMax)
-        polygon.v[polygon.n++] = da >= 0 ? clip_edge(a, da, b, db) : clip_edge(b, db, a, da);
+        polygon.v[polygon.n++] =
+            da >= 0 ? clip_edge(grid, side, a, da, b, db) : clip_edge(grid, side, b, db, a, da);
     }
   }
   for (int n = 0; n < polygon.n; ++n) {
