@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,5 +22,9 @@ NpyArray parse_npy(std::string_view bytes, const std::string& name);
 
 /// The same from a file. Throws SystemError when it cannot be read.
 NpyArray read_npy(const std::string& path);
+
+/// The arrays of a .npz file, stored or compressed, by their names without ".npy". Throws what read_npy
+/// throws, "path: name: ..." where an array is damaged, and UserError where the file is no zip archive.
+std::map<std::string, NpyArray> read_npz(const std::string& path);
 
 }  // namespace t3d::io

@@ -1,5 +1,7 @@
 #include "t3d/io/zip_archive.h"
 
+#include <zlib.h>
+
 #include <algorithm>
 
 #include "t3d/core/error.h"
@@ -10,6 +12,9 @@ namespace {
 constexpr uint32_t kLocalMark = 0x04034b50, kCentralMark = 0x02014b50, kEndMark = 0x06054b50,
                    kEnd64Mark = 0x06064b50, kLocator64Mark = 0x07064b50;
 constexpr size_t kLocalSize = 30, kCentralSize = 46, kEndSize = 22, kEnd64Size = 56, kLocator64Size = 20;
+constexpr uint64_t kStored = 0, kDeflated = 8;
+constexpr uint64_t kMostOfDeflate = 1032;  // bytes that one packed byte can stand for
+constexpr uint64_t kMostUnpacked = uint64_t{1} << 31;
 
 /// Little-endian number at `at`; the caller has checked that it lies inside.
 uint64_t number(std::string_view bytes, size_t at, int n_bytes) {
@@ -30,7 +35,8 @@ struct Record {
 
 class Parser {
  public:
-  Parser(std::string_view bytes, const std::string& path) : bytes_(bytes), path_(path) {}
+  Parser(std::string_view bytes, const std::string& path, ZipEntries taken)
+      : bytes_(bytes), path_(path), takes_deflated_(taken == ZipEntries::StoredOrDeflated) {}
 
   std::vector<Record> records() {
     const Directory directory = find_directory();
@@ -89,6 +95,7 @@ class Parser {
     const size_t n_name = number(bytes_, at + 28, 2), n_extra = number(bytes_, at + 30, 2),
                  n_comment = number(bytes_, at + 32, 2);
     uint64_t header = number(bytes_, at + 42, 4);
+    const auto checksum = static_cast<uint32_t>(number(bytes_, at + 16, 4));
     if (end - at - kCentralSize < n_name + n_extra + n_comment)
       fail(cat("the directory entry at byte ", at, " is cut off"));
     const std::string name(bytes_.substr(at + kCentralSize, n_name));
@@ -96,14 +103,21 @@ class Parser {
     check_name(name);
     if ((flags & 1) != 0)
       throw UserError(cat(path_, ": entry ", name, " is encrypted. Save the file without a password."));
-    if (method != 0)
+    const bool is_deflated = method == kDeflated && takes_deflated_;
+    if (method != kStored && takes_deflated_ && !is_deflated)
+      throw UserError(cat(path_, ": entry ", name, " is compressed by method ", method,
+                          "; deflate (8) was expected. Save the file with numpy.savez_compressed."));
+    if (method != kStored && !is_deflated)
       throw UserError(
           cat(path_, ": entry ", name, " is compressed (method ", method,
               "), which PyTorch never does. If the archive holds the file that you mean, unpack it "
               "and name that; else load and save the file with PyTorch."));
-    if (packed != size) fail(cat("entry ", name, " takes ", packed, " bytes and claims to hold ", size));
+    if (is_deflated && (size / kMostOfDeflate > packed || size > kMostUnpacked))
+      fail(cat("entry ", name, " takes ", packed, " bytes and claims to hold ", size));
+    if (!is_deflated && packed != size)
+      fail(cat("entry ", name, " takes ", packed, " bytes and claims to hold ", size));
     at += kCentralSize + n_name + n_extra + n_comment;
-    return {{name, 0, size}, header};
+    return {{name, 0, size, packed, is_deflated, checksum}, header};
   }
 
   /// Zip64's numbers stand in for those that are all ones, in this order.
@@ -144,8 +158,8 @@ class Parser {
     if (header > limit || limit - header < kLocalSize || number(bytes_, header, 4) != kLocalMark)
       fail(cat("entry ", record.entry.name, " has no header at byte ", header));
     const uint64_t skipped = kLocalSize + number(bytes_, header + 26, 2) + number(bytes_, header + 28, 2);
-    if (skipped > limit - header || record.entry.n_bytes > limit - header - skipped)
-      fail(cat("entry ", record.entry.name, " of ", record.entry.n_bytes, " bytes at byte ", header,
+    if (skipped > limit - header || record.entry.n_packed > limit - header - skipped)
+      fail(cat("entry ", record.entry.name, " of ", record.entry.n_packed, " bytes at byte ", header,
                " runs past the data"));
     record.entry.begin = header + skipped;
   }
@@ -155,13 +169,14 @@ class Parser {
               [](const Record& a, const Record& b) { return a.header < b.header; });
     for (size_t i = 1; i < records.size(); ++i) {
       const ZipEntry& before = records[i - 1].entry;
-      if (records[i].header < before.begin + before.n_bytes)
+      if (records[i].header < before.begin + before.n_packed)
         fail(cat("entries ", before.name, " and ", records[i].entry.name, " overlap"));
     }
   }
 
   std::string_view bytes_;
   const std::string& path_;
+  bool takes_deflated_;
 };
 
 }  // namespace
@@ -170,14 +185,45 @@ bool ZipArchive::looks_like_zip(std::string_view start) {
   return start.size() >= 4 && (number(start, 0, 4) == kLocalMark || number(start, 0, 4) == kEndMark);
 }
 
-ZipArchive::ZipArchive(std::shared_ptr<const MappedFile> file) : file_(std::move(file)) {
-  for (Record& record : Parser(file_->bytes(), path()).records()) entries_.push_back(std::move(record.entry));
+ZipArchive::ZipArchive(std::shared_ptr<const MappedFile> file, ZipEntries taken) : file_(std::move(file)) {
+  for (Record& record : Parser(file_->bytes(), path(), taken).records())
+    entries_.push_back(std::move(record.entry));
   std::sort(entries_.begin(), entries_.end(),
             [](const ZipEntry& a, const ZipEntry& b) { return a.name < b.name; });
   for (size_t i = 1; i < entries_.size(); ++i)
     if (entries_[i].name == entries_[i - 1].name)
       throw UserError(cat(path(), ": damaged zip archive: entry ", entries_[i].name,
                           " is there twice. Get the file again."));
+}
+
+std::string ZipArchive::unpacked(const ZipEntry& entry) const {
+  const std::string_view packed = bytes(entry);
+  if (!entry.is_deflated) return std::string(packed);
+  // One byte more than is wanted, so that a stream that goes on is seen.
+  std::string out(entry.n_bytes + 1, '\0');
+  z_stream stream{};
+  const bool is_ready = inflateInit2(&stream, -MAX_WBITS) == Z_OK;  // no header, as zip has it
+  T3D_CHECK(is_ready, "zlib does not start");
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  // zlib counts in 32 bits.
+  constexpr uint64_t kMost = uint64_t{1} << 30;
+  uint64_t n_in = packed.size(), n_out = out.size();
+  int state = Z_OK;
+  while (state == Z_OK && (stream.avail_in > 0 || n_in > 0) && (stream.avail_out > 0 || n_out > 0)) {
+    if (stream.avail_in == 0) n_in -= stream.avail_in = static_cast<uInt>(std::min(n_in, kMost));
+    if (stream.avail_out == 0) n_out -= stream.avail_out = static_cast<uInt>(std::min(n_out, kMost));
+    state = inflate(&stream, Z_NO_FLUSH);
+  }
+  const bool is_whole =
+      state == Z_STREAM_END && stream.total_out == entry.n_bytes &&
+      crc32_z(0, reinterpret_cast<const Bytef*>(out.data()), entry.n_bytes) == entry.checksum;
+  inflateEnd(&stream);
+  if (!is_whole)
+    throw UserError(cat(path(), ": damaged zip archive: entry ", entry.name, " does not unpack to the ",
+                        entry.n_bytes, " bytes that it claims to hold. Get the file again."));
+  out.resize(entry.n_bytes);
+  return out;
 }
 
 const ZipEntry* ZipArchive::find(const std::string& name) const {
