@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "t3d/api/chain.h"
 #include "t3d/api/experiment_of.h"
 #include "t3d/api/model.h"
 #include "t3d/cli/command.h"
@@ -51,7 +52,7 @@ struct GenerateOptions {
   std::optional<int> mesh_resolution;  // else the exporter's keys'
   std::optional<std::string> format;
   int frames = 48, frame_side = 256;
-  bool resume = false, overwrite = false;
+  bool resume = false, overwrite = false, refine = false;
 };
 
 /// The names of files that the report of an earlier run lists; none where there is no such report.
@@ -73,6 +74,9 @@ void remove_earlier(const fs::path& folder) {
        {"ckpts", "configs", "save", "csv_logs", "tb_logs", "cmd.txt", "run.json", "mesh.glb", "mesh.obj",
         "mesh.mtl", "mesh.png", "turntable.mp4", "turntable.gif", "preview.png"})
     remove_tree((folder / ours).string());
+  for (const api::Chain& chain : api::chains())
+    for (size_t i = 1; i < chain.stages.size(); ++i)
+      remove_tree(api::stage_folder(chain, i, folder.string()));
 }
 
 /// The folder that was asked for, or a new one named after the prompt. Changes nothing.
@@ -116,7 +120,8 @@ Recipe recipe_of(const GenerateOptions& o, const std::string& folder) {
   recipe.seed = o.seed;
   if (o.steps > 0) recipe.steps = o.steps;
   recipe.resume = o.resume;
-  recipe.overrides = o.overrides;
+  for (const std::string& text : o.overrides)
+    if (!(o.refine && text.find(':') < text.find('='))) recipe.overrides.push_back(text);
   return recipe;
 }
 
@@ -149,6 +154,28 @@ json list_files(const fs::path& folder, const std::vector<std::string>& mesh_fil
   for (const char* name : {"turntable.mp4", "turntable.gif", "preview.png"})
     if (fs::exists(folder / name)) files[name] = fs::file_size(folder / name);
   return files;
+}
+
+/// The stages that come after the recipe's own.
+const api::Chain& chain_of(const GenerateOptions& o) {
+  if (const api::Chain* chain = api::chain_from(o.recipe)) return *chain;
+  std::vector<std::string> ways;
+  for (const api::Chain& each : api::chains()) ways.push_back(each.stages.front().recipe);
+  throw UserError(cat("--refine: no stages come after the recipe ", o.recipe, ". Use --recipe ",
+                      alternatives(ways), ", or leave --refine out."));
+}
+
+/// What stages after the first one are made with. Overrides without a stage's name are the first stage's.
+api::ChainRequest later_stages(const GenerateOptions& o, const std::string& model,
+                               const std::string& folder) {
+  api::ChainRequest request;
+  request.model = model;
+  request.recipe = recipe_of(o, folder);
+  request.recipe.steps.reset();
+  request.recipe.overrides.clear();
+  for (const std::string& text : o.overrides)
+    if (text.find(':') < text.find('=')) request.recipe.overrides.push_back(text);
+  return request;
 }
 
 void write_run_json(const std::string& folder, const json& report) {
@@ -187,9 +214,10 @@ int generate(const GenerateOptions& o) {
   system::SystemContext context;
   context.device = device_named(o.device);
   context.control.stop = stop;
-  system::Run run(experiment, context);
-  system::exporter_config(run.system(), mesh_request(o));  // before the long part
-  run.prepare_fit();
+  auto run = std::make_unique<system::Run>(experiment, context);
+  system::exporter_config(run->system(), mesh_request(o));  // before the long part
+  if (o.refine) api::check_chain(chain_of(o), later_stages(o, model, folder), context, 1);
+  run->prepare_fit();
   // From here on the input is known to be good, and the folder may change.
   if (o.overwrite) remove_earlier(folder);
   system::write_run_folder(experiment, recipe, command_words());
@@ -197,25 +225,42 @@ int generate(const GenerateOptions& o) {
 
   double preview_at = now_s();
   const std::string preview = folder + "/preview.png";
-  system::FitHooks hooks;
-  hooks.go_on = "--resume";
-  hooks.after_step = [&](int64_t) {
-    if (now_s() - preview_at < kPreviewEvery_s) return;
-    system::write_preview(run, preview, kPreviewViews, kPreviewSide / 2);
-    preview_at = now_s();
+  const auto hooks_of = [&](system::Run& shown) {
+    system::FitHooks hooks;
+    hooks.go_on = "--resume";
+    hooks.after_step = [&](int64_t) {
+      if (now_s() - preview_at < kPreviewEvery_s) return;
+      system::write_preview(shown, preview, kPreviewViews, kPreviewSide / 2);
+      preview_at = now_s();
+    };
+    return hooks;
   };
-  const auto fit = run.fit(hooks);
+  const auto fit = run->fit(hooks_of(*run));
+  const double optimized = now_s();
+  if (o.refine) {
+    const api::Chain& chain = chain_of(o);
+    api::ChainHooks stages;
+    stages.on_stage = [&](size_t index, system::Run& stage) {
+      system::write_run_folder(stage.experiment(), find_recipe(chain.stages[index].recipe), command_words());
+      log::info(cat("stage ", index + 1, " of ", chain.stages.size(), ", ", chain.stages[index].name, ": ",
+                    stage.experiment().trial_dir));
+      return hooks_of(stage);
+    };
+    run.reset();  // one model in memory at a time
+    run = api::run_chain(chain, later_stages(o, model, folder), context, stages, 1, folder);
+  }
 
   const double fitted = now_s();
-  const export_::WrittenMesh mesh = system::export_run(run, folder, mesh_request(o));
+  const export_::WrittenMesh mesh = system::export_run(*run, folder, mesh_request(o));
   const double meshed = now_s();
-  system::write_preview(run, preview, kPreviewViews, kPreviewSide);
+  system::write_preview(*run, preview, kPreviewViews, kPreviewSide);
   system::FilmOptions film;
   film.n_frames = o.frames, film.side = o.frame_side;
-  system::write_turntable(run, folder, film);
+  system::write_turntable(*run, folder, film);
 
   report["model"] = model.empty() ? json(nullptr) : json(model);
   report["recipe"] = recipe;
+  report["refined"] = o.refine;
   report["seed"] = experiment.seed;
   report["device"] = context.device.is_cuda() ? "cuda" : "cpu";
   report["version"] = T3D_VERSION;
@@ -223,8 +268,9 @@ int generate(const GenerateOptions& o) {
   report["skipped_steps"] = fit.skipped;
   report["mesh"] = {{"vertices", mesh.n_vertices}, {"triangles", mesh.n_faces}};
   report["metrics"] = fit.last;
-  report["seconds"] = {{"load", fitted - began - fit.seconds},
+  report["seconds"] = {{"load", optimized - began - fit.seconds},
                        {"optimize", fit.seconds},
+                       {"refine", fitted - optimized},
                        {"mesh", meshed - fitted},
                        {"film", now_s() - meshed},
                        {"total", now_s() - began}};
@@ -271,6 +317,8 @@ void add_generate_command(CLI::App& app, Run& run) {
       ->check(CLI::Range(16, 4096))
       ->capture_default_str();
   const PluginFiles plugins = add_load_option(*c);
+  c->add_flag("--refine", o->refine,
+              "Then a mesh and its colours, from what the recipe made: the later stages of t3d chain");
   c->add_flag("--resume", o->resume, "Go on from the newest checkpoint of the folder");
   c->add_flag("--overwrite", o->overwrite, "Replace an earlier result");
   c->callback([o, c, plugins, &run] {
