@@ -212,7 +212,7 @@ class Distillation : public run::Step {
     ++n_done_;
     return true;  // reading the norm would wait for the device
   }
-  void save() override {
+  void save(run::Keep /*keep*/) override {
     if (norm_.defined() && !std::isfinite(norm_.item<float>()))
       throw UserError(cat("the gradient is not finite at step ", n_done_ - 1, ". Lower --lr or --guidance."));
     write_sheet(sheet_, particles_.pictures(), n_views_);

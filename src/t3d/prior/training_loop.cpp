@@ -124,16 +124,14 @@ class PriorStep : public run::Step {
     note_ = cat("loss ", value);
   }
 
-  void save() override {
+  void save(run::Keep /*keep*/) override {
     if (metrics_) metrics_->flush();
     if (run_.group->is_first()) keeper_.save(n_skipped_);
   }
 
   std::string note() override { return note_; }
 
-  std::string saved_work() const override {
-    return cat("the work up to step ", adam_.n_steps(), " is saved in ", run_.folder, "/ckpts");
-  }
+  std::string saved_work() const override { return saved_in(run_.folder); }
 
   void recover() override {
     throw UserError(cat("step ", adam_.n_steps(), ": the gradient is not finite. Lower learning_rate."));

@@ -62,15 +62,26 @@ void Loop::record() {
   step_.record();
 }
 
-void Loop::save() {
-  step_.save();
+void Loop::save(Keep keep) {
+  step_.save(keep);
   saved_at_ = step_.n_done();
   saved_at_s_ = now_s();
 }
 
-bool Loop::save_is_due() const {
-  return (policy_.save_every > 0 && step_.n_done() % policy_.save_every == 0) ||
-         (policy_.save_every_s > 0 && now_s() - saved_at_s_ > policy_.save_every_s);
+void Loop::save_if_due() {
+  if (policy_.save_every > 0 && step_.n_done() % policy_.save_every == 0)
+    save(Keep::Always);
+  else if (policy_.save_every_s > 0 && now_s() - saved_at_s_ > policy_.save_every_s)
+    save(Keep::UntilTheNext);
+}
+
+void Loop::recover() {
+  step_.recover();
+  // What is recorded and saved from here on is not what these steps had.
+  recorded_at_ = step_.n_done();
+  saved_at_ = -1;
+  // The checkpoint that it went back to is to have what else has changed: a lower learning rate, say.
+  save_if_due();
 }
 
 Report Loop::run() {
@@ -86,30 +97,31 @@ Report Loop::run() {
     if (stop.time_is_up()) break;
     if (stop.interrupted()) {
       record();
-      save();
+      save(Keep::Always);
       policy_.group->close();
       throw Interrupted(step_.saved_work());
     }
     const int64_t next = step_.n_done() + 1;
     const bool is_due = (policy_.record_every > 0 && next % policy_.record_every == 0) ||
-                        (policy_.records_first && next == 1);
-    if (!step_.take(is_due || is_end(next))) {
-      if (++n_bad_in_a_row > policy_.most_bad_in_a_row) {
-        step_.recover();
-        n_bad_in_a_row = 0;
-      }
+                        (policy_.records_first && next == 1) || is_end(next);
+    if (step_.take(is_due)) {
+      n_bad_in_a_row = 0;
+    } else if (++n_bad_in_a_row > policy_.most_bad_in_a_row) {
+      recover();
+      n_bad_in_a_row = 0;
       continue;
     }
-    n_bad_in_a_row = 0;
+    if (step_.n_done() != next) continue;  // it is tried again
     if (is_due) record();
     progress.update(next, step_.note());
     if (policy_.after_step) policy_.after_step(next);
-    if (save_is_due()) save();
+    save_if_due();
+    if (policy_.validate_every > 0 && next % policy_.validate_every == 0) step_.validate();
   }
   step_.finish();
   record();
   progress.finish(step_.note());
-  if (policy_.saves_at_end && saved_at_ != step_.n_done()) save();
+  if (policy_.saves_at_end && saved_at_ != step_.n_done()) save(Keep::Always);
   policy_.group->close();
   return {is_end(step_.n_done()), step_.n_done()};
 }

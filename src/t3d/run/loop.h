@@ -20,9 +20,10 @@ struct Policy {
   double time_limit_s = 0;         ///< of this process, after which the run is saved and left; 0: none
   int64_t record_every = 0;        ///< steps between rows of metrics; 0: only the last step has one
   bool records_first = false;      ///< step 1 has a row, too
-  int64_t save_every = 0;          ///< steps between checkpoints; 0: not by steps
-  double save_every_s = 0;         ///< seconds between checkpoints; 0: not by time
+  int64_t save_every = 0;          ///< steps between checkpoints that stay; 0: not by steps
+  double save_every_s = 0;         ///< seconds between those that the next one may replace; 0: not by time
   bool saves_at_end = true;        ///< unless the last step has a checkpoint already
+  int64_t validate_every = 0;      ///< steps between calls of Step::validate(), after the checkpoint; 0: none
   int64_t most_bad_in_a_row = 20;  ///< steps without a finite gradient, then Step::recover()
   std::function<bool(int64_t done)> should_stop;  ///< true ends the run as n_steps does
   std::function<void(int64_t done)> after_step;   ///< may throw
@@ -51,8 +52,9 @@ class Loop {
  private:
   bool is_end(int64_t done) const;
   void record();
-  void save();
-  bool save_is_due() const;
+  void save(Keep keep);
+  void save_if_due();
+  void recover();
 
   Step& step_;
   Policy policy_;

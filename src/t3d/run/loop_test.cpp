@@ -15,7 +15,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 /// Counts, and notes what the loop asks for: "7" for a step, "7?" for one without a finite gradient, "row 7",
-/// "save 7", "back".
+/// "save 7", "pass 7" for a checkpoint that the next one may replace, "look 7" for a validation, "back".
 class Counter : public Step {
  public:
   explicit Counter(int64_t n_done = 0) : n_done_(n_done) {}
@@ -26,13 +26,15 @@ class Counter : public Step {
     if (bad_ > 0 && n_done_ + 1 == bad_at_) {
       --bad_;
       did.push_back(cat(n_done_ + 1, "?"));
+      if (skips_) ++n_done_, ++bad_at_;
       return false;
     }
     did.push_back(cat(++n_done_));
     return true;
   }
   void record() override { did.push_back(cat("row ", n_done_)); }
-  void save() override { did.push_back(cat("save ", n_done_)); }
+  void save(Keep keep) override { did.push_back(cat(keep == Keep::Always ? "save " : "pass ", n_done_)); }
+  void validate() override { did.push_back(cat("look ", n_done_)); }
   std::string saved_work() const override { return cat("saved ", n_done_); }
   void recover() override {
     if (gives_up_) throw UserError("too many");
@@ -44,7 +46,7 @@ class Counter : public Step {
   std::vector<std::string> did;
   std::vector<bool> was_due_;
   int64_t n_done_, bad_at_ = 0, bad_ = 0;
-  bool gives_up_ = true;
+  bool gives_up_ = true, skips_ = false;
 };
 
 TEST(Loop, KeepsTheRhythmOfRowsAndCheckpoints) {
@@ -68,7 +70,28 @@ TEST(Loop, TheLastStepIsSavedOnce) {
   policy.n_steps = 4;
   policy.save_every = 2;
   Loop(step, policy).run();
-  EXPECT_THAT(step.did, ElementsAre("1", "2", "save 2", "3", "4", "save 4", "row 4"));
+  EXPECT_THAT(step.did, ElementsAre("1", "2", "save 2", "3", "4", "row 4", "save 4"));
+}
+
+TEST(Loop, CheckpointsByTimeMayBeReplacedAndThoseByStepsNot) {
+  Counter step;
+  Policy policy;
+  policy.n_steps = 4;
+  policy.save_every = 2;
+  policy.save_every_s = 1e-9;  // has always passed
+  Loop(step, policy).run();
+  EXPECT_THAT(step.did, ElementsAre("1", "pass 1", "2", "save 2", "3", "pass 3", "4", "row 4", "save 4"));
+}
+
+TEST(Loop, ValidationsFollowTheCheckpoint) {
+  Counter step(1);
+  Policy policy;
+  policy.n_steps = 6;
+  policy.save_every = 4;
+  policy.validate_every = 2;
+  Loop(step, policy).run();
+  EXPECT_THAT(step.did, ElementsAre("2", "look 2", "3", "4", "save 4", "look 4", "5", "6", "row 6", "look 6",
+                                    "save 6"));
 }
 
 TEST(Loop, AFinishedRunIsLeftAsItIs) {
@@ -147,6 +170,35 @@ TEST(Loop, BadStepsAreTriedAgainUntilTheyAreTooMany) {
   policy.n_steps = 6;
   Loop(back, policy).run();
   EXPECT_THAT(back.did, ElementsAre("5", "6?", "6?", "6?", "6?", "back", "2", "3", "4", "5", "6", "row 6"));
+}
+
+TEST(Loop, BadStepsThatAreSkippedCountAsDone) {
+  Counter step;
+  step.bad_at_ = 2, step.bad_ = 3, step.skips_ = true;
+  Policy policy;
+  policy.n_steps = 6;
+  policy.record_every = 2;
+  policy.save_every = 3;
+  policy.most_bad_in_a_row = 3;
+  std::vector<int64_t> seen;
+  policy.after_step = [&](int64_t done) { seen.push_back(done); };
+  Loop(step, policy).run();
+  EXPECT_THAT(step.did,
+              ElementsAre("1", "2?", "row 2", "3?", "save 3", "4?", "row 4", "5", "6", "row 6", "save 6"));
+  EXPECT_THAT(seen, ElementsAre(1, 2, 3, 4, 5, 6));
+}
+
+TEST(Loop, TheCheckpointGoneBackToIsWrittenAgainAndRowsBeginAnew) {
+  Counter step;
+  step.bad_at_ = 3, step.bad_ = 2, step.skips_ = true, step.gives_up_ = false;
+  Policy policy;
+  policy.n_steps = 3;
+  policy.record_every = 3;
+  policy.save_every = 1;
+  policy.most_bad_in_a_row = 0;
+  Loop(step, policy).run();
+  EXPECT_THAT(step.did, ElementsAre("1", "save 1", "2", "save 2", "3?", "back", "save 1", "2", "save 2", "3",
+                                    "row 3", "save 3"));
 }
 
 }  // namespace

@@ -176,7 +176,7 @@ class NgpTrainer::LoopStep : public run::Step {
   void record() override {
     if (trainer_.metrics_ != nullptr) trainer_.record(n_done(), rate_);
   }
-  void save() override { trainer_.save(); }
+  void save(run::Keep /*keep*/) override { trainer_.save(); }
   std::string note() override {
     if (now_s() >= next_note_s_) {
       char text[64];
@@ -186,9 +186,7 @@ class NgpTrainer::LoopStep : public run::Step {
     }
     return note_;
   }
-  std::string saved_work() const override {
-    return cat("the work up to step ", n_done(), " is saved in ", trainer_.options_.run_folder, "/ckpts");
-  }
+  std::string saved_work() const override { return saved_in(trainer_.options_.run_folder); }
   /// When the last step was done.
   double end_s() const { return end_s_; }
 
