@@ -5,9 +5,9 @@
 #include <optional>
 
 #include "t3d/core/interrupt.h"
-#include "t3d/optim/learning_rate.h"
-#include "t3d/optim/make_optimizer.h"
+#include "t3d/run/step.h"
 #include "t3d/system/experiment.h"
+#include "t3d/system/optimization.h"
 #include "t3d/system/system.h"
 #include "t3d/train/metrics.h"
 
@@ -67,22 +67,15 @@ class Run {
   const RunControl& control() const { return control_; }
 
  private:
+  class FitStep;
+
   /// Throws SystemError that tells where going on begins.
-  void save(bool stays);
-  void restore(const std::string& path, bool with_optimizer);
-  /// One batch; again in smaller strips where the memory does not suffice.
-  StepLosses step_with_retries(const data::CameraBatch& batch);
-  /// Saves what is there and throws SystemError: the memory does not suffice for that.
-  [[noreturn]] void give_up(const std::string& for_what);
-  /// One optimizer step. Returns whether it was taken; fills `row` where metrics are due.
-  bool train_step(std::map<std::string, double>* row);
-  void on_bad_gradient();
+  void save(run::Keep keep);
+  /// Without an optimization, for evaluation, weights and step alone.
+  void restore(const std::string& path, Optimization* optimization);
   void check_settings() const;
-  void make_optimizers();
   /// The shape that the geometry begins with, where its block names one.
   void begin_shape(bool has_weights);
-  /// The renderer's own step, where the batch left it a gradient of this length.
-  void step_own(double gradient_norm);
   void write_validation(int64_t n_views);
   /// save/it{step}-train.png.
   void write_guidance_picture(const io::Image8& picture);
@@ -93,14 +86,9 @@ class Run {
   RunControl control_;
   std::unique_ptr<data::CameraData> views_;
   std::unique_ptr<System> system_;
-  std::unique_ptr<optim::Optimizer> optimizer_;
-  optim::LearningRate learning_rate_;
-  std::unique_ptr<optim::Optimizer> own_optimizer_;  ///< of what the renderer learns by itself
-  optim::LearningRate own_rate_;
+  std::unique_ptr<Optimization> optimization_;  ///< of a run that trains
   std::unique_ptr<train::Metrics> metrics_;
-  int64_t step_ = 0, n_updates_ = 0, n_own_updates_ = 0, n_skipped_ = 0, n_bad_in_a_row_ = 0;
-  double rate_factor_ = 1;
-  double saved_at_s_ = 0;
+  int64_t step_ = 0, n_skipped_ = 0;
   std::string go_on_;               ///< of the hooks
   std::string passing_checkpoint_;  ///< goes when the next one is there
 };
