@@ -5,6 +5,7 @@
 #include "t3d/shading/diffuse_point_light.h"
 #include "t3d/shading/hybrid_rgb_latent.h"
 #include "t3d/shading/no_material.h"
+#include "t3d/shading/pbr_material.h"
 #include "t3d/shading/sd_latent_adapter.h"
 
 namespace t3d::shading {
@@ -24,6 +25,7 @@ MaterialRegistry& materials() {
       {R::entry<NoMaterial>("no-material", "features are the colour"),
        R::entry<DiffusePointLight>("diffuse-with-point-light-material",
                                    "Lambertian shading by one point light"),
+       R::entry<PbrMaterial>("pbr-material", "metal and dielectric with bumps, lit by an environment"),
        R::entry<HybridRgbLatent>("hybrid-rgb-latent-material",
                                  "features are a latent image whose first three channels are a colour"),
        R::entry<SdLatentAdapter>("sd-latent-adapter-material",
