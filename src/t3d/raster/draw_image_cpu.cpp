@@ -76,6 +76,7 @@ template <class T>
 void draw_image(const PixelGrid& grid, const T* pos, int64_t n_vertices, const int32_t* tri, int64_t first,
                 int64_t count, const DepthImage& image, const DepthImage* front) {
   const Tiles tiles{(grid.width + kTile - 1) / kTile, (grid.height + kTile - 1) / kTile};
+  const DrawInTile draw = draw_in_tile();
   const auto snapped = snap_vertices(grid, pos, n_vertices);
   std::vector<Part> parts;
   std::vector<int64_t> tile_start(static_cast<size_t>(tiles.n()) + 1);
@@ -116,8 +117,8 @@ void draw_image(const PixelGrid& grid, const T* pos, int64_t n_vertices, const i
     at::parallel_for(0, tiles.n(), 1, [&](int64_t begin, int64_t end) {
       for (int64_t tile = begin; tile < end; ++tile)
         for (int64_t at = tile_start[tile]; at < tile_start[tile + 1]; ++at)
-          draw_in_tile(*in_tiles[at], static_cast<int32_t>(tile % tiles.n_x) * kTile,
-                       static_cast<int32_t>(tile / tiles.n_x) * kTile, image, front);
+          draw(*in_tiles[at], static_cast<int32_t>(tile % tiles.n_x) * kTile,
+               static_cast<int32_t>(tile / tiles.n_x) * kTile, image, front);
     });
   }
 }

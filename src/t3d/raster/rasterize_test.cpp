@@ -12,6 +12,7 @@
 #include "t3d/raster/arguments.h"
 #include "t3d/raster/interpolate.h"
 #include "t3d/raster/reference.h"
+#include "tests/support/every_simd.h"
 #include "tests/support/message_of.h"
 #include "tests/support/sphere_mesh.h"
 
@@ -53,6 +54,22 @@ TEST(Rasterize, SeesTheTrianglesOfTheDefinition) {
     EXPECT_TRUE(at::allclose(fast.rast_db, slow.rast_db, 1e-3, 1e-4));
   }
 }
+
+class RasterizeSimd : public testing::EverySimd {};
+
+TEST_P(RasterizeSimd, ImagesAreThoseOfPlainCode) {
+  const at::Tensor pos = random_positions(60, -0.5), tri = separate_triangles(60);
+  const auto layers = [&] {
+    DepthPeeler peeler(pos, tri, 150, 130);
+    const at::Tensor first = peeler.next_layer().rast;
+    return at::cat({first, peeler.next_layer().rast});
+  };
+  const at::Tensor ours = layers();
+  ops::set_simd(ops::Simd::Portable);
+  EXPECT_TRUE(ours.equal(layers()));
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, RasterizeSimd, ::testing::Values(ops::Simd::Avx2, ops::Simd::Avx512));
 
 TEST(Rasterize, CutsTrianglesAtTheCamera) {
   int64_t n_behind = 0;
@@ -108,6 +125,30 @@ TEST(Rasterize, TrianglesOfAnAreaCoverEachOfItsPixelsOnce) {
     EXPECT_LE(fan.max().item<float>(), 1);
     EXPECT_TRUE(fan.equal(count(triangles({0, 1, 2, 3, 0, 2}))));
     EXPECT_GT(fan.sum().item<float>(), 200);
+  }
+}
+
+TEST(Rasterize, TrianglesBehindAndBeforeTheCameraShareEdges) {
+  // A floor of 5 x 5 squares from behind the camera to far in front of it, its inner corners moved at random.
+  for (int n = 0; n < 5; ++n) {
+    std::vector<double> values;
+    std::vector<int32_t> indices;
+    for (int z = 0; z < 6; ++z)
+      for (int x = 0; x < 6; ++x) {
+        const bool is_inner = x % 5 != 0 && z % 5 != 0;
+        const auto jitter = [&] { return is_inner ? at::rand({1}).item<double>() * 3 - 1.5 : 0.0; };
+        const double side = (x - 2.5) * 400 + jitter() * 100,
+                     depth = z % 5 == 0 ? (z == 0 ? -50 : 900) : z * 4 - 8 + jitter();
+        values.insert(values.end(), {side, -1, 0, depth});
+        if (x < 5 && z < 5)
+          for (const int corner : {0, 1, 7, 0, 7, 6}) indices.push_back(6 * z + x + corner);
+      }
+    const at::Tensor pos = positions(values), tri = triangles(indices);
+    at::Tensor total = at::zeros({40, 40});
+    for (int64_t f = 0; f < tri.size(0); ++f)
+      total += (ids(rasterize(pos, tri.slice(0, f, f + 1), 40, 40))[0] > 0).to(at::kFloat);
+    EXPECT_TRUE((total.slice(0, 0, 19) == 1).all().item<bool>());
+    EXPECT_TRUE((total.slice(0, 21, 40) == 0).all().item<bool>());
   }
 }
 

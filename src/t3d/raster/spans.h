@@ -26,7 +26,10 @@ struct DepthImage {
 
 /// Draws what of the triangle lies in columns i0 .. i0 + kTile - 1 and rows j0 .. j0 + kTile - 1, where it is
 /// nearer than what is there, and behind `front` if that is not null: (z, id) greater than front's.
-void draw_in_tile(const DrawnTriangle& triangle, int32_t i0, int32_t j0, const DepthImage& image,
-                  const DepthImage* front);
+using DrawInTile = void (*)(const DrawnTriangle& triangle, int32_t i0, int32_t j0, const DepthImage& image,
+                            const DepthImage* front);
+
+/// That for the instruction set that ops::simd() names; the same to the bit with each.
+DrawInTile draw_in_tile();
 
 }  // namespace t3d::raster::cpu
