@@ -35,22 +35,25 @@ VisibleLayer visible_layer(const at::Tensor& pos, const at::Tensor& tri, const a
     for (int64_t b = 0; b < n_images; ++b) {
       const auto [first, count] = triangle_range(tri, ranges, b);
       const T* const vertices = pos.data_ptr<T>() + b * image_step;
-      const int64_t at = b * height * stride;
+      const int64_t offset = b * height * stride;
 #ifdef T3D_HAS_CUDA
       if (ops::runs_on_cuda(pos)) {
+        const at::Tensor keys = at::empty({height * width}, tri.options().dtype(at::kLong));
+        const at::Tensor large = at::empty({count + 1}, tri.options());
         cuda::draw_image<T>(grid, vertices, tri.data_ptr<int32_t>(), first, count,
-                            front != nullptr ? front->z.data_ptr<float>() + at : nullptr,
-                            front != nullptr ? front->triangle.data_ptr<int32_t>() + at : nullptr,
-                            layer.z.data_ptr<float>() + at, layer.triangle.data_ptr<int32_t>() + at,
+                            front != nullptr ? front->z.data_ptr<float>() + offset : nullptr,
+                            front != nullptr ? front->triangle.data_ptr<int32_t>() + offset : nullptr,
+                            keys.data_ptr<int64_t>(), large.data_ptr<int32_t>(),
+                            layer.z.data_ptr<float>() + offset, layer.triangle.data_ptr<int32_t>() + offset,
                             ops::current_stream());
         continue;
       }
 #endif
-      const cpu::DepthImage image{layer.z.data_ptr<float>() + at, layer.triangle.data_ptr<int32_t>() + at,
-                                  stride};
+      const cpu::DepthImage image{layer.z.data_ptr<float>() + offset,
+                                  layer.triangle.data_ptr<int32_t>() + offset, stride};
       cpu::DepthImage before{};
       if (front != nullptr)
-        before = {front->z.data_ptr<float>() + at, front->triangle.data_ptr<int32_t>() + at, stride};
+        before = {front->z.data_ptr<float>() + offset, front->triangle.data_ptr<int32_t>() + offset, stride};
       cpu::draw_image<T>(grid, vertices, n_vertices, tri.data_ptr<int32_t>(), first, count, image,
                          front != nullptr ? &before : nullptr);
     }
