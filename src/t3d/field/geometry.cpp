@@ -7,8 +7,10 @@
 #include <algorithm>
 
 #include "t3d/core/sentence.h"
+#include "t3d/field/custom_mesh.h"
 #include "t3d/field/implicit_sdf.h"
 #include "t3d/field/implicit_volume.h"
+#include "t3d/field/tetrahedra_sdf_grid.h"
 #include "t3d/field/volume_grid.h"
 
 namespace t3d::field {
@@ -136,10 +138,13 @@ void start_as_same_kind(const Geometry& from, const Geometry& to, const std::vec
 
 GeometryRegistry& geometries() {
   using R = GeometryRegistry;
-  static R table("geometry", "shapes that learn (system.geometry_type)",
-                 {R::entry<ImplicitVolume>("implicit-volume", "a density from an encoding and networks"),
-                  R::entry<ImplicitSdf>("implicit-sdf", "a signed distance from an encoding and networks"),
-                  R::entry<VolumeGrid>("volume-grid", "a density and features in a dense grid")});
+  static R table(
+      "geometry", "shapes that learn (system.geometry_type)",
+      {R::entry<ImplicitVolume>("implicit-volume", "a density from an encoding and networks"),
+       R::entry<ImplicitSdf>("implicit-sdf", "a signed distance from an encoding and networks"),
+       R::entry<VolumeGrid>("volume-grid", "a density and features in a dense grid"),
+       R::entry<TetrahedraSdfGrid>("tetrahedra-sdf-grid", "a mesh that learns, in a grid of tetrahedra"),
+       R::entry<CustomMesh>("custom-mesh", "a mesh file, whose features learn")});
   return table;
 }
 

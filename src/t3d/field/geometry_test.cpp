@@ -10,7 +10,9 @@
 #include <functional>
 
 #include "t3d/core/config/read_yaml.h"
+#include "tests/support/box_file.h"
 #include "tests/support/message_of.h"
+#include "tests/support/temporary_folder.h"
 
 namespace t3d::field {
 namespace {
@@ -41,13 +43,19 @@ TEST(Geometry, CanDoWhatItsTypeIsListedWith) {
     const auto able = geometries().names_with(ability);
     return std::find(able.begin(), able.end(), type) != able.end();
   };
+  const testing::TemporaryFolder folder;
+  const std::string box = folder / "box.obj";
+  testing::write_box_file(box, {-1, -1, -1}, {1, 1, 1});
   for (const std::string& type : geometries().names()) {
     SCOPED_TRACE(type);
-    const auto g = make(type, type == "volume-grid" ? "grid_size: [4, 4, 4]\n" : kSmall);
+    std::string keys = type == "volume-grid" ? "grid_size: [4, 4, 4]\n" : kSmall;
+    if (type == "tetrahedra-sdf-grid") keys += "isosurface_resolution: 8\n";
+    if (type == "custom-mesh") keys += "shape_init: 'mesh:" + box + "'\nshape_init_params: 0.5\n";
+    const auto g = make(type, keys);
     EXPECT_EQ(g->density() != nullptr, lists(Geometry::kDensity, type));
     EXPECT_EQ(g->distance() != nullptr, lists(Geometry::kDistance, type));
     EXPECT_EQ(g->surface() != nullptr, lists(Geometry::kSurface, type));
-    EXPECT_TRUE(g->density() != nullptr || g->distance() != nullptr);
+    EXPECT_TRUE(g->density() != nullptr || g->distance() != nullptr || g->surface() != nullptr);
     ASSERT_NE(g->appearance(), nullptr);
     EXPECT_EQ(g->appearance()->features_at(points(2)).sizes(), (std::vector<int64_t>{2, 3}));
   }
@@ -66,6 +74,15 @@ TEST(Geometry, NamesTheTypesThatCanDoWhatItCannot) {
     EXPECT_EQ(message_of<UserError>([&] { need_density(*without, "the export of a mesh"); }),
               "the export of a mesh needs a density, which the geometry does not have. Use "
               "geometry_type=implicit-volume or volume-grid.");
+}
+
+TEST(Geometry, SurfacesAreHadFromAllButWhatKnowsNone) {
+  const auto volume = make("implicit-volume", kSmall);
+  EXPECT_EQ(&need_surface(*volume, "x"), volume->surface());
+  const Box box;
+  EXPECT_EQ(message_of<UserError>([&] { need_surface(box, "nvdiff-rasterizer"); }),
+            "nvdiff-rasterizer needs a surface, which the geometry does not have. Use "
+            "geometry_type=implicit-volume, implicit-sdf, volume-grid, tetrahedra-sdf-grid or custom-mesh.");
 }
 
 TEST(ImplicitVolume, StartsAsMagic3dsBlob) {

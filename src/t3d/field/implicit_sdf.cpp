@@ -14,24 +14,11 @@ namespace {
 
 constexpr int kInitSteps = 1000, kInitPoints = 10000;
 constexpr double kInitRate = 1e-3;
-const std::string kMesh = "mesh:";
 
 at::Tensor uniform_points(int64_t n, float radius, Rng& rng) {
   auto points = at::empty({n, 3}, at::kFloat);
   for (int64_t i = 0; i < points.numel(); ++i) points.data_ptr<float>()[i] = rng.uniform(-radius, radius);
   return points;
-}
-
-/// What shape_init names.
-ShapeFunction shape_of(const ImplicitSdf::Config& c) {
-  if (c.shape_init->rfind(kMesh, 0) != 0)
-    return analytic_shape(*c.shape_init, c.shape_init_params, "geometry.shape_init");
-  const config::Node& scale = c.shape_init_params;
-  if (!scale.is_int() && !scale.is_float())
-    config::reject(scale, "geometry.shape_init_params", "the mesh's size, a number");
-  return mesh_shape(c.shape_init->substr(kMesh.size()),
-                    config::Codec<float>::read(scale, "geometry.shape_init_params", config::positive()),
-                    c.shape_init_mesh_up, c.shape_init_mesh_front);
 }
 
 /// Takes parameters to where the mean square of `error` is small.
@@ -59,13 +46,14 @@ void descend(const std::vector<at::Tensor>& parameters, const std::function<at::
 }  // namespace
 
 ImplicitSdf::ImplicitSdf(const Config& config, const BuildContext& context)
-    : config_(config),
+    : ImplicitSurface(config, context.device, Inside::Below),
+      config_(config),
       init_seed_(context.part("shape_init").seed),
       device_(context.device),
       control_(context.control) {
   if (config.sdf_bias.index() == 1)
     bias_ = analytic_shape(std::get<1>(config.sdf_bias), config.sdf_bias_params, "geometry.sdf_bias");
-  if (config.shape_init && config.shape_init->rfind(kMesh, 0) != 0) shape_of(config);  // checks the keys
+  if (config.shape_init) check_initial_shape(config);
   if (config.isosurface_deformable_grid && config.isosurface_method != "mt")
     throw UserError("geometry.isosurface_deformable_grid needs isosurface_method mt.");
   encoding_ = make_encoding(config.n_input_dims, config.pos_encoding_config, "geometry.pos_encoding_config",
@@ -121,6 +109,11 @@ at::Tensor ImplicitSdf::features_at(const at::Tensor& points) const {
   return feature_network_ ? (*feature_network_)(encoded(points)) : at::Tensor();
 }
 
+LatticeValues ImplicitSdf::values_at(const at::Tensor& points) const {
+  const at::Tensor e = encoded(points);
+  return {biased(e, points), deformation_network_ ? (*deformation_network_)(e) : at::Tensor()};
+}
+
 GeometryOutput ImplicitSdf::samples_at(const at::Tensor& points, bool with_normals) const {
   GeometryOutput out;
   const auto e = encoded(points);
@@ -141,7 +134,7 @@ GeometryOutput ImplicitSdf::samples_at(const at::Tensor& points, bool with_norma
 
 ShapeFunction ImplicitSdf::first_shape(bool has_weights) const {
   if (!config_.shape_init || (has_weights && !config_.force_shape_init)) return {};
-  return shape_of(config_);
+  return initial_shape(config_);
 }
 
 void ImplicitSdf::check_shape(bool has_weights) const {

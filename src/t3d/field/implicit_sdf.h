@@ -5,6 +5,7 @@
 
 #include "t3d/field/encoding.h"
 #include "t3d/field/geometry_config.h"
+#include "t3d/field/implicit_surface.h"
 #include "t3d/field/network.h"
 #include "t3d/field/sdf_shape.h"
 
@@ -17,18 +18,15 @@ namespace t3d::field {
 /// The normal is the sdf's slope made unit; the slope itself, which a distance has at length 1, goes out as
 /// sdf_grad. Differences are taken over a fixed step, or over one cell of the finest level of the encoding
 /// that is open now (Li et al. 2023, Neuralangelo, arXiv:2306.03092, section 3.2).
-class ImplicitSdf : public Geometry, public DistanceField, public AppearanceField {
+class ImplicitSdf : public Geometry, public DistanceField, public AppearanceField, public ImplicitSurface {
  public:
-  struct Config : ImplicitConfig {
+  struct Config : ImplicitConfig, ShapeInitConfig {
     Config() { isosurface_remove_outliers = false; }
     config::Node pos_encoding_config = default_position_encoding();
     config::Node mlp_network_config = default_network();
     std::variant<float, std::string> finite_difference_normal_eps = 0.01f;
     std::variant<float, std::string> sdf_bias = 0.f;
     config::Node sdf_bias_params;
-    std::optional<std::string> shape_init;
-    config::Node shape_init_params;
-    std::string shape_init_mesh_up = "+z", shape_init_mesh_front = "+x";
     bool force_shape_init = false;
 
     template <class V>
@@ -41,10 +39,7 @@ class ImplicitSdf : public Geometry, public DistanceField, public AppearanceFiel
         "step of the differences; progressive: a cell of the finest open level");
       v("sdf_bias", sdf_bias, any(), "sphere, ellipsoid or a number, added to the network");
       v("sdf_bias_params", sdf_bias_params, any(), "radius, or three half axes");
-      v("shape_init", shape_init, any(), "sphere, ellipsoid or mesh:PATH, learned before the first step");
-      v("shape_init_params", shape_init_params, any(), "radius, three half axes, or the mesh's size");
-      v("shape_init_mesh_up", shape_init_mesh_up, any(), "the file's axis that becomes +z");
-      v("shape_init_mesh_front", shape_init_mesh_front, any(), "the file's axis that becomes +x");
+      visit_shape_init(v);
       v("force_shape_init", force_shape_init, any(), "also over weights that were loaded");
     }
   };
@@ -53,6 +48,7 @@ class ImplicitSdf : public Geometry, public DistanceField, public AppearanceFiel
 
   float radius() const override { return config_.radius; }
   const DistanceField* distance() const override { return this; }
+  const SurfaceField* surface() const override { return this; }
   const AppearanceField* appearance() const override { return this; }
   float surface_level() const override;
   GeometryOutput samples_at(const at::Tensor& points, bool with_normals) const override;
@@ -66,6 +62,9 @@ class ImplicitSdf : public Geometry, public DistanceField, public AppearanceFiel
 
   /// Length of the differences' step now.
   float normal_eps() const;
+
+ protected:
+  LatticeValues values_at(const at::Tensor& points) const override;
 
  private:
   /// What initialize_shape aims at; empty: nothing.

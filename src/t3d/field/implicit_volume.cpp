@@ -5,7 +5,9 @@
 namespace t3d::field {
 
 ImplicitVolume::ImplicitVolume(const Config& config, const BuildContext& context)
-    : config_(config), bias_{config.density_bias, config.density_blob_scale, config.density_blob_std} {
+    : ImplicitSurface(config, context.device, Inside::Above),
+      config_(config),
+      bias_{config.density_bias, config.density_blob_scale, config.density_blob_std} {
   bias_.check("geometry.density_bias");
   activation_ = activation_by_name(config.density_activation, "geometry.density_activation");
   encoding_ = make_encoding(config.n_input_dims, config.pos_encoding_config, "geometry.pos_encoding_config",

@@ -4,6 +4,7 @@
 #include "t3d/field/density_bias.h"
 #include "t3d/field/encoding.h"
 #include "t3d/field/geometry_config.h"
+#include "t3d/field/implicit_surface.h"
 #include "t3d/field/network.h"
 
 namespace t3d::field {
@@ -11,7 +12,7 @@ namespace t3d::field {
 /// A density and features from one encoding and separate networks: threestudio's implicit-volume.
 ///
 ///   u = (x - box_min) / (box_max - box_min),  density = act(mlp(enc(u)) + bias(x))
-class ImplicitVolume : public Geometry, public DensityField, public AppearanceField {
+class ImplicitVolume : public Geometry, public DensityField, public AppearanceField, public ImplicitSurface {
  public:
   struct Config : ImplicitConfig {
     Config() { isosurface_threshold = 25.f; }
@@ -43,6 +44,7 @@ class ImplicitVolume : public Geometry, public DensityField, public AppearanceFi
 
   float radius() const override { return config_.radius; }
   const DensityField* density() const override { return this; }
+  const SurfaceField* surface() const override { return this; }
   const AppearanceField* appearance() const override { return this; }
   GeometryOutput samples_at(const at::Tensor& points, bool with_normals) const override;
   at::Tensor density_at(const at::Tensor& points) const override;
@@ -50,6 +52,9 @@ class ImplicitVolume : public Geometry, public DensityField, public AppearanceFi
   void start_as(const Geometry& previous, bool with_features) override;
   void collect(const std::string& prefix, NamedTensors& parameters, NamedTensors& buffers) const override;
   void update_step(int64_t step) override;
+
+ protected:
+  LatticeValues values_at(const at::Tensor& points) const override { return {density_at(points), {}}; }
 
  private:
   at::Tensor encoded(const at::Tensor& points) const;  // [N,E]

@@ -20,6 +20,19 @@ Vec3f axis_named(const std::string& name, const std::string& key) {
   throw UserError(cat("geometry.", key, " is ", name, ", expected +x, -x, +y, -y, +z or -z."));
 }
 
+const std::string kMeshPrefix = "mesh:";
+
+bool names_mesh(const ShapeInitConfig& config) {
+  return config.shape_init->rfind(kMeshPrefix, 0) == 0;
+}
+
+float mesh_size(const ShapeInitConfig& config) {
+  const config::Node& size = config.shape_init_params;
+  const char* const where = "geometry.shape_init_params";
+  if (!size.is_int() && !size.is_float()) config::reject(size, where, "the mesh's size, a number");
+  return config::Codec<float>::read(size, where, config::positive());
+}
+
 }  // namespace
 
 ShapeFunction analytic_shape(const std::string& kind, const config::Node& params, const std::string& where) {
@@ -66,7 +79,7 @@ io::Mesh read_centred_mesh(const std::string& path, const io::ReadMeshOptions& o
   return mesh;
 }
 
-ShapeFunction mesh_shape(const std::string& path, float scale, const std::string& up,
+io::Mesh read_shape_mesh(const std::string& path, float scale, const std::string& up,
                          const std::string& front) {
   const Vec3f z = axis_named(up, "shape_init_mesh_up"), x = axis_named(front, "shape_init_mesh_front");
   if (z.dot(x) != 0)
@@ -81,7 +94,30 @@ ShapeFunction mesh_shape(const std::string& path, float scale, const std::string
   Mat3f to_file;
   to_file << x, z.cross(x), z;  // columns: where +x, +y, +z are in the file
   for (Vec3f& v : mesh.positions) v = to_file.transpose() * v * (scale / largest);
-  return distance_to(mesh);
+  return mesh;
+}
+
+ShapeFunction mesh_shape(const std::string& path, float scale, const std::string& up,
+                         const std::string& front) {
+  return distance_to(read_shape_mesh(path, scale, up, front));
+}
+
+std::optional<io::Mesh> initial_mesh(const ShapeInitConfig& config) {
+  if (!names_mesh(config)) return std::nullopt;
+  return read_shape_mesh(config.shape_init->substr(kMeshPrefix.size()), mesh_size(config),
+                         config.shape_init_mesh_up, config.shape_init_mesh_front);
+}
+
+ShapeFunction initial_shape(const ShapeInitConfig& config) {
+  if (const auto mesh = initial_mesh(config)) return distance_to(*mesh);
+  return analytic_shape(*config.shape_init, config.shape_init_params, "geometry.shape_init");
+}
+
+void check_initial_shape(const ShapeInitConfig& config) {
+  if (names_mesh(config))
+    mesh_size(config);
+  else
+    initial_shape(config);
 }
 
 }  // namespace t3d::field

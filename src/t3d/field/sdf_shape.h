@@ -3,9 +3,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "t3d/core/config/node.h"
+#include "t3d/field/geometry_config.h"
 #include "t3d/io/read_mesh.h"
 
 namespace t3d::field {
@@ -25,10 +27,22 @@ ShapeFunction distance_to(const io::Mesh& mesh);
 /// UserError where all vertices are in one place.
 io::Mesh read_centred_mesh(const std::string& path, const io::ReadMeshOptions& options);
 
-/// The distance to a mesh that is moved so that the mean of its vertices is the origin, scaled so that its
+/// A mesh file, moved so that the mean of its vertices is the origin, scaled so that its
 /// largest coordinate is `scale`, and turned so that the file's axes `up` and `front` ("+z", "-x", ...) come
-/// to +z and +x. Coordinates are read as they stand in the file. Throws UserError or SystemError.
+/// to +z and +x. Coordinates are read as they stand in the file, textures are not. Throws UserError or
+/// SystemError.
+io::Mesh read_shape_mesh(const std::string& path, float scale, const std::string& up,
+                         const std::string& front);
+/// The distance to it.
 ShapeFunction mesh_shape(const std::string& path, float scale, const std::string& up,
                          const std::string& front);
+
+/// What shape_init "mesh:PATH" names, with the keys beside it; empty for another shape. UserError where
+/// shape_init_params is not the mesh's size.
+std::optional<io::Mesh> initial_mesh(const ShapeInitConfig& config);
+/// The shape that shape_init names. Throws UserError for what is unknown, and what reading a mesh throws.
+ShapeFunction initial_shape(const ShapeInitConfig& config);
+/// Throws what initial_shape throws without reading a file.
+void check_initial_shape(const ShapeInitConfig& config);
 
 }  // namespace t3d::field

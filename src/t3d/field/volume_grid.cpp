@@ -11,7 +11,9 @@ constexpr int64_t kBilinear = 0, kZeroPadding = 0;  // torch's numbers for grid_
 }  // namespace
 
 VolumeGrid::VolumeGrid(const Config& config, const BuildContext& context)
-    : config_(config), bias_{config.density_bias, config.density_blob_scale, config.density_blob_std} {
+    : ImplicitSurface(config, context.device, Inside::Above),
+      config_(config),
+      bias_{config.density_bias, config.density_blob_scale, config.density_blob_std} {
   bias_.check("geometry.density_bias");
   activation_ = activation_by_name(config.density_activation, "geometry.density_activation");
   const auto options = at::TensorOptions().dtype(at::kFloat).device(context.device);

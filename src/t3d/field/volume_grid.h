@@ -3,13 +3,14 @@
 #include "t3d/field/activation.h"
 #include "t3d/field/density_bias.h"
 #include "t3d/field/geometry_config.h"
+#include "t3d/field/implicit_surface.h"
 
 namespace t3d::field {
 
 /// A density and features in one dense grid, read with trilinear weights: threestudio's volume-grid.
 ///
 ///   density = act(grid_0(x) * exp(s) + bias(x)); s is learned where the bias is a number, else 0
-class VolumeGrid : public Geometry, public DensityField, public AppearanceField {
+class VolumeGrid : public Geometry, public DensityField, public AppearanceField, public ImplicitSurface {
  public:
   struct Config : ImplicitConfig {
     Config() { isosurface_threshold = std::string("auto"); }
@@ -34,11 +35,15 @@ class VolumeGrid : public Geometry, public DensityField, public AppearanceField 
 
   float radius() const override { return config_.radius; }
   const DensityField* density() const override { return this; }
+  const SurfaceField* surface() const override { return this; }
   const AppearanceField* appearance() const override { return this; }
   GeometryOutput samples_at(const at::Tensor& points, bool with_normals) const override;
   at::Tensor density_at(const at::Tensor& points) const override;
   at::Tensor features_at(const at::Tensor& points) const override;
   void collect(const std::string& prefix, NamedTensors& parameters, NamedTensors& buffers) const override;
+
+ protected:
+  LatticeValues values_at(const at::Tensor& points) const override { return {density_at(points), {}}; }
 
  private:
   at::Tensor read(const at::Tensor& grid, const at::Tensor& points) const;  // [N,C]
