@@ -190,11 +190,12 @@ TEST(MeshRasterizer, IsForGeometriesWithASurfaceAndDrawsWholeImages) {
       config::read_yaml("{base_renderer_type: nvdiff-rasterizer, base_renderer: {}}", "test");
   EXPECT_THAT(message_of<UserError>([&] { renderers().make("patch-renderer", patches, "test", scene, {}); }),
               HasSubstr("renders whole images alone"));
-  const auto grid =
-      field::geometries().make("volume-grid", config::read_yaml("{grid_size: [4,4,4]}", "test"), "test", {});
+  struct Empty : field::Geometry {
+    float radius() const override { return 1; }
+  } empty;
   EXPECT_THAT(message_of<UserError>([&] {
                 renderers().make("nvdiff-rasterizer", kNoKeys, "test",
-                                 Scene{grid.get(), scene.material, scene.background}, {});
+                                 Scene{&empty, scene.material, scene.background}, {});
               }),
               HasSubstr("needs a surface"));
 }

@@ -4,7 +4,7 @@ namespace t3d::system {
 namespace {
 
 const StepPlan kField = {GuidancePass{}, "orient", "sparsity", "opaque"};
-const StepPlan kMesh = {GuidancePass{}, "normal_consistency"};
+const StepPlan kMesh = {GuidancePass{}, "normal_consistency", "laplacian_smoothness"};
 
 }  // namespace
 
