@@ -31,11 +31,8 @@ bool is_there(const std::string& path) {
 /// [6,512,512,3], scaled.
 at::Tensor light_of(const PbrMaterial::Config& config) {
   const std::string& path = config.environment_texture;
+  PbrMaterial::check_environment(path);
   if (!is_there(path)) {
-    if (path != PbrMaterial::kDefaultTexture)
-      throw UserError(
-          cat("material.environment_texture: there is no file ", path,
-              ". Name a lat-long Radiance picture (.hdr), or leave the key out for a built-in sky."));
     log::info(cat(
         path, " is not there; the light is a built-in sky (material.environment_texture names a picture)"));
     return sky_cube(kLightSize) * config.environment_scale;
@@ -69,6 +66,13 @@ PbrMaterial::PbrMaterial(const Config& config, std::shared_ptr<const Environment
       activation_(field::activation_by_name(config.material_activation, "material.material_activation")),
       light_(std::move(light)),
       table_(table.unsqueeze(0)) {}
+
+void PbrMaterial::check_environment(const std::string& path) {
+  if (path != kDefaultTexture && !is_there(path))
+    throw SystemError(
+        cat("material.environment_texture: there is no file ", path,
+            ". Name a lat-long Radiance picture (.hdr), or leave the key out for a built-in sky."));
+}
 
 PbrMaterial::Properties PbrMaterial::properties_of(const at::Tensor& features) const {
   const at::Tensor m = activation_(first_channels(features, config_.use_bump ? 8 : 5, "pbr-material"));

@@ -40,9 +40,14 @@ class PbrMaterial : public Material {
         "weigh the light's texels as threestudio does, which makes it 5 to 12 % brighter; not threestudio's");
     }
   };
+  /// Throws as check_environment and io::read_hdr do.
   PbrMaterial(const Config& config, const field::BuildContext& context);
   /// With a light and a table [n,n,2] (fg_table.h) of the caller's own in place of the config's.
   PbrMaterial(const Config& config, std::shared_ptr<const EnvironmentLight> light, const at::Tensor& table);
+
+  /// Throws SystemError where environment_texture names a file that is not there; the default's may be
+  /// absent.
+  static void check_environment(const std::string& path);
 
   bool requires_normal() const override { return true; }
   bool requires_tangent() const override { return config_.use_bump; }

@@ -85,7 +85,7 @@ TEST(PbrMaterial, SaysWhatItLacks) {
   EXPECT_THAT(
       testing::message_of<UserError>([&] { material(seen_straight_on(std::vector<float>(5, 0.5f)), rng); }),
       HasSubstr("the geometry gives 5 feature channels, but pbr-material takes 8"));
-  EXPECT_THAT(testing::message_of<UserError>([&] {
+  EXPECT_THAT(testing::message_of<SystemError>([&] {
                 materials().make("pbr-material",
                                  config::read_yaml("environment_texture: no/such.hdr\n", "test.yaml"),
                                  "system.material", kContext);

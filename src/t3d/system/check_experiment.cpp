@@ -11,6 +11,7 @@
 #include "t3d/diffusion/model_store.h"
 #include "t3d/field/encoding.h"
 #include "t3d/guidance/prompt_library.h"
+#include "t3d/shading/pbr_material.h"
 #include "t3d/system/experiment.h"
 #include "t3d/system/prepare_training.h"
 #include "t3d/system/saved_weights.h"
@@ -60,6 +61,7 @@ class Check {
     check_prompt();
     check_models();
     for (const char* key : {"system.geometry_convert_from", "system.weights", "resume"}) check_saved(key);
+    check_environment();
     for (const char* key : {"data.image_path", "data.dataroot", "system.guide_shape"}) check_path(key);
     return std::move(lines_);
   }
@@ -185,6 +187,15 @@ class Check {
     std::string found = named;
     const std::string problem = problem_of([&] { found = find_saved_weights(named); });
     add(key, found, problem);
+  }
+
+  /// The light of a material that has one.
+  void check_environment() {
+    const std::string key = "system.material.environment_texture";
+    const Node* named = at(key);
+    if (named == nullptr || !named->is_string() || named->is_mandatory()) return;
+    const std::string path = config::to_string(*named, key);
+    add(key, path, problem_of([&] { shading::PbrMaterial::check_environment(path); }));
   }
 
   /// A file or folder that the configuration names.
