@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "t3d/raster/draw_image.h"
@@ -33,6 +34,14 @@ void for_tiles(const Tiles& tiles, const Coverage& cover, const Body& body) {
       }
       if (!is_outside) body(int64_t{y} * tiles.n_x + x);
     }
+}
+
+/// A step through 0 .. n - 1 that meets each once and leaps far: threads take neighbouring turns, and most
+/// triangles lie in neighbouring tiles.
+int64_t scattering_step(int64_t n) {
+  int64_t step = std::max<int64_t>(1, n * 5 / 8);
+  while (std::gcd(step, n) != 1) ++step;
+  return step;
 }
 
 template <class T>
@@ -77,6 +86,7 @@ void draw_image(const PixelGrid& grid, const T* pos, int64_t n_vertices, const i
                 int64_t count, const DepthImage& image, const DepthImage* front) {
   const Tiles tiles{(grid.width + kTile - 1) / kTile, (grid.height + kTile - 1) / kTile};
   const DrawInTile draw = draw_in_tile();
+  const int64_t step = scattering_step(tiles.n());
   const auto snapped = snap_vertices(grid, pos, n_vertices);
   std::vector<Part> parts;
   std::vector<int64_t> tile_start(static_cast<size_t>(tiles.n()) + 1);
@@ -115,10 +125,12 @@ void draw_image(const PixelGrid& grid, const T* pos, int64_t n_vertices, const i
                     [&](int64_t tile) { in_tiles[tile_start[tile] + parts[p].n_in_tile[tile]++] = &t; });
     });
     at::parallel_for(0, tiles.n(), 1, [&](int64_t begin, int64_t end) {
-      for (int64_t tile = begin; tile < end; ++tile)
+      for (int64_t turn = begin; turn < end; ++turn) {
+        const int64_t tile = turn * step % tiles.n();
         for (int64_t at = tile_start[tile]; at < tile_start[tile + 1]; ++at)
           draw(*in_tiles[at], static_cast<int32_t>(tile % tiles.n_x) * kTile,
                static_cast<int32_t>(tile / tiles.n_x) * kTile, image, front);
+      }
     });
   }
 }
