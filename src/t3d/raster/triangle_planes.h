@@ -107,10 +107,13 @@ T3D_HOST_DEVICE inline AreaPlanes area_planes(const PixelGrid& grid, const EdgeL
   return {a0, a1, {a0.c + a1.c + a2.c, a0.x + a1.x + a2.x, a0.y + a1.y + a2.y}};
 }
 
-/// Clamped to the triangle; all 0 where it is seen exactly edge-on.
+/// Clamped to the triangle; all 0 where it is seen exactly edge-on, and where areas are beyond what a double
+/// holds.
 T3D_HOST_DEVICE inline Barycentrics barycentrics_at(const AreaPlanes& planes, int32_t i, int32_t j) {
-  const double area = planes.sum.at(i, j), r = area != 0 ? 1.0 / area : 0.0;
-  Barycentrics b;
+  Barycentrics b{};
+  const double area = planes.sum.at(i, j), size = area < 0 ? -area : area;
+  if (!(size > 1e-300 && size < 1e300)) return b;
+  const double r = 1.0 / area;
   b.u = planes.a0.at(i, j) * r;
   b.v = planes.a1.at(i, j) * r;
   b.u = b.u < 0 ? 0 : b.u > 1 ? 1 : b.u;
