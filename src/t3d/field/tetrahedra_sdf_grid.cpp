@@ -107,7 +107,14 @@ void TetrahedraSdfGrid::start_as_field(const Geometry& previous) {
         cat(kConvert,
             "a tetrahedra-sdf-grid starts from another one, or from a geometry that is a density or a "
             "signed distance. Name a run with implicit-volume, implicit-sdf or tetrahedra-sdf-grid."));
-  const LatticeSurface surface = field->surface_on(lattice_);
+  const LatticeSurface surface = [&] {
+    try {
+      return field->surface_on(lattice_);
+    } catch (const UserError& error) {
+      throw UserError(cat(kConvert, "of the earlier run, ", error.what(),
+                          " Its keys are set by system.geometry_convert_override."));
+    }
+  }();
   box_.copy_(surface.box);
   // A density's level is no distance, and far from the surface far too large for one.
   sdf_.copy_(previous.density() != nullptr ? surface.level.clamp(-1, 1) : surface.level);

@@ -147,6 +147,7 @@ TEST(TetrahedraSdfGrid, SaysWhyItCannotStartAsAnother) {
   EXPECT_THAT(message(*first, kGrid + "n_feature_dims: 5\n"), HasSubstr("feature_network"));
   const auto empty = make("implicit-volume", kNet + "density_bias: -30.0\n");
   EXPECT_THAT(message(*empty, kGrid), HasSubstr("isosurface_threshold"));
+  EXPECT_THAT(message(*empty, kGrid), HasSubstr("set by system.geometry_convert_override"));
 }
 
 TEST(TetGrid, SaysWhatIsWrongWithAFile) {

@@ -30,7 +30,7 @@ TetLattice lattice_of(const at::Tensor& vertices, const at::Tensor& tets, int re
 ///
 /// For a resolution divisible by 4 this is the grid that threestudio ships or has made by Quartet, order
 /// included: 8n^3+15n^2-3n+2 vertices, 46n^3+18n^2-34n+12 tetrahedra. Along the cube's edges thin slivers are
-/// not filled. About 0.4 s and 300 MB for 128.
+/// not filled. About 1 s and 300 MB for 128.
 TetLattice make_tet_lattice(int resolution);
 
 }  // namespace t3d::mesh

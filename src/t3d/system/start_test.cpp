@@ -223,6 +223,40 @@ TEST_F(StartTest, GeometriesOfEarlierRunsAreTakenOverWithTheirFolder) {
               HasSubstr("parsed.yaml is not there"));
 }
 
+TEST_F(StartTest, AGridOfTetrahedraStartsAsTheFieldOfAnEarlierRun) {
+  const auto first = trained();
+  const auto& earlier = first->system().geometry();
+  const std::vector<std::string> grid = {
+      "system.geometry_type=tetrahedra-sdf-grid", "system.renderer_type=nvdiff-rasterizer",
+      "system.renderer={}",
+      "system.geometry={isosurface_resolution: 16, pos_encoding_config: {otype: HashGrid, n_levels: 4, "
+      "log2_hashmap_size: 10, base_resolution: 4}}",
+      "system.geometry_convert_inherit_texture=true"};
+  const auto started = [&](const std::string& path, const std::string& more) {
+    auto overrides = grid;
+    overrides.push_back("system.geometry_convert_from='" + path + "'");
+    overrides.push_back(more);
+    auto made = run(overrides, "grid");
+    made->restore_for_evaluation();
+    return made;
+  };
+  for (const std::string& path : {folder_ / "first", theirs()}) {
+    SCOPED_TRACE(path);
+    const auto made = started(path, "system.geometry_convert_override={isosurface_threshold: 4.0}");
+    const auto& geometry = made->system().geometry();
+    const auto vertices = geometry.surface()->surface_mesh().vertices.detach();
+    EXPECT_LT((earlier.density()->density_at(vertices) - 4).abs().mean().item<float>(), 0.5f);
+    EXPECT_TRUE(
+        geometry.appearance()->features_at(vertices).equal(earlier.appearance()->features_at(vertices)));
+  }
+  EXPECT_THAT(
+      message_of(
+          [&] { started(theirs(), "system.geometry_convert_override={isosurface_threshold: 1000.0}"); }),
+      HasSubstr("isosurface_threshold=1000. Set geometry.isosurface_threshold between these numbers"));
+  EXPECT_THAT(message_of([&] { started(theirs(), "system.geometry.radius=2"); }),
+              HasSubstr("Set system.geometry.radius=1"));
+}
+
 TEST_F(StartTest, LastIsTheLastRunByName) {
   for (const char* name :
        {"a_cube@20260101-000000", "a_cube@20260301-000000", "a_cube@20260201-000000", "b@9"})
