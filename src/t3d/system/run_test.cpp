@@ -444,6 +444,12 @@ TEST_F(RunTest, EverySystemTakesAStep) {
                                "system.geometry.sdf_bias_params=0.5", "system.loss.lambda_eikonal=1.0",
                                "system.renderer_type=neus-volume-renderer"})
         overrides.push_back(more);
+    if (type == "fantasia3d-system")
+      for (const char* more :
+           {"system.renderer_type=nvdiff-rasterizer", "system.renderer=null", "system.renderer={}",
+            "system.latent_steps=1", "system.geometry.isosurface_resolution=16",
+            "system.geometry.isosurface_threshold=auto", "system.loss.lambda_normal_consistency=1"})
+        overrides.push_back(more);
     SystemContext build = context();
     if (is_latent) build.make_guidance = [] { return std::make_unique<FourChannels>(); };
     OneRun run(

@@ -227,8 +227,11 @@ TEST_F(StartTest, AGridOfTetrahedraStartsAsTheFieldOfAnEarlierRun) {
   const auto first = trained();
   const auto& earlier = first->system().geometry();
   const std::vector<std::string> grid = {
-      "system.geometry_type=tetrahedra-sdf-grid", "system.renderer_type=nvdiff-rasterizer",
+      "system.geometry_type=tetrahedra-sdf-grid",
+      "system.renderer_type=nvdiff-rasterizer",
+      "system.renderer=null",
       "system.renderer={}",
+      "system.geometry=null",
       "system.geometry={isosurface_resolution: 16, pos_encoding_config: {otype: HashGrid, n_levels: 4, "
       "log2_hashmap_size: 10, base_resolution: 4}}",
       "system.geometry_convert_inherit_texture=true"};

@@ -41,7 +41,10 @@ std::map<std::string, config::Schedule> read_losses(const SystemConfig& config) 
 std::string way_to(const std::string& field) {
   if (field == "geometry.normal") return "Use a material that needs normals (requires_normal: true)";
   if (field == "comp_normal")
-    return "Set renderer.return_comp_normal=true and use a material that needs normals";
+    return "Use renderer_type=nvdiff-rasterizer, or set renderer.return_comp_normal=true with a material "
+           "that "
+           "needs normals";
+  if (field == "mesh_vertices" || field == "mesh_faces") return "Use renderer_type=nvdiff-rasterizer";
   if (field == "geometry.sdf_grad" || field == "geometry.sdf")
     return cat("Use geometry_type=",
                alternatives(field::geometries().names_with(field::Geometry::kDistance)));
