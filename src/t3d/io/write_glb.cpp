@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "t3d/core/error.h"
+#include "t3d/io/write_glb_materials.h"
+#include "t3d/math/srgb.h"
 
 namespace t3d::io {
 namespace {
@@ -14,15 +16,13 @@ using Json = nlohmann::ordered_json;
 // glTF's numbers for component types and buffer targets.
 constexpr int kUnsignedShort = 5123, kUnsignedInt = 5125, kFloat = 5126;
 constexpr int kVertexBuffer = 34962, kIndexBuffer = 34963;
-constexpr int kLinear = 9729, kLinearMipmapLinear = 9987;
 
 Vec3f y_up(const Vec3f& p) {
   return {p.y(), p.z(), p.x()};
 }
 
-float linear_from_srgb(float v) {
-  v = std::clamp(std::isnan(v) ? 0.0f : v, 0.0f, 1.0f);
-  return v <= 0.04045f ? v / 12.92f : std::pow((v + 0.055f) / 1.055f, 2.4f);
+float light_of(float srgb) {
+  return linear_from_srgb(std::clamp(std::isnan(srgb) ? 0.0f : srgb, 0.0f, 1.0f));
 }
 
 /// The binary part, and the JSON that describes it.
@@ -53,6 +53,11 @@ class Builder {
     begin_ = bytes_.size();
     return views_.size() - 1;
   }
+  /// To a multiple of four bytes, which belongs to no view.
+  void align() {
+    bytes_.resize((bytes_.size() + 3) / 4 * 4, '\0');
+    begin_ = bytes_.size();
+  }
   Json& last_accessor() { return accessors_.back(); }
 
   std::string bytes_;
@@ -67,7 +72,7 @@ Json to_json(const Vec3f& v) {
   return {static_cast<double>(v[0]), static_cast<double>(v[1]), static_cast<double>(v[2])};
 }
 
-Json build_attributes(const Mesh& mesh, Builder& out) {
+Json build_attributes(const Mesh& mesh, bool has_colours, Builder& out) {
   const size_t n = mesh.positions.size();
   Vec3f min = y_up(mesh.positions[0]), max = min;
   for (const Vec3f& position : mesh.positions) {
@@ -88,31 +93,61 @@ Json build_attributes(const Mesh& mesh, Builder& out) {
     }
     attributes["NORMAL"] = out.accessor(kFloat, "VEC3", n, kVertexBuffer);
   }
-  if (!mesh.uvs.empty()) {
-    for (const Vec2f& uv : mesh.uvs) out.put(uv.x()), out.put(1 - uv.y());  // glTF counts v from the top
-    attributes["TEXCOORD_0"] = out.accessor(kFloat, "VEC2", n, kVertexBuffer);
+  for (int set = 0; !mesh.uv_set(set).empty(); ++set) {
+    // glTF counts v from the top.
+    for (const Vec2f& uv : mesh.uv_set(set)) out.put(uv.x()), out.put(1 - uv.y());
+    attributes[cat("TEXCOORD_", set)] = out.accessor(kFloat, "VEC2", n, kVertexBuffer);
   }
-  if (!mesh.colours.empty() && only_texture(mesh) == nullptr) {  // they would be multiplied
-    for (const Vec3f& colour : mesh.colours) {
+  if (has_colours) {
+    for (size_t v = 0; v < n; ++v) {
       for (int c = 0; c < 3; ++c)
-        out.put(static_cast<uint16_t>(std::lround(65535 * linear_from_srgb(colour[c]))));
-      out.put(uint16_t{65535});  // alpha also keeps vertices at multiples of four bytes, which glTF demands
+        out.put(static_cast<uint16_t>(std::lround(65535 * light_of(mesh.colours[v][c]))));
+      // Alpha also keeps vertices at multiples of four bytes, which glTF demands.
+      const float alpha = mesh.alphas.empty() ? 1 : std::clamp(mesh.alphas[v], 0.0f, 1.0f);
+      out.put(static_cast<uint16_t>(std::lround(65535 * alpha)));
     }
     attributes["COLOR_0"] = out.accessor(kUnsignedShort, "VEC4", n, kVertexBuffer, true);
   }
   return attributes;
 }
 
-Json build_material(const Mesh& mesh) {
-  Json pbr = {{"metallicFactor", 0.0}, {"roughnessFactor", 1.0}};
-  if ((mesh.colours.empty() || only_texture(mesh) != nullptr) && !mesh.materials.empty()) {
-    const Material& m = mesh.materials[0];
-    pbr = {{"baseColorFactor", {m.base_colour.x(), m.base_colour.y(), m.base_colour.z(), 1.0}},
-           {"metallicFactor", m.metallic},
-           {"roughnessFactor", m.roughness}};
-    if (only_texture(mesh) != nullptr) pbr["baseColorTexture"] = {{"index", 0}};
+/// Whether any material has a texture that the mesh has the coordinates for.
+bool has_textures(const Mesh& mesh) {
+  for (const Material& material : mesh.materials)
+    for (const TextureSlot* slot : material.slots())
+      if (slot->is_set() && !mesh.uv_set(slot->uv_set).empty()) return true;
+  return false;
+}
+
+/// The faces of one material.
+struct Part {
+  Material material;
+  bool has_colours = false;
+  std::vector<uint32_t> faces;
+};
+
+/// One part for each material in use. Vertex colours without any texture are the whole look: then there is
+/// one part.
+std::vector<Part> parts_of(const Mesh& mesh) {
+  const bool is_plain = mesh.materials.empty() || (!mesh.colours.empty() && !has_textures(mesh));
+  std::vector<Part> parts(is_plain ? 1 : mesh.materials.size());
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (is_plain) {
+      parts[i].material.roughness = 1;
+      parts[i].material.base_colour = Vec3f::Ones();
+      parts[i].has_colours = !mesh.colours.empty();
+    } else {
+      parts[i].material = mesh.materials[i];
+      parts[i].has_colours = mesh.materials[i].uses_vertex_colours && !mesh.colours.empty();
+    }
   }
-  return {{"name", "surface"}, {"pbrMetallicRoughness", pbr}, {"doubleSided", true}};
+  for (uint32_t f = 0; f < mesh.faces.size(); ++f) {
+    const size_t i = mesh.face_material.empty() ? 0 : mesh.face_material[f];
+    parts[std::min(i, parts.size() - 1)].faces.push_back(f);
+  }
+  parts.erase(std::remove_if(parts.begin(), parts.end(), [](const Part& p) { return p.faces.empty(); }),
+              parts.end());
+  return parts;
 }
 
 void put_32(std::string& out, uint64_t value) {
@@ -122,32 +157,46 @@ void put_32(std::string& out, uint64_t value) {
 }  // namespace
 
 std::string glb_bytes(const Mesh& mesh, const std::string& path) {
-  const Image8* picture = only_texture(mesh);
-  const uint64_t n_expected = mesh.positions.size() * uint64_t{40} + mesh.faces.size() * uint64_t{12} +
-                              (picture != nullptr ? picture->pixels.size() : 0) + 4096;
+  uint64_t n_expected = mesh.positions.size() * uint64_t{40} + mesh.faces.size() * uint64_t{12} + 4096;
+  for (const Image8& image : mesh.textures) n_expected += image.pixels.size();
   if (n_expected > 0xffffffffu)
     throw UserError(cat(path, ": the mesh needs ", human_bytes(static_cast<double>(n_expected)),
                         " and a GLB file holds at most 4 GiB. Write a PLY."));
   Builder builder(static_cast<size_t>(n_expected));
-  const Json attributes = build_attributes(mesh, builder);
-  for (const auto& face : mesh.faces)
-    for (const uint32_t v : face) builder.put(v);
-  const int indices = builder.accessor(kUnsignedInt, "SCALAR", mesh.faces.size() * 3, kIndexBuffer);
-  const Json primitive = {{"attributes", attributes}, {"indices", indices}, {"mode", 4}, {"material", 0}};
+  GlbMaterials looks(mesh, path);
+  const std::vector<Part> parts = parts_of(mesh);
+  const bool has_colours =
+      std::any_of(parts.begin(), parts.end(), [](const Part& part) { return part.has_colours; });
+  const Json attributes = build_attributes(mesh, has_colours, builder);
+  Json primitives = Json::array(), materials = Json::array();
+  for (const Part& part : parts) {
+    for (const uint32_t f : part.faces)
+      for (const uint32_t v : mesh.faces[f]) builder.put(v);
+    const int indices = builder.accessor(kUnsignedInt, "SCALAR", part.faces.size() * 3, kIndexBuffer);
+    Json own = attributes;
+    if (!part.has_colours) own.erase("COLOR_0");
+    primitives.push_back(
+        {{"attributes", own}, {"indices", indices}, {"mode", 4}, {"material", materials.size()}});
+    materials.push_back(looks.material(part.material));
+  }
   Json json = {{"asset", {{"version", "2.0"}, {"generator", "t3d"}}},
                {"scene", 0},
                {"scenes", Json::array({{{"nodes", {0}}}})},
                {"nodes", Json::array({{{"mesh", 0}}})},
-               {"meshes", Json::array({{{"primitives", Json::array({primitive})}}})},
-               {"materials", Json::array({build_material(mesh)})}};
-  if (picture != nullptr) {
-    const auto png = encode_png(without_alpha(*picture));
-    builder.bytes_.append(png.begin(), png.end());
-    json["images"] = Json::array({{{"bufferView", builder.byte_view()}, {"mimeType", "image/png"}}});
-    json["samplers"] = Json::array({{{"magFilter", kLinear}, {"minFilter", kLinearMipmapLinear}}});
-    json["textures"] = Json::array({{{"sampler", 0}, {"source", 0}}});
-    builder.bytes_.resize((builder.bytes_.size() + 3) / 4 * 4, '\0');
+               {"meshes", Json::array({{{"primitives", primitives}}})},
+               {"materials", materials}};
+  if (!looks.images().empty()) {
+    Json images = Json::array();
+    for (const std::string& png : looks.images()) {
+      builder.bytes_ += png;
+      images.push_back({{"bufferView", builder.byte_view()}, {"mimeType", "image/png"}});
+      builder.align();
+    }
+    json["images"] = images;
+    json["samplers"] = looks.samplers();
+    json["textures"] = looks.textures();
   }
+  if (!looks.extensions().empty()) json["extensionsUsed"] = looks.extensions();
   json["buffers"] = Json::array({{{"byteLength", builder.bytes_.size()}}});
   json["bufferViews"] = builder.views_;
   json["accessors"] = builder.accessors_;

@@ -1,15 +1,17 @@
 #include "t3d/io/write_mesh.h"
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
 
-#include "t3d/core/atomic_file.h"
 #include "t3d/core/error.h"
+#include "t3d/io/text_lines.h"
+#include "t3d/io/write_3mf.h"
 #include "t3d/io/write_glb.h"
+#include "t3d/io/write_mtl.h"
+#include "t3d/io/write_stl.h"
 
 namespace t3d::io {
 namespace {
@@ -54,9 +56,48 @@ Vec3f clamped(const Vec3f& colour) {
   return colour.cwiseMax(0.0f).cwiseMin(1.0f);
 }
 
-/// `library`: name of the material file; empty: none.
-std::string obj_text(const Mesh& mesh, const std::string& library) {
-  std::string out = "# x right, y back, z up; vertex colours are sRGB\n";
+/// Whether a face's material is more than what vertex colours say.
+bool needs_materials(const Mesh& mesh) {
+  if (mesh.materials.empty()) return false;
+  if (mesh.colours.empty()) return true;
+  for (const Material& material : mesh.materials)
+    for (const TextureSlot* slot : material.slots())
+      if (slot->is_set() && !mesh.uv_set(slot->uv_set).empty()) return true;
+  return false;
+}
+
+void append_face(std::string& out, const Mesh& mesh, const std::array<uint32_t, 3>& face) {
+  out += 'f';
+  for (const uint32_t v : face) {
+    out += ' ';
+    append(out, v + 1);
+    if (!mesh.uvs.empty() || !mesh.normals.empty()) out += '/';
+    if (!mesh.uvs.empty()) append(out, v + 1);
+    if (!mesh.normals.empty()) out += '/', append(out, v + 1);
+  }
+  out += '\n';
+}
+
+/// The faces, those of one material after those of another.
+void append_faces(std::string& out, const Mesh& mesh, const std::vector<std::string>& materials) {
+  if (!materials.empty()) out += "g object\n";
+  const size_t n_groups = std::max<size_t>(1, materials.size());
+  for (size_t group = 0; group < n_groups; ++group) {
+    bool is_named = materials.empty();
+    for (size_t f = 0; f < mesh.faces.size(); ++f) {
+      const size_t own = mesh.face_material.empty() ? 0 : mesh.face_material[f];
+      if (n_groups > 1 && std::min(own, n_groups - 1) != group) continue;
+      if (!is_named) out += "usemtl " + materials[group] + "\n";
+      is_named = true;
+      append_face(out, mesh, mesh.faces[f]);
+    }
+  }
+}
+
+std::string obj_text(const Mesh& mesh, const WrittenMtl& beside, bool is_z_up) {
+  const std::string& library = beside.library;
+  std::string out =
+      is_z_up ? "# x right, y back, z up; vertex colours are sRGB\n" : "# vertex colours are sRGB\n";
   if (!library.empty()) out += "mtllib " + library + "\n";
   out.reserve(mesh.positions.size() * 96 + mesh.faces.size() * 40);
   for (size_t v = 0; v < mesh.positions.size(); ++v) {
@@ -66,18 +107,7 @@ std::string obj_text(const Mesh& mesh, const std::string& library) {
   }
   for (const Vec2f& uv : mesh.uvs) append_line(out, "vt", uv), out += '\n';
   for (const Vec3f& n : mesh.normals) append_line(out, "vn", n), out += '\n';
-  if (!library.empty()) out += "g object\nusemtl default\n";
-  for (const auto& face : mesh.faces) {
-    out += 'f';
-    for (const uint32_t v : face) {
-      out += ' ';
-      append(out, v + 1);
-      if (!mesh.uvs.empty() || !mesh.normals.empty()) out += '/';
-      if (!mesh.uvs.empty()) append(out, v + 1);
-      if (!mesh.normals.empty()) out += '/', append(out, v + 1);
-    }
-    out += '\n';
-  }
+  append_faces(out, mesh, beside.names);
   return out;
 }
 
@@ -90,10 +120,10 @@ uint8_t to_byte(float v) {
   return static_cast<uint8_t>(std::lround(255 * std::clamp(std::isnan(v) ? 0.0f : v, 0.0f, 1.0f)));
 }
 
-std::string ply_bytes(const Mesh& mesh) {
-  std::string out =
-      cat("ply\nformat binary_little_endian 1.0\ncomment z up, colours are sRGB\nelement vertex ",
-          mesh.positions.size(), "\nproperty float x\nproperty float y\nproperty float z\n");
+std::string ply_bytes(const Mesh& mesh, bool is_z_up) {
+  std::string out = cat("ply\nformat binary_little_endian 1.0\ncomment ", is_z_up ? "z up, " : "",
+                        "colours are sRGB\nelement vertex ", mesh.positions.size(),
+                        "\nproperty float x\nproperty float y\nproperty float z\n");
   if (!mesh.normals.empty()) out += "property float nx\nproperty float ny\nproperty float nz\n";
   if (!mesh.uvs.empty()) out += "property float s\nproperty float t\n";
   if (!mesh.colours.empty()) out += "property uchar red\nproperty uchar green\nproperty uchar blue\n";
@@ -112,50 +142,32 @@ std::string ply_bytes(const Mesh& mesh) {
   return out;
 }
 
-void write_checked(const std::string& path, const std::string& bytes) {
-  write_file_atomically(path, bytes);
-  if (read_whole_file(path, bytes.size() + 1) != bytes)
-    throw SystemError(cat(path, ": the file does not hold what was written to it; the disk may be failing."));
-}
-
-/// The material file and the texture beside an OBJ. Returns the material file's name.
-std::string write_material(const std::string& path, const Mesh& mesh, const WriteMeshOptions& options) {
-  const auto beside = [&path](const char* ending) {
-    return std::filesystem::path(path).replace_extension(ending);
-  };
-  const auto picture = options.texture_name.empty()
-                           ? beside(options.jpeg ? ".jpg" : ".png")
-                           : std::filesystem::path(path).replace_filename(options.texture_name);
-  const auto library = beside(".mtl");
-  const auto bytes = options.jpeg ? encode_jpeg(without_alpha(*only_texture(mesh)))
-                                  : encode_png(without_alpha(*only_texture(mesh)));
-  write_checked(picture.string(), std::string(bytes.begin(), bytes.end()));
-  const Vec3f& colour = mesh.materials[0].base_colour;
-  std::string text = "newmtl default\nKa 0 0 0\n";
-  append_line(text, "Kd", colour);
-  text += cat("\nmap_Kd ", picture.filename().string(), "\nKs 0 0 0\n");
-  write_checked(library.string(), text);
-  return library.filename().string();
-}
-
 }  // namespace
 
-void write_mesh(const std::string& path, const Mesh& mesh, const WriteMeshOptions& options) {
+std::vector<std::string> write_mesh(const std::string& path, const Mesh& mesh,
+                                    const WriteMeshOptions& options) {
   check_mesh(path, mesh);
-  std::string ending = std::filesystem::path(path).extension().string();
-  std::transform(ending.begin(), ending.end(), ending.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string ending = lower_case(std::filesystem::path(path).extension().string());
+  std::vector<std::string> paths = {path};
   std::string bytes;
   if (ending == ".obj") {
-    bytes = obj_text(mesh, only_texture(mesh) != nullptr ? write_material(path, mesh, options) : "");
+    WrittenMtl beside;
+    if (needs_materials(mesh)) beside = write_mtl(path, mesh, options);
+    paths.insert(paths.end(), beside.paths.begin(), beside.paths.end());
+    bytes = obj_text(mesh, beside, options.is_z_up);
   } else if (ending == ".ply") {
-    bytes = ply_bytes(mesh);
+    bytes = ply_bytes(mesh, options.is_z_up);
   } else if (ending == ".glb") {
     bytes = glb_bytes(mesh, path);
+  } else if (ending == ".stl") {
+    bytes = stl_bytes(mesh, path);
+  } else if (ending == ".3mf") {
+    bytes = three_mf_bytes(mesh, path);
   } else {
-    throw UserError(cat(path, ": meshes are written as .obj, .ply or .glb."));
+    throw UserError(cat(path, ": meshes are written as .glb, .obj, .ply, .stl or .3mf."));
   }
   write_checked(path, bytes);
+  return paths;
 }
 
 }  // namespace t3d::io

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -41,14 +42,15 @@ double volume(const Mesh& mesh) {
 
 TEST(WriteMesh, EveryFormatReadsBack) {
   const Mesh mesh = tetrahedron();
-  for (const char* name : {"a.obj", "a.ply", "a.glb"}) {
-    write_mesh(scratch(name), mesh);
+  for (const char* name : {"a.obj", "a.ply", "a.glb", "a.stl"}) {
+    EXPECT_EQ(write_mesh(scratch(name), mesh).at(0), scratch(name));
     ReadMeshOptions options;
     options.up = std::string(name) == "a.glb" ? UpAxis::Y : UpAxis::Z;
     const Mesh again = read_mesh(scratch(name), options);
     EXPECT_EQ(again.faces.size(), 4u) << name;
     EXPECT_NEAR(volume(again), volume(mesh), 1e-6) << name;
     EXPECT_EQ(again.bounds().max, mesh.bounds().max) << name;
+    if (std::string(name) == "a.stl") continue;  // the shape alone
     ASSERT_EQ(again.colours.size(), again.positions.size()) << name;
     for (size_t v = 0; v < again.positions.size(); ++v)
       if (again.positions[v].z() == 3.25f) {
@@ -103,6 +105,68 @@ TEST(WriteMesh, ObjHasColoursAfterPositions) {
   EXPECT_THAT(text, HasSubstr("f 1 3 2\n"));
 }
 
+/// Two materials with everything that GLB and OBJ have a word for, on two sets of texture coordinates.
+Mesh painted() {
+  Mesh mesh = tetrahedron();
+  mesh.colours.clear();
+  mesh.uvs = {{0, 0}, {1, 0}, {0, 1}, {1, 1}};
+  mesh.face_material = {0, 1, 1, 0};
+  Image8 image(4, 4, 4);
+  for (size_t i = 0; i < image.pixels.size(); ++i)
+    image.pixels[i] = static_cast<uint8_t>(i % 4 == 3 ? 255 : 37 * i % 251);
+  mesh.textures = {image, image};
+  std::reverse(mesh.textures[1].pixels.begin(), mesh.textures[1].pixels.end());
+  for (size_t i = 3; i < image.pixels.size(); i += 4) mesh.textures[1].pixels[i] = 255;
+  mesh.materials.resize(2);
+  Material &wood = mesh.materials[0], &steel = mesh.materials[1];
+  wood.name = "wood", steel.name = "steel";
+  wood.base_texture.texture = 0;
+  wood.base_texture.wrap_u = wood.base_texture.wrap_v = Wrap::Clamp;
+  wood.base_texture.transform << 2, 0, 0.25f, 0, 3, 0.5f;
+  wood.roughness = 1, wood.roughness_texture.texture = 1, wood.roughness_texture.channel = 1;
+  wood.metallic = 1, wood.metallic_texture.texture = 1, wood.metallic_texture.channel = 2;
+  wood.normal_texture.texture = 1;
+  steel.base_colour = Vec3f(0.25f, 0.5f, 0.75f);
+  steel.metallic = 1, steel.roughness = 0.25f;
+  steel.emission = Vec3f(0, 0.5f, 0);
+  return mesh;
+}
+
+TEST(WriteMesh, MaterialsAndTexturesReadBack) {
+  const Mesh mesh = painted();
+  for (const char* name : {"m.glb", "m.obj"}) {
+    const bool is_glb = std::string(name) == "m.glb";
+    const auto paths = write_mesh(scratch(name), mesh);
+    for (const std::string& path : paths) EXPECT_TRUE(std::filesystem::exists(path)) << path;
+    EXPECT_EQ(paths.size(), is_glb ? 1u : 6u)
+        << "OBJ, MTL, and images of colour, roughness, metallic, normals";
+    ReadMeshOptions options;
+    options.up = is_glb ? UpAxis::Y : UpAxis::Z;
+    const Mesh again = read_mesh(scratch(name), options);
+    ASSERT_EQ(again.materials.size(), 2u) << name;
+    EXPECT_EQ(again.faces.size(), 4u);
+    size_t w = again.materials[0].name.find("wood") != std::string::npos ? 0 : 1;
+    const Material &wood = again.materials[w], &steel = again.materials[1 - w];
+    EXPECT_EQ(std::count(again.face_material.begin(), again.face_material.end(), w), 2) << name;
+    const auto texel = [&](const TextureSlot& slot, int channel) {
+      return again.textures.at(static_cast<size_t>(slot.texture)).at(1, 2)[channel];
+    };
+    const uint8_t *base = mesh.textures[0].at(1, 2), *finish = mesh.textures[1].at(1, 2);
+    for (int c = 0; c < 3; ++c) {
+      EXPECT_EQ(texel(wood.base_texture, c), base[c]) << name;
+      EXPECT_EQ(texel(wood.normal_texture, c), finish[c]) << name;
+    }
+    EXPECT_EQ(texel(wood.roughness_texture, wood.roughness_texture.channel), finish[1]) << name;
+    EXPECT_EQ(texel(wood.metallic_texture, wood.metallic_texture.channel), finish[2]) << name;
+    EXPECT_LT((wood.base_texture.transform - mesh.materials[0].base_texture.transform).norm(), 1e-5f) << name;
+    EXPECT_EQ(wood.base_texture.wrap_u, Wrap::Clamp) << name;
+    EXPECT_EQ(steel.base_colour, mesh.materials[1].base_colour) << name;
+    EXPECT_EQ(steel.metallic, 1) << name;
+    EXPECT_EQ(steel.roughness, 0.25f) << name;
+    EXPECT_EQ(steel.emission, mesh.materials[1].emission) << name;
+  }
+}
+
 TEST(WriteMesh, WrongMeshesAreExplainedAndLeaveTheOldFile) {
   const std::string path = scratch("d.ply");
   std::ofstream(path) << "old";
@@ -124,7 +188,8 @@ TEST(WriteMesh, WrongMeshesAreExplainedAndLeaveTheOldFile) {
   mesh.colours.pop_back();
   EXPECT_THAT(message(mesh, path), HasSubstr("3 colours"));
   EXPECT_THAT(message(Mesh(), path), HasSubstr("nothing to write"));
-  EXPECT_THAT(message(tetrahedron(), scratch("d.stl")), HasSubstr("written as .obj, .ply or .glb"));
+  EXPECT_THAT(message(tetrahedron(), scratch("d.off")),
+              HasSubstr("written as .glb, .obj, .ply, .stl or .3mf"));
   std::ifstream in(path);
   EXPECT_EQ(std::string((std::istreambuf_iterator<char>(in)), {}), "old");
 }
