@@ -71,11 +71,11 @@ TEST_P(DocsCommands, Run) {
 
 const std::vector<const char*> kPages = {
 #ifdef T3D_HAS_EMBREE
-    "README.md",          "docs/render.md",   "docs/reconstruct.md", "docs/toybox.md",
-    "docs/prior.md",      "docs/evaluate.md", "docs/checkpoints.md",
+    "README.md",         "docs/render.md",     "docs/reconstruct.md", "docs/toybox.md",
+    "docs/prior.md",     "docs/evaluate.md",   "docs/checkpoints.md",
 #endif
-    "docs/generate.md",   "docs/train.md",    "docs/sample.md",      "docs/distill2d.md",
-    "docs/model_files.md"};
+    "docs/mesh.md",      "docs/generate.md",   "docs/train.md",       "docs/sample.md",
+    "docs/distill2d.md", "docs/model_files.md"};
 
 INSTANTIATE_TEST_SUITE_P(Pages, DocsCommands, ::testing::ValuesIn(kPages),
                          [](const auto& page) { return fs::path(page.param).stem().string(); });

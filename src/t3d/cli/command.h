@@ -26,6 +26,7 @@ void add_train_commands(CLI::App& app, Run& run);
 void add_check_command(CLI::App& app, Run& run);
 void add_reconstruct_command(CLI::App& app, Run& run);
 void add_render_command(CLI::App& app, Run& run);
+void add_mesh_command(CLI::App& app, Run& run);
 void add_list_command(CLI::App& app, Run& run);
 void add_models_command(CLI::App& app, Run& run);
 void add_convert_command(CLI::App& app, Run& run);

@@ -309,7 +309,7 @@ void add_generate_command(CLI::App& app, Run& run) {
   c->add_option("--mesh-resolution", o->mesh_resolution, "Samples per side for the mesh [160]")
       ->check(CLI::Range(32, 512));
   c->add_option("--format", o->format,
-                "Of the mesh: obj-mtl (with a GLB beside it), obj, glb or ply [obj-mtl]");
+                "Of the mesh: obj-mtl (with a GLB beside it), obj, glb, ply, stl or 3mf [obj-mtl]");
   c->add_option("--frames", o->frames, "Of the turntable")
       ->check(CLI::Range(2, 10000))
       ->capture_default_str();

@@ -30,6 +30,7 @@ void add_commands(CLI::App& app, Run& run) {
   add_train_commands(app, run);
   add_check_command(app, run);
   add_render_command(app, run);
+  add_mesh_command(app, run);
   add_reconstruct_command(app, run);
   add_list_command(app, run);
   add_models_command(app, run);

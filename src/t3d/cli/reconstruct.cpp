@@ -86,7 +86,7 @@ void prepare_folder(const ReconstructOptions& o, const train::OutputOptions& out
     for (const char* ours : {"ckpts", "configs", "test", "depth", "save", "csv_logs", "tb_logs",
                              "report.json", "report.md", "turntable.mp4", "turntable.gif", "parsed.yaml"})
       remove_tree((folder / ours).string());
-  for (const char* ending : {".glb", ".obj", ".mtl", ".png", ".jpg", ".ply"})  // made anew
+  for (const char* ending : {".glb", ".obj", ".mtl", ".png", ".jpg", ".ply", ".stl", ".3mf"})  // made anew
     remove_tree((folder / (outputs.mesh_files.name + ending)).string());
   make_folders(o.output);
   make_folders((folder / "configs").string());

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "t3d/core/error.h"
+#include "t3d/export/vertex_tangents.h"
 
 namespace t3d::export_ {
 namespace {
@@ -24,16 +25,34 @@ struct Layer {
   const std::array<float, 4>& at(int x, int y) const { return const_cast<Layer*>(this)->at(x, y); }
 };
 
-/// Where texels lie on the surface; asked for in batches.
-class Baker {
- public:
-  Baker(const ColourOf& colour_of, Layer& layer) : colour_of_(colour_of), layer_(layer) {}
+/// Texels that have a point of the surface.
+struct Texels {
+  std::vector<Vec3f> points, normals;
+  std::vector<Vec4f> tangents;  ///< where they are asked for
+  std::vector<size_t> places;   ///< row * size + column
+};
 
-  void face(const io::Mesh& mesh, const std::array<uint32_t, 3>& face) {
-    const auto size = static_cast<float>(layer_.size);
+/// Finds the texels of faces and hands them over in batches.
+class TexelWalk {
+ public:
+  TexelWalk(const io::Mesh& mesh, int size, std::function<void(const Texels&)> visit,
+            const std::vector<Vec4f>* tangents = nullptr)
+      : mesh_(mesh), size_(size), visit_(std::move(visit)), tangents_(tangents) {
+    T3D_CHECK(mesh.uvs.size() == mesh.positions.size() && mesh.normals.size() == mesh.positions.size(),
+              "a mesh without texture coordinates or normals");
+  }
+
+  void run() {
+    for (const auto& face : mesh_.faces) add(face);
+    flush();
+  }
+
+ private:
+  void add(const std::array<uint32_t, 3>& face) {
+    const auto size = static_cast<float>(size_);
     std::array<Vec2f, 3> p;
     for (size_t c = 0; c < 3; ++c) {
-      const Vec2f& uv = mesh.uvs[face[c]];
+      const Vec2f& uv = mesh_.uvs[face[c]];
       p[c] = Vec2f(uv.x() * size - 0.5f, (1 - uv.y()) * size - 0.5f);  // texel centres at whole numbers
     }
     const auto cross = [](const Vec2f& a, const Vec2f& b) { return a.x() * b.y() - a.y() * b.x(); };
@@ -41,44 +60,42 @@ class Baker {
     if (area == 0 || !std::isfinite(area)) return;
     const Vec2f low = p[0].cwiseMin(p[1]).cwiseMin(p[2]), high = p[0].cwiseMax(p[1]).cwiseMax(p[2]);
     const int x0 = std::max(0, static_cast<int>(std::ceil(low.x()))),
-              x1 = std::min(layer_.size - 1, static_cast<int>(std::floor(high.x()))),
+              x1 = std::min(size_ - 1, static_cast<int>(std::floor(high.x()))),
               y0 = std::max(0, static_cast<int>(std::ceil(low.y()))),
-              y1 = std::min(layer_.size - 1, static_cast<int>(std::floor(high.y())));
+              y1 = std::min(size_ - 1, static_cast<int>(std::floor(high.y())));
     for (int y = y0; y <= y1; ++y)
       for (int x = x0; x <= x1; ++x) {
         const Vec2f q(static_cast<float>(x), static_cast<float>(y));
         const float b = cross(q - p[0], p[2] - p[0]) / area, c = cross(p[1] - p[0], q - p[0]) / area,
                     a = 1 - b - c;
         if (a < 0 || b < 0 || c < 0) continue;
-        points_.push_back(a * mesh.positions[face[0]] + b * mesh.positions[face[1]] +
-                          c * mesh.positions[face[2]]);
-        const Vec3f normal =
-            a * mesh.normals[face[0]] + b * mesh.normals[face[1]] + c * mesh.normals[face[2]];
-        const float length = normal.norm();
-        normals_.push_back(length > 0 ? Vec3f(normal / length) : mesh.normals[face[0]]);
-        places_.push_back(static_cast<size_t>(y) * static_cast<size_t>(layer_.size) + static_cast<size_t>(x));
-        if (places_.size() == kBatch) flush();
+        add(face, a, b, c, static_cast<size_t>(y) * static_cast<size_t>(size_) + static_cast<size_t>(x));
       }
   }
 
-  void flush() {
-    if (places_.empty()) return;
-    colours_.resize(places_.size());
-    colour_of_(places_.size(), points_.data(), normals_.data(), colours_.data());
-    for (size_t i = 0; i < places_.size(); ++i) {
-      const Vec3f& c = colours_[i];
-      if (c.allFinite()) layer_.texels[places_[i]] = {c.x(), c.y(), c.z(), 1};
-    }
-    points_.clear();
-    normals_.clear();
-    places_.clear();
+  void add(const std::array<uint32_t, 3>& face, float a, float b, float c, size_t place) {
+    texels_.points.push_back(a * mesh_.positions[face[0]] + b * mesh_.positions[face[1]] +
+                             c * mesh_.positions[face[2]]);
+    const Vec3f normal = a * mesh_.normals[face[0]] + b * mesh_.normals[face[1]] + c * mesh_.normals[face[2]];
+    const float length = normal.norm();
+    texels_.normals.push_back(length > 0 ? Vec3f(normal / length) : mesh_.normals[face[0]]);
+    if (tangents_ != nullptr)
+      texels_.tangents.push_back(a * (*tangents_)[face[0]] + b * (*tangents_)[face[1]] +
+                                 c * (*tangents_)[face[2]]);
+    texels_.places.push_back(place);
+    if (texels_.places.size() == kBatch) flush();
   }
 
- private:
-  const ColourOf& colour_of_;
-  Layer& layer_;
-  std::vector<Vec3f> points_, normals_, colours_;
-  std::vector<size_t> places_;
+  void flush() {
+    if (!texels_.places.empty()) visit_(texels_);
+    texels_ = {};
+  }
+
+  const io::Mesh& mesh_;
+  int size_;
+  std::function<void(const Texels&)> visit_;
+  const std::vector<Vec4f>* tangents_;
+  Texels texels_;
 };
 
 /// One step of growth: an unknown texel becomes the mean of its known neighbours.
@@ -110,24 +127,76 @@ void fill(Layer& layer) {
       if (!(layer.at(x, y)[3] > 0)) layer.at(x, y) = half.at(x / 2, y / 2);
 }
 
-}  // namespace
+void keep(const MapValues& values, const std::vector<size_t>& places, Layer& layer) {
+  const auto n = static_cast<size_t>(values.channels);
+  T3D_CHECK(n >= 1 && n <= 3 && values.values.size() == n * places.size(), "a map of ", n, " channels");
+  for (size_t i = 0; i < places.size(); ++i) {
+    std::array<float, 4> texel{0, 0, 0, 1};
+    bool is_finite = true;
+    for (size_t c = 0; c < n; ++c) {
+      texel[c] = values.values[n * i + c];
+      is_finite = is_finite && std::isfinite(texel[c]);
+    }
+    if (is_finite) layer.texels[places[i]] = texel;
+  }
+}
 
-io::Image8 bake_colours(const io::Mesh& mesh, const ColourOf& colour_of, int size) {
-  T3D_CHECK(mesh.uvs.size() == mesh.positions.size() && mesh.normals.size() == mesh.positions.size(),
-            "a mesh without texture coordinates or normals");
-  Layer layer(size);
-  Baker baker(colour_of, layer);
-  for (const auto& face : mesh.faces) baker.face(mesh, face);
-  baker.flush();
+io::Image8 finished(Layer& layer, int channels) {
   constexpr int kSharpSteps = 4;  // beyond the padding of charts
   for (int i = 0; i < kSharpSteps; ++i) dilate(layer);
   fill(layer);
-  io::Image8 image(size, size, 3);
+  io::Image8 image(layer.size, layer.size, channels);
+  const auto n = static_cast<size_t>(channels);
   for (size_t i = 0; i < layer.texels.size(); ++i)
-    for (size_t c = 0; c < 3; ++c)
-      image.pixels[3 * i + c] =
+    for (size_t c = 0; c < n; ++c)
+      image.pixels[n * i + c] =
           static_cast<uint8_t>(std::lround(255 * std::clamp(layer.texels[i][c], 0.0f, 1.0f)));
   return image;
+}
+
+}  // namespace
+
+std::map<std::string, io::Image8> bake_maps(const io::Mesh& mesh, const MapsOf& maps_of, int size) {
+  std::map<std::string, std::pair<Layer, int>> layers;
+  const auto visit = [&](const Texels& texels) {
+    const NamedMaps maps = maps_of(texels.places.size(), texels.points.data(), texels.normals.data());
+    for (const auto& [name, values] : maps) {
+      auto& layer = layers.emplace(name, std::make_pair(Layer(size), values.channels)).first->second;
+      keep(values, texels.places, layer.first);
+    }
+  };
+  TexelWalk(mesh, size, visit).run();
+  std::map<std::string, io::Image8> out;
+  for (auto& [name, layer] : layers) out[name] = finished(layer.first, layer.second);
+  return out;
+}
+
+io::Image8 bake_colours(const io::Mesh& mesh, const ColourOf& colour_of, int size) {
+  auto maps = bake_maps(mesh, albedo_alone(colour_of), size);
+  // No texel's centre may lie in any face.
+  return maps.empty() ? io::Image8(size, size, 3) : std::move(maps["albedo"]);
+}
+
+io::Image8 bake_normals(const io::Mesh& mesh, const NormalOf& normal_of, int size) {
+  const std::vector<Vec4f> tangents = vertex_tangents(mesh, mesh.uvs);
+  Layer layer(size);
+  const auto visit = [&](const Texels& texels) {
+    const size_t n = texels.places.size();
+    std::vector<Vec3f> normals(n);
+    normal_of(n, texels.points.data(), texels.normals.data(), normals.data());
+    MapValues values{3, std::vector<float>(3 * n)};
+    for (size_t i = 0; i < n; ++i) {
+      const Vec3f& z = texels.normals[i];
+      Vec3f x = texels.tangents[i].head<3>();
+      x = (x - z * z.dot(x)).normalized();
+      const Vec3f y = z.cross(x) * (texels.tangents[i].w() < 0 ? -1.0f : 1.0f);
+      const Vec3f local = Vec3f(normals[i].dot(x), normals[i].dot(y), normals[i].dot(z)).normalized();
+      for (int c = 0; c < 3; ++c) values.values[3 * i + static_cast<size_t>(c)] = 0.5f * (local[c] + 1);
+    }
+    keep(values, texels.places, layer);
+  };
+  TexelWalk(mesh, size, visit, &tangents).run();
+  return finished(layer, 3);
 }
 
 }  // namespace t3d::export_

@@ -7,17 +7,56 @@
 #include "t3d/core/log.h"
 #include "t3d/export/bake.h"
 #include "t3d/export/mesh_parts.h"
+#include "t3d/export/solid.h"
 #include "t3d/io/write_mesh.h"
 
 namespace t3d::export_ {
 namespace {
 
-/// Opaque, as Mesh::textures are.
-io::Image8 rgba(const io::Image8& rgb) {
-  io::Image8 out(rgb.width, rgb.height, 4);
-  for (size_t i = 0; i < out.pixels.size(); ++i)
-    out.pixels[i] = i % 4 == 3 ? 255 : rgb.pixels[i / 4 * 3 + i % 4];
-  return out;
+/// Four opaque channels, as Mesh::textures have: channel c of texel i is value_of(c, i).
+template <class ValueOf>
+int add_image(io::Mesh& mesh, const io::Image8& like, const ValueOf& value_of) {
+  io::Image8 image(like.width, like.height, 4);
+  for (size_t i = 0; i < image.pixels.size(); ++i)
+    image.pixels[i] = i % 4 == 3 ? uint8_t{255} : value_of(i % 4, i / 4);
+  mesh.textures.push_back(std::move(image));
+  return static_cast<int>(mesh.textures.size()) - 1;
+}
+
+int add_rgb(io::Mesh& mesh, const io::Image8& rgb) {
+  return add_image(mesh, rgb, [&](size_t c, size_t i) { return rgb.pixels[3 * i + c]; });
+}
+
+/// Baked maps as the mesh's one material; metallic and roughness as glTF has them in one image: roughness in
+/// green, metallic in blue.
+void put_on(io::Mesh& mesh, const std::map<std::string, io::Image8>& maps) {
+  const auto find = [&maps](const char* name) {
+    const auto found = maps.find(name);
+    return found == maps.end() ? nullptr : &found->second;
+  };
+  io::Material material;
+  material.name = "surface";
+  material.base_colour = Vec3f::Ones();
+  material.roughness = 1;
+  if (const io::Image8* albedo = find("albedo"))
+    material.base_texture.texture = add_rgb(mesh, *albedo);
+  else
+    log::warning("the material exports no albedo: the mesh becomes white.");
+  const io::Image8 *metallic = find("metallic"), *roughness = find("roughness");
+  if (metallic != nullptr || roughness != nullptr) {
+    const int image = add_image(mesh, metallic != nullptr ? *metallic : *roughness, [&](size_t c, size_t i) {
+      const io::Image8* own = c == 1 ? roughness : c == 2 ? metallic : nullptr;
+      return own != nullptr ? own->pixels[i] : uint8_t{255};
+    });
+    if (roughness != nullptr)
+      material.roughness_texture.texture = image, material.roughness_texture.channel = 1;
+    if (metallic != nullptr) {
+      material.metallic = 1;
+      material.metallic_texture.texture = image, material.metallic_texture.channel = 2;
+    }
+  }
+  if (const io::Image8* bump = find("bump")) material.normal_texture.texture = add_rgb(mesh, *bump);
+  mesh.materials = {material};
 }
 
 io::Mesh cut(const FieldSampler& field, SurfaceOptions options) {
@@ -54,47 +93,58 @@ bool has_any(const ExportOptions& options, std::initializer_list<MeshFormat> for
          options.formats.end();
 }
 
+const char* ending_of(MeshFormat format) {
+  switch (format) {
+    case MeshFormat::ObjMtl:
+    case MeshFormat::Obj:
+      return "obj";
+    case MeshFormat::Glb:
+      return "glb";
+    case MeshFormat::Ply:
+      return "ply";
+    case MeshFormat::Stl:
+      return "stl";
+    case MeshFormat::ThreeMf:
+      return "3mf";
+  }
+  return "";
+}
+
 /// NAME.glb and NAME.obj, with what the OBJ names.
 void write_obj_and_glb(io::Mesh mesh, const std::string& folder, const ExportOptions& options,
                        std::vector<std::string>& paths) {
   const std::string path = folder + "/" + options.name;
   const char* ending = options.texture.jpeg ? ".jpg" : ".png";
-  io::write_mesh(path + ".glb", mesh);
+  const auto keep = [&paths](const std::vector<std::string>& more) {
+    paths.insert(paths.end(), more.begin(), more.end());
+  };
+  keep(io::write_mesh(path + ".glb", mesh));
   io::WriteMeshOptions write;
   write.jpeg = options.texture.jpeg;
   write.texture_name = (options.texture_name.empty() ? options.name : options.texture_name) + ending;
   if (!options.obj_has_normals) mesh.normals.clear();
-  io::write_mesh(path + ".obj", mesh, write);
-  paths.insert(paths.end(), {path + ".glb", path + ".obj"});
-  if (io::only_texture(mesh) != nullptr)
-    paths.insert(paths.end(), {path + ".mtl", folder + "/" + write.texture_name});
+  keep(io::write_mesh(path + ".obj", mesh, write));
 }
 
 }  // namespace
 
 std::vector<std::pair<MeshFormat, const char*>> enum_names(const MeshFormat*) {
-  return {{MeshFormat::ObjMtl, "obj-mtl"},
-          {MeshFormat::Obj, "obj"},
-          {MeshFormat::Glb, "glb"},
-          {MeshFormat::Ply, "ply"}};
+  return {{MeshFormat::ObjMtl, "obj-mtl"}, {MeshFormat::Obj, "obj"}, {MeshFormat::Glb, "glb"},
+          {MeshFormat::Ply, "ply"},        {MeshFormat::Stl, "stl"}, {MeshFormat::ThreeMf, "3mf"}};
 }
 
 io::Mesh with_texture(const io::Mesh& mesh, const MapsOf& maps_of, const TextureOptions& options,
                       AtlasInfo* info) {
   io::Mesh out = mesh;
   out.colours.clear();
+  out.alphas.clear();
   out.face_material.clear();
   if (out.uvs.empty()) {
     const AtlasInfo made = make_atlas(out, options);
     if (info != nullptr) *info = made;
   }
-  out.textures = {rgba(bake_colours(out, albedo_of(maps_of), options.size))};
-  io::Material material;
-  material.name = "surface";
-  material.base_colour = Vec3f::Ones();
-  material.roughness = 1;
-  material.base_texture.texture = 0;
-  out.materials = {material};
+  out.textures.clear();
+  put_on(out, bake_maps(out, maps_of, options.size));
   return out;
 }
 
@@ -119,27 +169,48 @@ MeshExport make_meshes(const MeshSource& source, const ExportOptions& options) {
   return out;
 }
 
+io::Mesh solid_for_print(io::Mesh mesh, const std::string& path) {
+  const SolidReport report = make_solid(mesh);
+  if (report.has_changes()) log::info(cat(path, ": made solid: ", report.text()));
+  if (!report.is_watertight)
+    log::warning(cat(path, ": the mesh is not watertight: ", report.n_open_edges,
+                     " edges have one face, and ", report.n_crowded_left,
+                     " more than two; a printer's program may ask for a repair"));
+  return mesh;
+}
+
 WrittenMesh write_meshes(const MeshExport& meshes, const std::string& folder, const ExportOptions& options) {
   T3D_CHECK(!options.formats.empty(), "no format");
   make_folders(folder);
   const io::Mesh& drawn = meshes.mapped.faces.empty() ? meshes.coloured : meshes.mapped;
-  const std::string path = folder + "/" + options.name;
   WrittenMesh out;
+  const auto count = [&out](const io::Mesh& mesh) {
+    if (out.n_faces == 0) out.n_vertices = mesh.positions.size(), out.n_faces = mesh.faces.size();
+  };
   for (const MeshFormat format : options.formats) {
-    const io::Mesh& mesh = format == MeshFormat::Ply ? meshes.coloured : drawn;
-    if (out.paths.empty()) out.n_vertices = mesh.positions.size(), out.n_faces = mesh.faces.size();
+    const std::string path = cat(folder, "/", options.name, ".", ending_of(format));
     switch (format) {
       case MeshFormat::ObjMtl:
       case MeshFormat::Obj:
-        write_obj_and_glb(mesh, folder, options, out.paths);
+        count(drawn);
+        write_obj_and_glb(drawn, folder, options, out.paths);
         break;
       case MeshFormat::Glb:
-        io::write_mesh(path + ".glb", mesh);
-        out.paths.push_back(path + ".glb");
+        count(drawn);
+        io::write_mesh(path, drawn);
+        out.paths.push_back(path);
         break;
       case MeshFormat::Ply:
-        io::write_mesh(path + ".ply", mesh);
-        out.paths.push_back(path + ".ply");
+        count(meshes.coloured);
+        io::write_mesh(path, meshes.coloured);
+        out.paths.push_back(path);
+        break;
+      case MeshFormat::Stl:
+      case MeshFormat::ThreeMf:
+        const io::Mesh solid = solid_for_print(meshes.coloured, path);
+        count(solid);
+        io::write_mesh(path, solid);
+        out.paths.push_back(path);
         break;
     }
   }

@@ -9,8 +9,8 @@
 
 namespace t3d::export_ {
 
-/// ObjMtl and Obj come with a GLB beside them; the others are one file.
-enum class MeshFormat { ObjMtl, Obj, Glb, Ply };
+/// ObjMtl and Obj come with a GLB beside them; the others are one file. Stl and ThreeMf are made solid.
+enum class MeshFormat { ObjMtl, Obj, Glb, Ply, Stl, ThreeMf };
 std::vector<std::pair<MeshFormat, const char*>> enum_names(const MeshFormat*);
 
 struct TextureOptions : AtlasOptions {
@@ -41,10 +41,14 @@ struct MeshExport {
 /// 60,000 faces and 1024 texels on two cores, without the time that the source takes.
 MeshExport make_meshes(const MeshSource& source, const ExportOptions& options = {});
 
-/// A mesh with normals -> the same surface with a baked texture instead of vertex colours, in an atlas unless
-/// the mesh has texture coordinates.
+/// A mesh with normals -> the same surface with baked textures instead of vertex colours and materials, in an
+/// atlas unless the mesh has texture coordinates: albedo, metallic and roughness, and bump as normal texture.
 io::Mesh with_texture(const io::Mesh& mesh, const MapsOf& maps_of, const TextureOptions& options,
                       AtlasInfo* info = nullptr);
+
+/// The mesh as a body that can be printed (solid.h). What was done to it is a line of the log, and what is
+/// still wrong a warning, which begin with the path.
+io::Mesh solid_for_print(io::Mesh mesh, const std::string& path);
 
 struct WrittenMesh {
   std::vector<std::string> paths;

@@ -19,7 +19,8 @@ struct MeshExporterConfig {
   void visit(V& v) {
     using namespace config;
     v("fmt", fmt, any(),
-      "obj-mtl: with a texture, obj: with vertex colours, both with a GLB beside; glb, ply: one file");
+      "obj-mtl: with a texture, obj: with vertex colours, both with a GLB beside; glb, ply, stl, 3mf: one "
+      "file");
     v("save_name", save_name, any(), "of the files, without ending");
     v("save_normal", save_normal, any(), "normals in the OBJ");
     v("save_uv", save_uv, any(), "texture coordinates");

@@ -27,29 +27,33 @@ struct Flat {
 Flat flatten(const io::Mesh& mesh, const Chart& chart) {
   constexpr int kTurns = 16;
   std::vector<Vec2f> points;
+  points.reserve(3 * chart.faces.size());
   for (const uint32_t face : chart.faces)
     for (const uint32_t v : mesh.faces[face])
       points.emplace_back(chart.right.dot(mesh.positions[v]), chart.up.dot(mesh.positions[v]));
+  const auto turned = [](const Vec2f& p, float c, float s) {
+    return Vec2f(c * p.x() - s * p.y(), s * p.x() + c * p.y());
+  };
   Flat best;
-  float least = std::numeric_limits<float>::max();
+  float least = std::numeric_limits<float>::max(), cosine = 1, sine = 0;
+  Vec2f corner = Vec2f::Zero();
   for (int turn = 0; turn < kTurns; ++turn) {
     const float angle = 1.5707963f * static_cast<float>(turn) / kTurns, c = std::cos(angle),
                 s = std::sin(angle);
-    Flat flat;
-    flat.corners.reserve(points.size());
     Vec2f low = Vec2f::Constant(std::numeric_limits<float>::max()), high = -low;
     for (const Vec2f& p : points) {
-      const Vec2f q(c * p.x() - s * p.y(), s * p.x() + c * p.y());
-      flat.corners.push_back(q);
+      const Vec2f q = turned(p, c, s);
       low = low.cwiseMin(q);
       high = high.cwiseMax(q);
     }
-    flat.size = high - low;
-    if (flat.size.x() * flat.size.y() >= least) continue;
-    least = flat.size.x() * flat.size.y();
-    for (Vec2f& q : flat.corners) q -= low;
-    best = std::move(flat);
+    const Vec2f size = high - low;
+    if (size.x() * size.y() >= least) continue;
+    least = size.x() * size.y();
+    best.size = size;
+    corner = low, cosine = c, sine = s;
   }
+  for (Vec2f& p : points) p = turned(p, cosine, sine) - corner;
+  best.corners = std::move(points);
   return best;
 }
 
@@ -98,6 +102,8 @@ io::Mesh assembled(const io::Mesh& mesh, const std::vector<Chart>& charts, const
                    const std::vector<stbrp_rect>& places, float scale, const AtlasOptions& o) {
   io::Mesh out;
   out.materials = mesh.materials;
+  out.textures = mesh.textures;
+  out.linear_colours = mesh.linear_colours;
   out.faces.reserve(mesh.faces.size());
   std::vector<uint32_t> new_index(mesh.positions.size(), kNone), used;
   for (size_t i = 0; i < charts.size(); ++i) {
@@ -114,11 +120,13 @@ io::Mesh assembled(const io::Mesh& mesh, const std::vector<Chart>& charts, const
           out.positions.push_back(mesh.positions[face[c]]);
           if (!mesh.normals.empty()) out.normals.push_back(mesh.normals[face[c]]);
           if (!mesh.colours.empty()) out.colours.push_back(mesh.colours[face[c]]);
+          if (!mesh.alphas.empty()) out.alphas.push_back(mesh.alphas[face[c]]);
           out.uvs.push_back((corner + scale * flats[i].corners[3 * f + c]) / static_cast<float>(o.size));
         }
         made[c] = index;
       }
       out.faces.push_back(made);
+      if (!mesh.face_material.empty()) out.face_material.push_back(mesh.face_material[charts[i].faces[f]]);
     }
     for (const uint32_t v : used) new_index[v] = kNone;
     used.clear();
@@ -126,22 +134,11 @@ io::Mesh assembled(const io::Mesh& mesh, const std::vector<Chart>& charts, const
   return out;
 }
 
-double area_of(const io::Mesh& mesh) {
-  double sum = 0;
-  for (const auto& face : mesh.faces) {
-    const Vec3f& a = mesh.positions[face[0]];
-    sum += 0.5 * (mesh.positions[face[1]] - a).cross(mesh.positions[face[2]] - a).norm();
-  }
-  return sum;
-}
-
 }  // namespace
 
 AtlasInfo make_atlas(io::Mesh& mesh, const AtlasOptions& o) {
   T3D_CHECK(!mesh.faces.empty() && o.size >= 16 && o.padding >= 0, "texture of ", o.size);
-  // About half of a texture ends up under the surface; folds are looked for at that density.
-  const double cell = std::sqrt(area_of(mesh) / (0.5 * o.size * o.size));
-  const auto charts = make_charts(mesh, o.least_cosine, std::max(static_cast<float>(cell), 1e-12f));
+  const auto charts = make_charts(mesh, o.least_cosine);
   std::vector<Flat> flats;
   for (const Chart& chart : charts) flats.push_back(flatten(mesh, chart));
   const float scale = best_scale(flats, o);

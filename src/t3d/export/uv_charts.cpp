@@ -1,13 +1,14 @@
 #include "t3d/export/uv_charts.h"
-#include "t3d/export/no_index.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <deque>
-#include <limits>
 #include <map>
-#include <unordered_map>
+
+#include "t3d/export/chart_planes.h"
+#include "t3d/export/mesh_edges.h"
+#include "t3d/export/no_index.h"
 
 namespace t3d::export_ {
 namespace {
@@ -15,89 +16,48 @@ namespace {
 constexpr size_t kFacesOfAxis = 128;   // around the seed, whose mean normal is the chart's axis
 constexpr size_t kSmallChart = 24;     // faces, below which a chart is joined to a neighbour
 constexpr float kLeastJoined = 0.25f;  // cosine that joined faces may have
+constexpr size_t kMostAtEdge = 64;     // faces; where more meet, none is beside another
 
-/// The three faces beside each face; kNone at borders and where more than two meet.
-std::vector<std::array<uint32_t, 3>> neighbours_of(const io::Mesh& mesh) {
-  struct Side {
-    uint64_t edge;
-    uint32_t face, corner;
-  };
-  std::vector<Side> sides;
-  sides.reserve(mesh.faces.size() * 3);
-  for (uint32_t f = 0; f < mesh.faces.size(); ++f)
-    for (uint32_t c = 0; c < 3; ++c) {
-      const uint64_t a = mesh.faces[f][c], b = mesh.faces[f][(c + 1) % 3];
-      sides.push_back({std::min(a, b) << 32 | std::max(a, b), f, c});
-    }
-  std::sort(sides.begin(), sides.end(), [](const Side& a, const Side& b) { return a.edge < b.edge; });
+/// The three faces beside each face; kNone at borders. Where more than two meet, those with the most similar
+/// normals are beside each other.
+std::vector<std::array<uint32_t, 3>> neighbours_of(const io::Mesh& mesh, const std::vector<Vec3f>& normals) {
+  const std::vector<Side> sides = sorted_sides(mesh.faces);
   std::vector<std::array<uint32_t, 3>> out(mesh.faces.size(), {kNone, kNone, kNone});
-  for (size_t i = 0; i < sides.size();) {
-    size_t end = i + 1;
-    while (end < sides.size() && sides[end].edge == sides[i].edge) ++end;
-    if (end == i + 2) {
-      out[sides[i].face][sides[i].corner] = sides[i + 1].face;
-      out[sides[i + 1].face][sides[i + 1].corner] = sides[i].face;
+  const auto put = [&out](const Side& a, const Side& b) {
+    out[a.face][a.corner] = b.face;
+    out[b.face][b.corner] = a.face;
+  };
+  for_each_edge(sides, [&](size_t first, size_t end) {
+    if (end == first + 2) return put(sides[first], sides[first + 1]);
+    std::vector<Side> rest(sides.begin() + static_cast<std::ptrdiff_t>(first),
+                           sides.begin() + static_cast<std::ptrdiff_t>(end));
+    if (rest.size() > kMostAtEdge) return;
+    while (rest.size() >= 2) {
+      size_t a = 0, b = 1;
+      float best = -2;
+      for (size_t i = 0; i < rest.size(); ++i)
+        for (size_t j = i + 1; j < rest.size(); ++j)
+          if (const float cosine = normals[rest[i].face].dot(normals[rest[j].face]); cosine > best)
+            best = cosine, a = i, b = j;
+      put(rest[a], rest[b]);
+      rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(b));
+      rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(a));
     }
-    i = end;
-  }
+  });
   return out;
 }
 
-/// The texels of one chart's plane that are taken.
-class Plane {
- public:
-  Plane(const io::Mesh& mesh, const Chart& chart, float cell) : mesh_(mesh), chart_(chart), cell_(cell) {}
-
-  /// Takes the texels whose centres lie inside the face; false, and nothing taken, when one is another's.
-  bool take(uint32_t face) {
-    std::array<Vec2f, 3> p;
-    for (size_t c = 0; c < 3; ++c) {
-      const Vec3f& v = mesh_.positions[mesh_.faces[face][c]];
-      p[c] = Vec2f(chart_.right.dot(v), chart_.up.dot(v)) / cell_;
-    }
-    const auto cross = [](const Vec2f& a, const Vec2f& b) { return a.x() * b.y() - a.y() * b.x(); };
-    const float area = cross(p[1] - p[0], p[2] - p[0]);
-    if (!(area > 0)) return true;
-    mine_.clear();
-    const Vec2f low = p[0].cwiseMin(p[1]).cwiseMin(p[2]), high = p[0].cwiseMax(p[1]).cwiseMax(p[2]);
-    for (auto y = static_cast<int32_t>(std::ceil(low.y())); y <= high.y(); ++y)
-      for (auto x = static_cast<int32_t>(std::ceil(low.x())); x <= high.x(); ++x) {
-        const Vec2f q(static_cast<float>(x), static_cast<float>(y));
-        // A little inside: neighbours share their border.
-        const float inside = 1e-3f * area;
-        if (cross(p[1] - p[0], q - p[0]) < inside || cross(p[2] - p[1], q - p[1]) < inside ||
-            cross(p[0] - p[2], q - p[2]) < inside)
-          continue;
-        const uint64_t key = static_cast<uint64_t>(static_cast<uint32_t>(x)) << 32 | static_cast<uint32_t>(y);
-        if (taken_.count(key) > 0) return false;
-        mine_.push_back(key);
-      }
-    for (const uint64_t key : mine_) taken_.emplace(key, face);
-    return true;
-  }
-
- private:
-  const io::Mesh& mesh_;
-  const Chart& chart_;
-  float cell_;
-  std::unordered_map<uint64_t, uint32_t> taken_;
-  std::vector<uint64_t> mine_;
-};
-
 class Grower {
  public:
-  Grower(const io::Mesh& mesh, float least_cosine, float cell)
-      : mesh_(mesh),
-        least_cosine_(least_cosine),
-        cell_(cell),
-        neighbours_(neighbours_of(mesh)),
-        chart_of_(mesh.faces.size(), kNone) {
+  Grower(const io::Mesh& mesh, float least_cosine)
+      : mesh_(mesh), least_cosine_(least_cosine), chart_of_(mesh.faces.size(), kNone), planes_(mesh) {
     for (const auto& face : mesh.faces) {
       const Vec3f& a = mesh.positions[face[0]];
       const Vec3f n = (mesh.positions[face[1]] - a).cross(mesh.positions[face[2]] - a);
       areas_.push_back(n.norm());
       normals_.push_back(areas_.back() > 0 ? Vec3f(n / areas_.back()) : Vec3f(0, 0, 0));
     }
+    neighbours_ = neighbours_of(mesh, normals_);
   }
 
   std::vector<Chart> run() {
@@ -151,11 +111,12 @@ class Grower {
     chart.right = other.cross(chart.axis).normalized();
     chart.up = chart.axis.cross(chart.right);
     const auto number = static_cast<uint32_t>(charts_.size());
-    Plane plane(mesh_, chart, cell_);
+    const Vec3f& start = mesh_.positions[mesh_.faces[seed][0]];
+    chart.origin = Vec2f(chart.right.dot(start), chart.up.dot(start));
     spread(seed, [&](uint32_t face) {
       const bool is_flat = areas_[face] == 0;  // goes with its neighbours
       if (face != seed && !is_flat && normals_[face].dot(chart.axis) < least_cosine_) return false;
-      if (!plane.take(face)) return false;
+      if (!planes_.take(number, chart, face)) return false;
       chart.faces.push_back(face);
       chart_of_[face] = number;
       return true;
@@ -194,10 +155,12 @@ class Grower {
     const Chart& target = charts_[to];
     for (const uint32_t face : charts_[from].faces)
       if (areas_[face] > 0 && normals_[face].dot(target.axis) < kLeastJoined) return false;
-    Plane plane(mesh_, target, cell_);
-    for (const uint32_t face : target.faces) plane.take(face);
+    planes_.begin();
     for (const uint32_t face : charts_[from].faces)
-      if (!plane.take(face)) return false;
+      if (!planes_.take(to, target, face)) {
+        planes_.undo();
+        return false;
+      }
     for (const uint32_t face : charts_[from].faces) chart_of_[face] = to;
     charts_[to].faces.insert(charts_[to].faces.end(), charts_[from].faces.begin(), charts_[from].faces.end());
     charts_[from].faces.clear();
@@ -205,7 +168,7 @@ class Grower {
   }
 
   const io::Mesh& mesh_;
-  float least_cosine_, cell_;
+  float least_cosine_;
   std::vector<std::array<uint32_t, 3>> neighbours_;
   std::vector<uint32_t> chart_of_;
   std::vector<Vec3f> normals_;
@@ -213,12 +176,13 @@ class Grower {
   std::vector<Chart> charts_;
   std::vector<uint32_t> seen_;
   uint32_t round_ = 0;
+  ChartPlanes planes_;
 };
 
 }  // namespace
 
-std::vector<Chart> make_charts(const io::Mesh& mesh, float least_cosine, float cell) {
-  return Grower(mesh, least_cosine, cell).run();
+std::vector<Chart> make_charts(const io::Mesh& mesh, float least_cosine) {
+  return Grower(mesh, least_cosine).run();
 }
 
 }  // namespace t3d::export_
