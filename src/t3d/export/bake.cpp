@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "t3d/core/error.h"
-#include "t3d/export/vertex_tangents.h"
+#include "t3d/io/vertex_tangents.h"
 
 namespace t3d::export_ {
 namespace {
@@ -178,7 +178,7 @@ io::Image8 bake_colours(const io::Mesh& mesh, const ColourOf& colour_of, int siz
 }
 
 io::Image8 bake_normals(const io::Mesh& mesh, const NormalOf& normal_of, int size) {
-  const std::vector<Vec4f> tangents = vertex_tangents(mesh, mesh.uvs);
+  const std::vector<Vec4f> tangents = io::vertex_tangents(mesh, mesh.uvs);
   Layer layer(size);
   const auto visit = [&](const Texels& texels) {
     const size_t n = texels.places.size();

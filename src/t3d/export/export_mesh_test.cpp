@@ -9,6 +9,7 @@
 
 #include "t3d/core/error.h"
 #include "t3d/core/remove_tree.h"
+#include "t3d/export/check_mesh.h"
 #include "t3d/export/decimate.h"
 #include "t3d/export/mesh_parts.h"
 #include "t3d/io/read_mesh.h"
@@ -263,6 +264,59 @@ TEST(ExportMesh, ASurfaceKeepsItsTextureCoordinatesAndIsColouredWhereItLies) {
   const io::Image8& texture = made.mapped.textures.at(0);
   for (const int x : {10, 200})  // red grows with x from a half, from before the mesh was moved
     EXPECT_NEAR(texture.at(x, 100)[0], 127.5 * (1 + (x + 0.5) / 256), 1.0);
+}
+
+TEST(ExportMesh, AnStlOfAFieldIsWatertightAlsoAfterDecimation) {
+  // Two balls that touch, one inside a shell, and noise.
+  const auto field = [](const Vec3f& p) {
+    return std::max(matter((p - Vec3f(0.45f, 0, 0)).norm() - 0.3f + 0.02f * noise(p)),
+                    matter(std::abs((p + Vec3f(0.2f, 0, 0)).norm() - 0.33f) - 0.03f));
+  };
+  ExportOptions options = small({MeshFormat::Stl, MeshFormat::ThreeMf});
+  options.surface.n_faces = 900;
+  const Folder folder;
+  const WrittenMesh written = export_mesh(source(field), folder.path, options);
+  EXPECT_THAT(names(written.paths), ::testing::ElementsAre("a ball.stl", "a ball.3mf"));
+  io::ReadMeshOptions read;
+  read.up = io::UpAxis::Z;
+  const io::Mesh again = io::read_mesh(written.paths[0], read);
+  const ShapeCheck check = check_shape(again);
+  EXPECT_TRUE(check.is_watertight()) << check_table(check_mesh(again));
+  EXPECT_EQ(check.n_degenerate_faces, 0u);
+  EXPECT_EQ(check.n_faces, written.n_faces);
+}
+
+TEST(ExportMesh, MapsBecomeTexturesThatReadBack) {
+  MeshSource from = source(ball);
+  from.maps = [](size_t n, const Vec3f*, const Vec3f*) {
+    NamedMaps maps;
+    maps["albedo"] = {3, std::vector<float>(3 * n, 0.5f)};
+    maps["metallic"] = {1, std::vector<float>(n, 0.25f)};
+    maps["roughness"] = {1, std::vector<float>(n, 0.75f)};
+    auto& bump = maps["bump"] = {3, std::vector<float>(3 * n, 0.5f)};
+    for (size_t i = 0; i < n; ++i) bump.values[3 * i + 2] = 1;
+    return maps;
+  };
+  const Folder folder;
+  ExportOptions options = small({MeshFormat::ObjMtl});
+  options.texture.size = 64;
+  options.texture_name = "texture_kd";
+  EXPECT_THAT(names(export_mesh(from, folder.path, options).paths),
+              ::testing::ElementsAre("a ball.glb", "a ball.obj", "a ball.mtl", "texture_kd.png",
+                                     "texture_roughness.png", "texture_metallic.png", "texture_nrm.png"));
+  for (const char* ending : {".glb", ".obj"}) {
+    const io::Mesh again = read_again(folder.path + "/a ball" + ending);
+    const io::Material& m = again.materials.at(0);
+    const auto texel = [&](const io::TextureSlot& slot) {
+      return again.textures.at(static_cast<size_t>(slot.texture)).at(20, 30);
+    };
+    EXPECT_EQ(texel(m.base_texture)[1], 128) << ending;
+    EXPECT_EQ(texel(m.metallic_texture)[m.metallic_texture.channel], 64) << ending;
+    EXPECT_EQ(texel(m.roughness_texture)[m.roughness_texture.channel], 191) << ending;
+    EXPECT_EQ(texel(m.normal_texture)[2], 255) << ending;
+    EXPECT_EQ(m.metallic, 1) << ending;
+    EXPECT_EQ(m.roughness, 1) << ending;
+  }
 }
 
 TEST(ExportMesh, ADensityThatIsNowhereIsAWarningAndTheSeenSurface) {

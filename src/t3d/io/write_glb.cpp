@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "t3d/core/error.h"
+#include "t3d/io/vertex_tangents.h"
 #include "t3d/io/write_glb_materials.h"
 #include "t3d/math/srgb.h"
 
@@ -72,6 +73,16 @@ Json to_json(const Vec3f& v) {
   return {static_cast<double>(v[0]), static_cast<double>(v[1]), static_cast<double>(v[2])};
 }
 
+/// The normal texture whose tangents the file names, so that every program turns its normals the same way.
+const TextureSlot* normal_slot(const Mesh& mesh) {
+  if (mesh.normals.empty()) return nullptr;
+  for (const Material& material : mesh.materials) {
+    const TextureSlot& slot = material.normal_texture;
+    if (slot.is_set() && !mesh.uv_set(slot.uv_set).empty()) return &slot;
+  }
+  return nullptr;
+}
+
 Json build_attributes(const Mesh& mesh, bool has_colours, Builder& out) {
   const size_t n = mesh.positions.size();
   Vec3f min = y_up(mesh.positions[0]), max = min;
@@ -92,6 +103,14 @@ Json build_attributes(const Mesh& mesh, bool has_colours, Builder& out) {
       for (int c = 0; c < 3; ++c) out.put(unit[c]);
     }
     attributes["NORMAL"] = out.accessor(kFloat, "VEC3", n, kVertexBuffer);
+  }
+  if (const TextureSlot* slot = normal_slot(mesh)) {
+    for (const Vec4f& t : vertex_tangents(mesh, mesh.uv_set(slot->uv_set))) {
+      const Vec3f along_u = y_up(t.head<3>());
+      for (int c = 0; c < 3; ++c) out.put(along_u[c]);
+      out.put(t.w());
+    }
+    attributes["TANGENT"] = out.accessor(kFloat, "VEC4", n, kVertexBuffer);
   }
   for (int set = 0; !mesh.uv_set(set).empty(); ++set) {
     // glTF counts v from the top.
@@ -175,6 +194,7 @@ std::string glb_bytes(const Mesh& mesh, const std::string& path) {
     const int indices = builder.accessor(kUnsignedInt, "SCALAR", part.faces.size() * 3, kIndexBuffer);
     Json own = attributes;
     if (!part.has_colours) own.erase("COLOR_0");
+    if (!part.material.normal_texture.is_set()) own.erase("TANGENT");
     primitives.push_back(
         {{"attributes", own}, {"indices", indices}, {"mode", 4}, {"material", materials.size()}});
     materials.push_back(looks.material(part.material));

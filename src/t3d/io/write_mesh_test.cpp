@@ -167,6 +167,27 @@ TEST(WriteMesh, MaterialsAndTexturesReadBack) {
   }
 }
 
+TEST(WriteMesh, GlbNamesTheTangentsOfNormalTextures) {
+  write_mesh(scratch("t.glb"), painted());
+  std::ifstream in(scratch("t.glb"), std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(in)), {});
+  uint32_t n_json = 0;
+  std::memcpy(&n_json, bytes.data() + 12, 4);
+  const auto json = nlohmann::json::parse(bytes.substr(20, n_json));
+  const auto& primitives = json["meshes"][0]["primitives"];
+  ASSERT_EQ(primitives.size(), 2u);
+  ASSERT_TRUE(primitives[0]["attributes"].contains("TANGENT"));
+  EXPECT_FALSE(primitives[1]["attributes"].contains("TANGENT")) << "steel has no normal texture";
+  const auto& accessor = json["accessors"][primitives[0]["attributes"]["TANGENT"].get<size_t>()];
+  const auto offset = json["bufferViews"][accessor["bufferView"].get<size_t>()]["byteOffset"].get<size_t>();
+  for (size_t v = 0; v < 4; ++v) {
+    float t[4];
+    std::memcpy(t, bytes.data() + 28 + n_json + offset + 16 * v, sizeof t);
+    EXPECT_NEAR(t[0] * t[0] + t[1] * t[1] + t[2] * t[2], 1, 1e-5);
+    EXPECT_EQ(std::abs(t[3]), 1);
+  }
+}
+
 TEST(WriteMesh, WrongMeshesAreExplainedAndLeaveTheOldFile) {
   const std::string path = scratch("d.ply");
   std::ofstream(path) << "old";

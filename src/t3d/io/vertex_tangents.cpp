@@ -1,13 +1,13 @@
-#include "t3d/export/vertex_tangents.h"
+#include "t3d/io/vertex_tangents.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "t3d/core/error.h"
 
-namespace t3d::export_ {
+namespace t3d::io {
 
-std::vector<Vec4f> vertex_tangents(const io::Mesh& mesh, const std::vector<Vec2f>& uvs) {
+std::vector<Vec4f> vertex_tangents(const Mesh& mesh, const std::vector<Vec2f>& uvs) {
   const size_t n = mesh.positions.size();
   T3D_CHECK(uvs.size() == n && mesh.normals.size() == n, "tangents without coordinates or normals");
   std::vector<Vec3f> sums(n, Vec3f::Zero());
@@ -41,4 +41,4 @@ std::vector<Vec4f> vertex_tangents(const io::Mesh& mesh, const std::vector<Vec2f
   return out;
 }
 
-}  // namespace t3d::export_
+}  // namespace t3d::io
