@@ -447,11 +447,12 @@ TEST_F(RunTest, EverySystemTakesAStep) {
     if (type == "fantasia3d-system")
       for (const char* more :
            {"system.renderer_type=nvdiff-rasterizer", "system.renderer=null", "system.renderer={}",
-            "system.latent_steps=1", "system.geometry.isosurface_resolution=16",
+            "system.latent_steps=10", "system.geometry.isosurface_resolution=16",
             "system.geometry.isosurface_threshold=auto", "system.loss.lambda_normal_consistency=1"})
         overrides.push_back(more);
     SystemContext build = context();
-    if (is_latent) build.make_guidance = [] { return std::make_unique<FourChannels>(); };
+    if (is_latent || type == "fantasia3d-system")
+      build.make_guidance = [] { return std::make_unique<FourChannels>(); };
     OneRun run(
         experiment(overrides, type,
                    is_latent ? with("diffuse-with-point-light-material\n  material: {ambient_only_steps: 2}",

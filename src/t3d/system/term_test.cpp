@@ -73,9 +73,11 @@ TEST_F(PlanTest, ATermThatNeedsWhatNobodyRendersIsAnErrorBeforeTheFirstStep) {
 TEST_F(PlanTest, AnImageForTheGuidanceThatNobodyRendersIsAnErrorBeforeTheFirstStep) {
   const std::string recipe = with("system_type: dreamfusion-system\nsystem:",
                                   "system_type: scaledreamer-system\nsystem:\n  stage: coarse+geometry");
-  EXPECT_EQ(before_the_first_step({}, recipe),
-            "the guidance needs comp_normal, which nerf-volume-renderer does not render here. Set "
-            "renderer.return_comp_normal=true and use a material that needs normals.");
+  EXPECT_EQ(
+      before_the_first_step({}, recipe),
+      "the guidance needs comp_normal, which nerf-volume-renderer does not render here. Use "
+      "renderer_type=nvdiff-rasterizer, or set renderer.return_comp_normal=true with a material that needs "
+      "normals.");
   EXPECT_EQ(before_the_first_step({"system.renderer.return_comp_normal=true"}, recipe), "");
 }
 
