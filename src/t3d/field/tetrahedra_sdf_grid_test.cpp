@@ -8,6 +8,7 @@
 
 #include "t3d/core/config/read_yaml.h"
 #include "t3d/field/tet_grid.h"
+#include "tests/support/golden_report.h"
 #include "tests/support/message_of.h"
 #include "tests/support/npz_writer.h"
 #include "tests/support/temporary_folder.h"
@@ -148,6 +149,14 @@ TEST(TetrahedraSdfGrid, SaysWhyItCannotStartAsAnother) {
   const auto empty = make("implicit-volume", kNet + "density_bias: -30.0\n");
   EXPECT_THAT(message(*empty, kGrid), HasSubstr("isosurface_threshold"));
   EXPECT_THAT(message(*empty, kGrid), HasSubstr("set by system.geometry_convert_override"));
+}
+
+TEST(TetGrid, OurGridOf32IsTheShippedOneInItsOrder) {
+  T3D_NEED_FILE(testing::data_folder() + "/tets/32_tets.npz");
+  const mesh::TetLattice theirs = open_tet_lattice(32, c10::kCPU, testing::data_folder() + "/tets"),
+                         ours = mesh::make_tet_lattice(32);
+  EXPECT_TRUE(ours.vertices.equal(theirs.vertices));
+  EXPECT_TRUE(ours.corners.equal(theirs.corners));
 }
 
 TEST(TetGrid, SaysWhatIsWrongWithAFile) {

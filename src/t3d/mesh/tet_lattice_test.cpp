@@ -3,16 +3,10 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "t3d/io/npy.h"
 #include "t3d/mesh/unique_pairs.h"
-#include "tests/support/golden_report.h"
 
 namespace t3d::mesh {
 namespace {
-
-at::Tensor as_tensor(const io::NpyArray& array) {
-  return at::tensor(at::ArrayRef<double>(array.values)).reshape(array.shape);
-}
 
 /// [T] six times the volumes.
 at::Tensor volumes(const TetLattice& lattice) {
@@ -29,15 +23,6 @@ TEST(TetLattice, HasAsManyVerticesAndTetrahedraAsTheShippedGrids) {
     EXPECT_EQ(lattice.corners.size(1), 46 * n * n * n + 18 * n * n - 34 * n + 12);
     EXPECT_EQ(lattice.resolution, 4 * n);
   }
-}
-
-TEST(TetLattice, IsTheShippedGridOf32InItsOrder) {
-  const std::string path = testing::data_folder() + "/tets/32_tets.npz";
-  T3D_NEED_FILE(path);
-  const auto arrays = io::read_npz(path);
-  const TetLattice lattice = make_tet_lattice(32);
-  EXPECT_TRUE(lattice.vertices.equal(as_tensor(arrays.at("vertices")).to(at::kFloat)));
-  EXPECT_TRUE(lattice.corners.t().equal(as_tensor(arrays.at("indices")).to(at::kInt)));
 }
 
 TEST(TetLattice, FillsTheCubeWithTetrahedraOfOneOrientation) {
