@@ -11,18 +11,35 @@
 set_property(GLOBAL PROPERTY T3D_MODULES "")
 set_property(GLOBAL PROPERTY T3D_TEST_PROGRAMS "")
 
+# Programs whose tests are united under T3D_UNITY; the others still reuse names, and are compiled one by one.
+set(T3D_UNITED_TESTS test_cli test_run test_system)
+
+# What every test program has, compiled once.
+function(t3d_test_support NAME SOURCE)
+  if(NOT TARGET ${NAME})
+    add_library(${NAME} OBJECT ${PROJECT_SOURCE_DIR}/tests/support/${SOURCE})
+    target_include_directories(${NAME} PRIVATE ${PROJECT_SOURCE_DIR})
+    target_compile_definitions(${NAME} PRIVATE T3D_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    target_link_libraries(${NAME} PRIVATE t3d_flags GTest::gtest GTest::gmock ${ARGN})
+  endif()
+endfunction()
+
 function(t3d_test_program NAME)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
-  add_executable(${NAME} ${ARG_SOURCES} ${PROJECT_SOURCE_DIR}/tests/support/test_main.cpp)
+  add_executable(${NAME} ${ARG_SOURCES})
   target_include_directories(${NAME} PRIVATE ${PROJECT_SOURCE_DIR})
-  target_link_libraries(${NAME} PRIVATE ${ARG_LIBS} t3d_flags t3d_core GTest::gtest GTest::gmock)
+  t3d_test_support(t3d_test_main test_main.cpp)
+  target_link_libraries(${NAME} PRIVATE t3d_test_main ${ARG_LIBS} t3d_flags t3d_core GTest::gtest GTest::gmock)
   target_compile_definitions(${NAME} PRIVATE T3D_SOURCE_DIR="${PROJECT_SOURCE_DIR}" T3D_BINARY_DIR="${PROJECT_BINARY_DIR}")
+  if(NAME IN_LIST T3D_UNITED_TESTS)
+    t3d_unite(${NAME})
+  endif()
   add_test(NAME ${NAME} COMMAND ${NAME} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_property(GLOBAL APPEND PROPERTY T3D_TEST_PROGRAMS ${NAME})
 endfunction()
 
 # Several sources in one go, where T3D_UNITY asks for it: most of a small file's time is LibTorch's headers.
-# Files of one module therefore don't reuse names at namespace scope.
+# Files of one module, and tests of one united program, therefore don't reuse names at namespace scope.
 function(t3d_unite TARGET)
   if(T3D_UNITY)
     set_target_properties(${TARGET} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 5)
@@ -48,7 +65,8 @@ function(t3d_module NAME)
   endif()
   if(T3D_BUILD_TESTS AND ARG_TESTS)
     if("t3d_torch" IN_LIST ARG_PUBLIC_LIBS OR "io" IN_LIST ARG_USES OR "ops" IN_LIST ARG_USES)
-      list(APPEND ARG_TESTS ${PROJECT_SOURCE_DIR}/tests/support/seeded_tests.cpp)
+      t3d_test_support(t3d_seeded_tests seeded_tests.cpp t3d_torch)
+      list(APPEND ARG_TEST_LIBS t3d_seeded_tests)
     endif()
     t3d_test_program(test_${NAME} SOURCES ${ARG_TESTS} LIBS t3d_${NAME} ${ARG_LIBS} ${ARG_TEST_LIBS})
   endif()

@@ -27,7 +27,7 @@ using testing::run_t3d;
 using testing::TemporaryFolder;
 using testing::write_text;
 
-const std::string kRecipe = T3D_SOURCE_DIR "/configs/toybox-sds.yaml";
+const std::string kToyboxRecipe = T3D_SOURCE_DIR "/configs/toybox-sds.yaml";
 const std::string kPrompt = " 'system.prompt_processor.prompt=a red cube' ";
 
 std::vector<std::string> files_below(const std::string& folder) {
@@ -113,7 +113,7 @@ TEST(Faults, OverwriteRemovesNothingBeforeTheInputIsKnownToBeGood) {
 TEST(Faults, WrongRecipesLeaveNoRunFolder) {
   const TemporaryFolder folder;
   const std::string train =
-      "train --device cpu --config " + kRecipe + kPrompt + "exp_root_dir=" + folder / "o";
+      "train --device cpu --config " + kToyboxRecipe + kPrompt + "exp_root_dir=" + folder / "o";
   for (const auto& [more, expected] : std::vector<std::pair<std::string, std::string>>{
            {"system.guidance_type=multiview-difusion-guidance",
             "did you mean multiview-diffusion-guidance? See t3d list guidance; a type of your own needs"},

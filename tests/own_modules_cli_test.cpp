@@ -17,7 +17,7 @@ using testing::ProgramResult;
 using testing::run_t3d;
 
 const std::string kPlugins = T3D_TEST_PLUGINS;
-const std::string kRecipe = T3D_SOURCE_DIR "/examples/own_guidance/recipe.yaml";
+const std::string kOwnRecipe = T3D_SOURCE_DIR "/examples/own_guidance/recipe.yaml";
 const std::string kLoad = " --load " + kPlugins + "/own_guidance.so";
 const std::string kTiny =
     " --device cpu trainer.max_steps=2 data.width=8 data.height=8 data.eval_width=8 data.eval_height=8 "
@@ -36,19 +36,19 @@ TEST(OwnTypes, AreListedAndCheckedLikeBuiltInOnes) {
               HasSubstr("towards-colour: pulls every image towards the prompt's colour [own_guidance.so]\n"
                         "  tolerance  differences below it count as none [float; 0 to 1; default: 0.02]"));
   EXPECT_THAT(run_t3d("list --markdown" + kLoad).output, HasSubstr("### `towards-colour`"));
-  const auto good = run_t3d("check " + kRecipe + kLoad);
+  const auto good = run_t3d("check " + kOwnRecipe + kLoad);
   EXPECT_EQ(good.exit_code, 0) << good.output;
-  const auto misspelt = run_t3d("check " + kRecipe + " system.guidance.tolerence=0.1" + kLoad);
+  const auto misspelt = run_t3d("check " + kOwnRecipe + " system.guidance.tolerence=0.1" + kLoad);
   EXPECT_EQ(misspelt.exit_code, 2);
   EXPECT_THAT(misspelt.output, HasSubstr("did you mean system.guidance.tolerance?"));
-  const auto weightless = run_t3d("check " + kRecipe + " system.loss={lambda_sds: 1}" + kLoad);
+  const auto weightless = run_t3d("check " + kOwnRecipe + " system.loss={lambda_sds: 1}" + kLoad);
   EXPECT_EQ(weightless.exit_code, 2) << weightless.output;
 }
 
 TEST(OwnTypes, TrainAndGoOnByTheWrittenConfigurationAlone) {
   const testing::TemporaryFolder out;
   const std::string run = out / "run";
-  const auto trained = run_t3d("train --config " + kRecipe + kTiny + " trial_dir=" + run + kLoad);
+  const auto trained = run_t3d("train --config " + kOwnRecipe + kTiny + " trial_dir=" + run + kLoad);
   ASSERT_EQ(trained.exit_code, 0) << trained.output;
   const std::string parsed = run + "/configs/parsed.yaml";
   EXPECT_THAT(testing::read_text(parsed), HasSubstr("own_guidance.so"));
@@ -60,7 +60,7 @@ TEST(OwnTypes, TrainAndGoOnByTheWrittenConfigurationAlone) {
 TEST(OwnTypes, AreFoundThroughTheConfigurationsPlugins) {
   const testing::TemporaryFolder out;
   const std::string file = out / "mine.yaml";
-  testing::write_text(file, testing::read_text(kRecipe) + "plugins: [" + kPlugins + "/own_guidance.so]\n");
+  testing::write_text(file, testing::read_text(kOwnRecipe) + "plugins: [" + kPlugins + "/own_guidance.so]\n");
   EXPECT_EQ(run_t3d("check " + file).exit_code, 0);
   const auto made = run_t3d(
       "generate 'a blue thing' --recipe " + file + " -o " + (out / "made") +
@@ -73,7 +73,7 @@ TEST(OwnTypes, AreFoundThroughTheConfigurationsPlugins) {
 TEST(OwnTypes, AGeometryOfOnesOwnTrainsAndIsExported) {
   const testing::TemporaryFolder out;
   const std::string recipe = out / "both.yaml";
-  std::string text = testing::read_text(kRecipe);
+  std::string text = testing::read_text(kOwnRecipe);
   const size_t begin = text.find("  geometry_type:"), end = text.find("  material_type:");
   text.replace(begin, end - begin, "  geometry_type: soft-balls\n  geometry: {n_balls: 8}\n");
   testing::write_text(recipe, text);
@@ -90,7 +90,7 @@ TEST(OwnTypes, AGeometryOfOnesOwnTrainsAndIsExported) {
 
 TEST(OwnTypes, WithoutTheirFileTheErrorSuggestsLoad) {
   for (const char* command : {"train --config ", "check "}) {
-    const auto result = run_t3d(command + kRecipe);
+    const auto result = run_t3d(command + kOwnRecipe);
     EXPECT_EQ(result.exit_code, 2) << command;
     EXPECT_THAT(result.output, HasSubstr("a type of your own needs --load FILE.so")) << command;
   }
@@ -99,7 +99,7 @@ TEST(OwnTypes, WithoutTheirFileTheErrorSuggestsLoad) {
 
 TEST(SharedObjects, ThatAreNoneAreNamedInOneSentence) {
   EXPECT_THAT(odd("gone.so"), AllOf(HasSubstr("exit 3"), HasSubstr("gone.so: no such file")));
-  EXPECT_THAT(run_t3d("list --load " + kRecipe).output, HasSubstr("recipe.yaml: is no shared object"));
+  EXPECT_THAT(run_t3d("list --load " + kOwnRecipe).output, HasSubstr("recipe.yaml: is no shared object"));
   EXPECT_THAT(odd("no_types.so"), AllOf(HasSubstr("exit 2"), HasSubstr("registers no types for t3d")));
 }
 

@@ -197,7 +197,7 @@ class Breaker {
 };
 
 /// The first of what check finds; empty: nothing. What is not one of our errors is one of the program's.
-std::string checked(const std::string& file, const Overrides& overrides) {
+std::string first_problem(const std::string& file, const Overrides& overrides) {
   try {
     for (const CheckLine& line : check_experiment(file, overrides))
       if (!line.problem.empty()) return line.problem;
@@ -209,7 +209,7 @@ std::string checked(const std::string& file, const Overrides& overrides) {
   }
 }
 
-std::string trained(const std::string& file, const Overrides& overrides) {
+std::string preparing_error(const std::string& file, const Overrides& overrides) {
   SystemContext context;
   context.open = [](const guidance::ModelRequest& request) {  // each model once
     static std::map<std::string, std::shared_ptr<const guidance::Model>> opened;
@@ -238,8 +238,8 @@ TEST_P(CheckMutations, CheckAndTrainingSayTheSame) {
         std::string("system.prompt_processor.use_cache=true"),
         "system.prompt_processor.cache_dir=" + (folder / "cache")})
     usual.push_back(more);
-  ASSERT_EQ(trained(file, usual), "");
-  ASSERT_EQ(checked(file, usual), "");
+  ASSERT_EQ(preparing_error(file, usual), "");
+  ASSERT_EQ(first_problem(file, usual), "");
 
   Breaker breaker(/*seed=*/19, config::load_config(file, usual, {}, key_kind));
   int n_refused = 0;
@@ -249,7 +249,7 @@ TEST_P(CheckMutations, CheckAndTrainingSayTheSame) {
     all.insert(all.end(), changes.begin(), changes.end());
     std::string text;
     for (const std::string& each : changes) text += " '" + each + "'";
-    const std::string check = checked(file, all), train = trained(file, all);
+    const std::string check = first_problem(file, all), train = preparing_error(file, all);
     EXPECT_EQ(check, train) << GetParam().file << text;
     EXPECT_EQ(train.find("not ours"), std::string::npos) << GetParam().file << text << ": " << train;
     n_refused += !train.empty();

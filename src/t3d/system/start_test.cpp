@@ -45,7 +45,7 @@ class TowardsGrey : public guidance::Guidance {
   guidance::Model model_;
 };
 
-const char* const kRecipe = R"(
+const char* const kGrowingRecipe = R"(
 data_type: random-camera-datamodule
 data: {width: 8, height: 8, eval_width: 8, eval_height: 8, n_val_views: 1}
 system_type: dreamfusion-system
@@ -69,7 +69,7 @@ checkpoint: {every_n_seconds: 0}
 class StartTest : public ::testing::Test {
  protected:
   Experiment experiment(std::vector<std::string> overrides, const std::string& name) const {
-    config::Node root = config::read_yaml(kRecipe, "recipe.yaml");
+    config::Node root = config::read_yaml(kGrowingRecipe, "recipe.yaml");
     overrides.push_back("trial_dir=" + (folder_ / name));
     for (const auto& text : overrides) config::apply_override(root, text);
     return read_experiment(root);
