@@ -9,6 +9,7 @@
 #include "t3d/field/encoding.h"
 #include "t3d/field/network.h"
 #include "t3d/raster/rasterize.h"
+#include "t3d/shading/pbr_material.h"
 #include "tests/support/golden_cases.h"
 #include "tests/support/golden_options.h"
 #include "tests/support/message_of.h"
@@ -51,6 +52,8 @@ LearnedMesh recorded_mesh(const GoldenCases& cases, const GoldenOptions& options
   LearnedMesh out;
   out.mesh.vertices = field::learned(cases.as_float("v_pos").clone()),
   out.mesh.faces = cases.tensor("t_pos_idx");
+  if (cases.contains("v_tex"))
+    out.mesh.uv = cases.as_float("v_tex"), out.mesh.uv_faces = cases.tensor("t_tex_idx");
   const GoldenOptions geometry = options.block("geometry");
   out.box = static_cast<float>(geometry.number("radius"));
   if (!options.has("feature_network_weights")) return out;
@@ -66,7 +69,29 @@ LearnedMesh recorded_mesh(const GoldenCases& cases, const GoldenOptions& options
   return out;
 }
 
+/// With the recorded light and table in place of files.
+std::unique_ptr<shading::Material> recorded_pbr_material(const GoldenOptions& keys, double scale) {
+  const GoldenCases light(keys.text("latlong")), table(keys.text("fg_lut"));
+  shading::EnvironmentLightOptions o;
+  o.smallest = keys.whole("min_res");
+  o.min_roughness = static_cast<float>(keys.number("light_min_roughness"));
+  o.max_roughness = static_cast<float>(keys.number("light_max_roughness"));
+  o.weight = shading::TexelWeight::Threestudio;
+  shading::PbrMaterial::Config config;
+  config.min_metallic = static_cast<float>(keys.number("min_metallic"));
+  config.max_metallic = static_cast<float>(keys.number("max_metallic"));
+  config.min_roughness = static_cast<float>(keys.number("min_roughness"));
+  config.max_roughness = static_cast<float>(keys.number("max_roughness"));
+  config.use_bump = keys.truth("use_bump");
+  const auto base = shading::cube_of_latlong(light.as_float("latlong") * scale, keys.whole("max_res"));
+  return std::make_unique<shading::PbrMaterial>(config, std::make_shared<shading::EnvironmentLight>(base, o),
+                                                table.as_float("fg_lut"));
+}
+
 std::unique_ptr<shading::Material> material_of(const GoldenOptions& options) {
+  if (options.block("material").text("type") == "pbr-material")
+    return recorded_pbr_material(options.block("material"),
+                                 options.block("material").number("environment_scale"));
   nlohmann::json keys = options.at("material");
   const std::string type = keys.at("type");
   keys.erase("type");
@@ -134,7 +159,8 @@ TEST_P(RecordedRenderings, AreReproducedWithTheirGradients) {
     EXPECT_LT(max_relative_error(weight.grad(), cases.tensor("grad.feature_network." + name)), 1e-3) << name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, RecordedRenderings, ::testing::Values("normal", "nomaterial", "diffuse"),
+INSTANTIATE_TEST_SUITE_P(Cases, RecordedRenderings,
+                         ::testing::Values("normal", "nomaterial", "diffuse", "pbr"),
                          [](const auto& each) { return std::string(each.param); });
 
 /// Two triangles across the view, facing the camera at the origin that looks along -z.
