@@ -87,7 +87,7 @@ io::Mesh crowded() {
   constexpr int kSamples = 295;
   const io::Mesh fine = level_set(kSamples, [](const Vec3f& p) { return 0.8f - p.norm() + 0.9f * noise(p); });
   io::Mesh mesh;
-  for (float lattice = 1.2f * 2 / kSamples; crowded_share(mesh) < 0.25; lattice *= 1.15f) {
+  for (float lattice = 1.2f * 2 / kSamples; lattice < 0.2f && crowded_share(mesh) < 0.25; lattice *= 1.15f) {
     mesh = fine;
     for (Vec3f& p : mesh.positions)
       for (int axis = 0; axis < 3; ++axis) p[axis] = std::round(p[axis] / lattice) * lattice;
