@@ -32,6 +32,9 @@ class MeshRasterizer : public Renderer {
   bool makes(const std::string& field) const override;
   /// Of whole images alone: edges are blended across pixels.
   bool can_render_strips() const override { return false; }
+  std::string way_to_less_memory() const override {
+    return "Lower data.width, data.height, data.batch_size or system.geometry.isosurface_resolution";
+  }
   /// Throws UserError where there is no surface, and where material and background have different channels.
   RenderOutput operator()(const RenderRequest& request, bool is_training, Rng& rng) override;
 

@@ -33,6 +33,9 @@ class PatchRenderer : public Renderer {
   bool makes(const std::string& field) const override { return base_->makes(field); }
   RenderOutput operator()(const RenderRequest& request, bool is_training, Rng& rng) override;
   bool can_render_strips() const override { return false; }
+  std::string way_to_less_memory() const override {
+    return "Lower system.renderer.patch_size, or raise global_downsample";
+  }
   std::optional<OwnLearning> own_learning() const override;
   at::Tensor take_own_loss() override;
   void drop_own_loss() override;

@@ -43,6 +43,10 @@ class Renderer : public field::Component {
   virtual bool makes(const std::string& field) const = 0;
   /// Whether parts of an image, rendered one after another, are the image.
   virtual bool can_render_strips() const { return true; }
+  /// What to change where a step runs out of memory: the end of an error's sentence.
+  virtual std::string way_to_less_memory() const {
+    return "Lower data.width, data.height or system.renderer.num_samples_per_ray";
+  }
   /// In training gradients flow to the scene's parameters, unless the caller has switched them off, and
   /// random draws come from `rng`.
   virtual RenderOutput operator()(const RenderRequest& request, bool is_training, Rng& rng) = 0;

@@ -87,17 +87,21 @@ StepLosses Run::FitStep::run_batch(const data::CameraBatch& batch) {
       StepLosses losses = run_.system_->training_step(batch, run_.step_, scale, max_rays);
       optimization_.add_gradients(earlier);
       return losses;
+    } catch (const UserError& e) {  // such as a surface that is gone: no work is lost by it
+      if (run_.step_ == 0) throw;
+      run_.save(run::Keep::Always);
+      throw UserError(cat("step ", run_.step_, ": ", e.what(), " The work up to there is saved in ",
+                          run_.experiment_.trial_dir, "/ckpts."));
     } catch (const std::exception& e) {
       if (!ops::is_out_of_memory(e)) throw;
     }
     // Beyond the handler, so that nothing of the attempt is held any more.
     optimization_.clear_gradients();
     if (!run_.system_->can_render_strips())
-      give_up("a picture and its patch. Lower system.renderer.patch_size, or raise global_downsample");
+      give_up("the images of a step. " + run_.system_->way_to_less_memory());
     const int64_t now = max_rays > 0 ? std::min(max_rays, n_rays) : n_rays;
     if (now / 2 < batch.width)
-      give_up(cat(n_rays, " rays, even in strips of ", now,
-                  ". Lower data.width, data.height or system.renderer.num_samples_per_ray"));
+      give_up(cat(n_rays, " rays, even in strips of ", now, ". ", run_.system_->way_to_less_memory()));
     max_rays = now / 2;
     log::warning(cat("step ", run_.step_, ": out of memory; rendering at most ", max_rays,
                      " rays at once from here on (trainer.max_rays)."));

@@ -187,7 +187,7 @@ TEST_F(OutOfMemory, APatchRendererHasNoStripsAndSaysWhatElseToLower) {
   const auto calls = std::make_shared<Calls>(Calls{3, kAlways});
   OneRun run(experiment({}, "a", recipe), failing(calls));
   EXPECT_THAT(message_of(run),
-              HasSubstr("step 3: the memory does not suffice for a picture and its patch. Lower "
+              HasSubstr("step 3: the memory does not suffice for the images of a step. Lower "
                         "system.renderer.patch_size, or raise global_downsample; the checkpoint"));
   EXPECT_EQ(calls->n, 3 + 1);
   EXPECT_EQ(state("a").at("step"), 3);

@@ -18,6 +18,7 @@
 #include "t3d/system/scene_mesh.h"
 #include "t3d/train/checkpoint.h"
 #include "tests/support/box_file.h"
+#include "tests/support/message_of.h"
 #include "tests/support/no_prompt.h"
 #include "tests/support/small_run.h"
 
@@ -463,6 +464,30 @@ TEST_F(RunTest, EverySystemTakesAStep) {
     run.validate();
     EXPECT_TRUE(fs::exists(folder_ + "/" + type + "/save/it2-0.png")) << type;
   }
+}
+
+/// As a surface that shrinks away does.
+class FailsAfterThreeSteps : public testing::TowardsRed {
+ public:
+  FailsAfterThreeSteps() : TowardsRed(1 << 30, 1 << 30) {}
+  guidance::GuidanceOutput operator()(const guidance::Views& views, const guidance::PromptEmbeddings& prompt,
+                                      Rng& rng) override {
+    if (++n_calls_ > 3) throw UserError("geometry: there is no surface.");
+    return TowardsRed::operator()(views, prompt, rng);
+  }
+
+ private:
+  int n_calls_ = 0;
+};
+
+TEST_F(RunTest, TheWorkBeforeAStepThatFailsIsSaved) {
+  SystemContext build = context();
+  build.make_guidance = [] { return std::make_unique<FailsAfterThreeSteps>(); };
+  OneRun run(experiment({"trainer.max_steps=9", "checkpoint.every_n_seconds=0"}, "a"), build);
+  EXPECT_EQ(
+      testing::message_of<UserError>([&] { run.fit(); }),
+      cat("step 3: geometry: there is no surface. The work up to there is saved in ", folder_, "/a/ckpts."));
+  EXPECT_EQ(train::latest_intact(folder_ + "/a/ckpts")->step, 3);
 }
 
 TEST(Experiment, FoldersAreNamedAsInTheReference) {

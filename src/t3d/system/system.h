@@ -141,6 +141,8 @@ class System {
                            int64_t max_rays = 0);
   /// Whether max_rays means anything: not where the renderer has a scheme of its own.
   bool can_render_strips() const { return renderer_->can_render_strips(); }
+  /// What to change where the memory does not suffice for a step.
+  std::string way_to_less_memory() const { return renderer_->way_to_less_memory(); }
   /// Renders an evaluation view, without a graph.
   render::RenderOutput render_view(const data::CameraBatch& batch);
   /// The view's pictures: rgb where colours are rendered, normal where there are normals, opacity.
