@@ -211,7 +211,7 @@ TEST(Check, SaysWhatStandsInTheWay) {
   const TemporaryFolder folder;
   const std::string file = folder.string() + "/recipe.yaml";
   std::ofstream(file) << "data_type: random-camera-datamodule\ndata: {heigth: 64}\n"
-                         "system_type: magic3d-system\nsystem:\n  geometry_type: implicit-volum\n"
+                         "system_type: zero123-system\nsystem:\n  geometry_type: implicit-volum\n"
                          "  material_type: no-material\n  renderer_type: nvdiff-rasterizer\n"
                          "  guidance_type: multiview-diffusion-guidance\n  guidance: {model_name: nowhere}\n"
                          "  prompt_processor_type: stable-diffusion-prompt-processor\n"
@@ -219,7 +219,7 @@ TEST(Check, SaysWhatStandsInTheWay) {
   const auto result = run_t3d("check " + file);
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(result.output, HasSubstr("did you mean data.height?"));
-  EXPECT_THAT(result.output, HasSubstr("magic3d-system"));
+  EXPECT_THAT(result.output, HasSubstr("zero123-system"));
   EXPECT_THAT(result.output, HasSubstr("not built yet"));
   EXPECT_THAT(result.output, HasSubstr("did you mean implicit-volume"));
   EXPECT_THAT(result.output, HasSubstr("add system.prompt_processor.prompt"));
