@@ -35,6 +35,10 @@ case "$pair $all_arguments" in
   "prior train"*unet.yaml*) add="$add batch=4 val_objects=1 backgrounds=1 captions=[]" ;;
   "prior train"*judge.yaml*) add="$add val_objects=2 candidates=2" ;;
 esac
+case "$command $all_arguments" in
+  generate*--refine*)
+    add="$add refine:trainer.max_steps=1 refine:data.width=16 refine:data.height=16 refine:system.geometry.isosurface_resolution=16" ;;
+esac
 # Going on is with more steps.
 case "$command $all_arguments" in generate*--resume*) add=$(printf %s "$add" | sed 's/--steps 1/--steps 2/') ;; esac
 # Those options and their values, then the small ones.

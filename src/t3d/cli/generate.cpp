@@ -165,7 +165,16 @@ const api::Chain& chain_of(const GenerateOptions& o) {
                       alternatives(ways), ", or leave --refine out."));
 }
 
-/// What stages after the first one are made with. Overrides without a stage's name are the first stage's.
+/// Whether a key says what a geometry's features are made of, which a later stage takes over as they are.
+bool is_of_features(const std::string& text) {
+  for (const char* start : {"system.geometry.pos_encoding_config", "system.geometry.mlp_network_config",
+                            "system.geometry.n_feature_dims", "system.geometry.radius"})
+    if (text.rfind(start, 0) == 0) return true;
+  return false;
+}
+
+/// What stages after the first one are made with. Overrides without a stage's name are the first stage's, but
+/// for those that have to be the same in all.
 api::ChainRequest later_stages(const GenerateOptions& o, const std::string& model,
                                const std::string& folder) {
   api::ChainRequest request;
@@ -174,7 +183,7 @@ api::ChainRequest later_stages(const GenerateOptions& o, const std::string& mode
   request.recipe.steps.reset();
   request.recipe.overrides.clear();
   for (const std::string& text : o.overrides)
-    if (text.find(':') < text.find('=')) request.recipe.overrides.push_back(text);
+    if (text.find(':') < text.find('=') || is_of_features(text)) request.recipe.overrides.push_back(text);
   return request;
 }
 
