@@ -110,6 +110,10 @@ std::vector<std::string> at_their_smallest(const config::Node& system) {
                             "num_samples_per_ray=32"));
   if (has("geometry.pos_encoding_config"))
     overrides.emplace_back("system.geometry.pos_encoding_config.log2_hashmap_size=10");
+  else if (has("geometry.shape_init"))  // learned before the first step
+    overrides.emplace_back(
+        "system.geometry.pos_encoding_config={otype: HashGrid, n_levels: 4, log2_hashmap_size: 10, "
+        "base_resolution: 4}");
   if (has("geometry_convert_from"))
     for (const char* text : {"system.geometry_convert_from=null", "system.geometry.shape_init=sphere",
                              "system.geometry.shape_init_params=0.4"})
