@@ -26,7 +26,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kGrace{10};  // between asking a process to end and ending it
-constexpr std::chrono::seconds kOwnEnd{2};  // for the first process to find what is wrong with the input, too
+constexpr std::chrono::seconds kOwnEnd{5};  // for the first process to find what is wrong with the input, too
 constexpr int kWrongInput = 2, kInterrupted = 130;
 /// The command that shares its work among the processes of a group.
 const char* const kShared = "prior";
