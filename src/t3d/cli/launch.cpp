@@ -255,6 +255,8 @@ class Launcher {
     for (size_t end; (end = child.line.find('\n')) != std::string::npos; child.line.erase(0, end + 1)) {
       const std::string line = child.line.substr(0, end);
       if (is_interrupted_) continue;
+      // That it stops is no news: it was told to.
+      if (is_stopped_ && line.find("[info]") != std::string::npos) continue;
       // What is wrong with the input is wrong for all of them, and the first one says it.
       if (line.find("[error]") != std::string::npos)
         errors_.emplace(line, rank);
