@@ -54,6 +54,13 @@ TEST(Chain, FindsWhatIsWrongWithItsLastStageBeforeTheFirst) {
   EXPECT_EQ(stage.exit_code, 2);
   EXPECT_THAT(stage.output, HasSubstr("the chain toybox has no stage refined; did you mean refine?"));
   EXPECT_FALSE(fs::exists(out));
+  // Nor does --overwrite take away what is there.
+  fs::create_directories(folder / "used/1-coarse");
+  testing::write_text(folder / "used/1-coarse/notes", "mine");
+  EXPECT_EQ(
+      run_t3d(chain(folder / "used", "refine:system.geometry.isosurface_resolutoin=8 --overwrite")).exit_code,
+      2);
+  EXPECT_TRUE(fs::exists(folder / "used/1-coarse/notes"));
 }
 
 TEST(Chain, KilledInEachStageEqualsAChainThatWasNeverStopped) {

@@ -26,8 +26,8 @@ int64_t steps_done(const std::string& folder) {
 
 /// Whether an override names the stage that it is for; then without that name.
 std::optional<std::string> for_stage(const Chain& chain, const std::string& text, const std::string& stage) {
+  if (!names_a_stage(text)) return text;
   const size_t colon = text.find(':');
-  if (colon == std::string::npos || colon > text.find('=')) return text;
   const std::string name = text.substr(0, colon);
   std::vector<std::string> names;
   for (const ChainStage& each : chain.stages) names.push_back(each.name);
@@ -85,6 +85,10 @@ const Chain* chain_from(const std::string& recipe) {
   return nullptr;
 }
 
+bool names_a_stage(const std::string& override_text) {
+  return override_text.find(':') < override_text.find('=');
+}
+
 std::string stage_folder(const Chain& chain, size_t index, const std::string& folder) {
   return cat(folder, "/", index + 1, "-", chain.stages[index].name);
 }
@@ -113,7 +117,6 @@ void check_chain(const Chain& chain, const ChainRequest& request, const system::
 std::unique_ptr<system::Run> run_chain(const Chain& chain, const ChainRequest& request,
                                        const system::SystemContext& context, const ChainHooks& hooks,
                                        size_t first, const std::string& before) {
-  check_chain(chain, request, context, first);
   std::unique_ptr<system::Run> run;
   std::string previous = before;
   for (size_t i = first; i < chain.stages.size(); ++i) {

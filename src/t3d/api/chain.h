@@ -38,11 +38,19 @@ struct ChainRequest {
   std::string model;  ///< the path that was found; empty: those that the recipes name
 };
 
+/// Whether an override begins with the name of a stage, "refine:trainer.max_steps=60".
+bool names_a_stage(const std::string& override_text);
+
 /// The experiment of a stage. An override "geometry:trainer.max_steps=100" is for the stage of that name,
 /// others are for all. `previous`: the run folder of the stage before, empty to leave the link out. Throws
 /// UserError.
 system::Experiment stage_experiment(const Chain& chain, size_t index, const ChainRequest& request,
                                     const std::string& previous, bool resume);
+
+/// The configurations of the stages from `first` on, without where they begin: throws what is wrong with
+/// them.
+void check_chain(const Chain& chain, const ChainRequest& request, const system::SystemContext& context,
+                 size_t first = 0);
 
 /// What a caller hears of a chain.
 struct ChainHooks {
@@ -51,17 +59,11 @@ struct ChainHooks {
 };
 
 /// Runs the stages from `first` on that are not finished, one after another, that one from the run folder
-/// `previous` (empty for the chain's beginning). All of them are checked before the first begins, as far as
-/// that is possible without their beginnings. With request.recipe.resume, stages that are finished are kept
-/// and one that was stopped goes on from its newest checkpoint. Returns the last stage's run. Throws as
-/// Run::fit.
+/// `previous` (empty for the chain's beginning); check_chain has found nothing wrong with them. With
+/// request.recipe.resume, stages that are finished are kept and one that was stopped goes on from its newest
+/// checkpoint. Returns the last stage's run. Throws as Run::fit.
 std::unique_ptr<system::Run> run_chain(const Chain& chain, const ChainRequest& request,
                                        const system::SystemContext& context, const ChainHooks& hooks,
                                        size_t first = 0, const std::string& previous = "");
-
-/// The configurations of the stages from `first` on, without where they begin: throws what is wrong with
-/// them.
-void check_chain(const Chain& chain, const ChainRequest& request, const system::SystemContext& context,
-                 size_t first = 0);
 
 }  // namespace t3d::api

@@ -4,6 +4,7 @@
 
 #include "t3d/api/chain.h"
 #include "t3d/api/model.h"
+#include "t3d/cli/begin_stage.h"
 #include "t3d/cli/command.h"
 #include "t3d/cli/experiment_command.h"
 #include "t3d/cli/folder_name.h"
@@ -67,13 +68,11 @@ int run_chain(const ChainOptions& o) {
   offer_to_go_on([checkpoints = folder + first_checkpoints] {
     return command_again({is_used(checkpoints) ? "--resume" : "--overwrite"});
   });
+  api::check_chain(chain, request, context);
   if (o.overwrite) remove_stages(chain, folder);
   api::ChainHooks hooks;
   hooks.on_stage = [&](size_t stage, system::Run& each) {
-    const system::Experiment& experiment = each.experiment();
-    system::write_run_folder(experiment, find_recipe(chain.stages[stage].recipe), command_words());
-    log::info(cat("stage ", stage + 1, " of ", chain.stages.size(), ", ", chain.stages[stage].name, ": ",
-                  experiment.trial_dir));
+    begin_stage(chain, stage, each);
     system::FitHooks fit;
     fit.go_on = "--resume";
     return fit;

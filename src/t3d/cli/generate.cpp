@@ -8,6 +8,7 @@
 #include "t3d/api/chain.h"
 #include "t3d/api/experiment_of.h"
 #include "t3d/api/model.h"
+#include "t3d/cli/begin_stage.h"
 #include "t3d/cli/command.h"
 #include "t3d/cli/experiment_command.h"
 #include "t3d/cli/folder_name.h"
@@ -121,7 +122,7 @@ Recipe recipe_of(const GenerateOptions& o, const std::string& folder) {
   if (o.steps > 0) recipe.steps = o.steps;
   recipe.resume = o.resume;
   for (const std::string& text : o.overrides)
-    if (!(o.refine && text.find(':') < text.find('='))) recipe.overrides.push_back(text);
+    if (!(o.refine && api::names_a_stage(text))) recipe.overrides.push_back(text);
   return recipe;
 }
 
@@ -183,7 +184,7 @@ api::ChainRequest later_stages(const GenerateOptions& o, const std::string& mode
   request.recipe.steps.reset();
   request.recipe.overrides.clear();
   for (const std::string& text : o.overrides)
-    if (text.find(':') < text.find('=') || is_of_features(text)) request.recipe.overrides.push_back(text);
+    if (api::names_a_stage(text) || is_of_features(text)) request.recipe.overrides.push_back(text);
   return request;
 }
 
@@ -250,9 +251,7 @@ int generate(const GenerateOptions& o) {
     const api::Chain& chain = chain_of(o);
     api::ChainHooks stages;
     stages.on_stage = [&](size_t index, system::Run& stage) {
-      system::write_run_folder(stage.experiment(), find_recipe(chain.stages[index].recipe), command_words());
-      log::info(cat("stage ", index + 1, " of ", chain.stages.size(), ", ", chain.stages[index].name, ": ",
-                    stage.experiment().trial_dir));
+      begin_stage(chain, index, stage);
       return hooks_of(stage);
     };
     run.reset();  // one model in memory at a time
