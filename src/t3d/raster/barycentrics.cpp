@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "t3d/ops/device.h"
+#include "t3d/raster/absent_tensor.h"
 #include "t3d/raster/arguments.h"
 #include "t3d/raster/barycentrics_cpu.h"
 #include "t3d/raster/mesh_under.h"
@@ -17,12 +18,6 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-/// Null for an undefined gradient.
-template <class T>
-const T* data_or_null(const at::Tensor& gradient) {
-  return gradient.defined() ? gradient.data_ptr<T>() : nullptr;
-}
 
 struct BarycentricsOfPixels : public torch::autograd::Function<BarycentricsOfPixels> {
   static variable_list forward(AutogradContext* ctx, const at::Tensor& pos, const at::Tensor& tri,

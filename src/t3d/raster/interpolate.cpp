@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "t3d/ops/device.h"
+#include "t3d/raster/absent_tensor.h"
 #include "t3d/raster/arguments.h"
 #include "t3d/raster/interpolate_cpu.h"
 #include "t3d/raster/mesh_under.h"
@@ -29,15 +30,6 @@ InterpolationInput<T> input_of(const at::Tensor& attr, const at::Tensor& rast, c
       diff.data_ptr<int64_t>(), attr.size(-1),      diff.size(0)};
 }
 
-at::Tensor contiguous_or_none(const at::Tensor& gradient) {
-  return gradient.defined() ? gradient.contiguous() : at::Tensor();
-}
-
-template <class T>
-T* pointer_or_null(const at::Tensor& t) {
-  return t.defined() ? t.data_ptr<T>() : nullptr;
-}
-
 struct InterpolateVertices : public torch::autograd::Function<InterpolateVertices> {
   static variable_list forward(AutogradContext* ctx, const at::Tensor& attr, const at::Tensor& rast,
                                const at::Tensor& tri, const at::Tensor& rast_db, const at::Tensor& diff) {
@@ -58,10 +50,10 @@ struct InterpolateVertices : public torch::autograd::Function<InterpolateVertice
 #ifdef T3D_HAS_CUDA
       if (ops::runs_on_cuda(attr))
         return cuda::interpolate_forward<T>(grid, n_images, mesh_under(attr, tri), in, out.data_ptr<T>(),
-                                            pointer_or_null<T>(out_da), ops::current_stream());
+                                            data_or_null<T>(out_da), ops::current_stream());
 #endif
       cpu::interpolate_forward<T>(grid, n_images, mesh_under(attr, tri), in, out.data_ptr<T>(),
-                                  pointer_or_null<T>(out_da));
+                                  data_or_null<T>(out_da));
     });
     return derivatives ? variable_list{out, out_da} : variable_list{out};
   }
@@ -79,16 +71,16 @@ struct InterpolateVertices : public torch::autograd::Function<InterpolateVertice
     with_float_type(attr, "interpolate", [&](auto zero) {
       using T = decltype(zero);
       const auto in = input_of<T>(attr, rast, rast_db, diff);
-      const InterpolationGradients<T> to{pointer_or_null<T>(d_attr), pointer_or_null<T>(d_rast),
-                                         pointer_or_null<T>(d_db)};
+      const InterpolationGradients<T> to{data_or_null<T>(d_attr), data_or_null<T>(d_rast),
+                                         data_or_null<T>(d_db)};
 #ifdef T3D_HAS_CUDA
       if (ops::runs_on_cuda(attr))
         return cuda::interpolate_backward<T>(grid_of(rast), rast.size(0), mesh_under(attr, tri), in,
-                                             pointer_or_null<T>(d_out), pointer_or_null<T>(d_out_da), to,
+                                             data_or_null<T>(d_out), data_or_null<T>(d_out_da), to,
                                              ops::current_stream());
 #endif
       cpu::interpolate_backward<T>(grid_of(rast), rast.size(0), mesh_under(attr, tri), in,
-                                   pointer_or_null<T>(d_out), pointer_or_null<T>(d_out_da), to);
+                                   data_or_null<T>(d_out), data_or_null<T>(d_out_da), to);
     });
     return {d_attr, d_rast, at::Tensor(), d_db, at::Tensor()};
   }

@@ -5,6 +5,7 @@
 
 #include "t3d/core/error.h"
 #include "t3d/ops/device.h"
+#include "t3d/raster/absent_tensor.h"
 #include "t3d/raster/texture_cpu.h"
 
 #ifdef T3D_HAS_CUDA
@@ -76,11 +77,6 @@ TextureView<T> view_of(const variable_list& levels, int64_t filter, int64_t boun
 }
 
 template <class T>
-const T* data_or_null(const at::Tensor& t) {
-  return t.defined() ? t.data_ptr<T>() : nullptr;
-}
-
-template <class T>
 Places<T> places_of(const at::Tensor& uv, const at::Tensor& uv_da, const at::Tensor& bias) {
   return {uv.data_ptr<T>(), data_or_null<T>(uv_da), data_or_null<T>(bias), uv.numel() / uv.size(-1),
           uv.size(1) * uv.size(2)};
@@ -92,7 +88,7 @@ c10::optional<at::Tensor> optional_of(const at::Tensor& t) {
 }
 
 at::Tensor contiguous_or_none(const c10::optional<at::Tensor>& t) {
-  return t ? t->contiguous() : at::Tensor();
+  return raster::contiguous_or_none(t.value_or(at::Tensor()));
 }
 
 struct Lookup : public Function<Lookup> {
