@@ -4,9 +4,9 @@
 #include <cstdio>
 
 #include "t3d/core/error.h"
-#include "t3d/export/disjoint_sets.h"
 #include "t3d/export/mesh_edges.h"
 #include "t3d/io/weld.h"
+#include "t3d/math/disjoint_sets.h"
 
 namespace t3d::export_ {
 namespace {

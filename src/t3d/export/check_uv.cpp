@@ -5,10 +5,10 @@
 
 #include "t3d/core/error.h"
 #include "t3d/export/check_mesh.h"
-#include "t3d/export/disjoint_sets.h"
 #include "t3d/export/doubled_area.h"
 #include "t3d/export/mesh_edges.h"
 #include "t3d/io/weld.h"
+#include "t3d/math/disjoint_sets.h"
 
 namespace t3d::export_ {
 namespace {

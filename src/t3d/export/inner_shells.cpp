@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
-#include "t3d/export/disjoint_sets.h"
+#include "t3d/export/keep_faces.h"
 #include "t3d/export/mesh_edges.h"
+#include "t3d/math/disjoint_sets.h"
 
 namespace t3d::export_ {
 namespace {
@@ -92,15 +93,7 @@ size_t drop_inner_shells(io::Mesh& mesh) {
     ++n_dropped;
     for (const uint32_t f : inner.faces) is_dropped[f] = true;
   }
-  size_t n = 0;
-  for (size_t f = 0; f < mesh.faces.size(); ++f) {
-    if (is_dropped[f]) continue;
-    mesh.faces[n] = mesh.faces[f];
-    if (!mesh.face_material.empty()) mesh.face_material[n] = mesh.face_material[f];
-    ++n;
-  }
-  mesh.faces.resize(n);
-  if (!mesh.face_material.empty()) mesh.face_material.resize(n);
+  keep_faces(mesh, [&](size_t f) { return !is_dropped[f]; });
   return n_dropped;
 }
 

@@ -9,6 +9,7 @@
 #include "t3d/core/sentence.h"
 #include "t3d/export/check_mesh.h"
 #include "t3d/export/inner_shells.h"
+#include "t3d/export/keep_faces.h"
 #include "t3d/export/mesh_edges.h"
 #include "t3d/export/mesh_parts.h"
 #include "t3d/export/no_index.h"
@@ -42,20 +43,6 @@ void weld_vertices(io::Mesh& mesh) {
   mesh.normals.clear();
   mesh.uvs.clear();
   mesh.more_uvs.clear();
-}
-
-/// Keeps the faces that `is_kept` allows.
-template <class IsKept>
-void keep_faces(io::Mesh& mesh, const IsKept& is_kept) {
-  size_t n = 0;
-  for (size_t f = 0; f < mesh.faces.size(); ++f) {
-    if (!is_kept(f)) continue;
-    mesh.faces[n] = mesh.faces[f];
-    if (!mesh.face_material.empty()) mesh.face_material[n] = mesh.face_material[f];
-    ++n;
-  }
-  mesh.faces.resize(n);
-  if (!mesh.face_material.empty()) mesh.face_material.resize(n);
 }
 
 void add_face(io::Mesh& mesh, const std::array<uint32_t, 3>& face, uint32_t like) {

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <vector>
 
+#include "t3d/math/disjoint_sets.h"
 #include "t3d/mesh/surface_mesh.h"
 #include "t3d/mesh/unique_pairs.h"
 
@@ -28,24 +29,6 @@ std::vector<int64_t> first_at_place(const at::Tensor& vertices) {
   return first;
 }
 
-/// Sets that grow together; the root of a set is its smallest member.
-class Sets {
- public:
-  explicit Sets(int64_t n) : parent_(static_cast<size_t>(n)) { std::iota(parent_.begin(), parent_.end(), 0); }
-  int64_t root(int64_t i) {
-    while (at(i) != i) i = at(i) = at(at(i));
-    return i;
-  }
-  void join(int64_t a, int64_t b) {
-    a = root(a), b = root(b);
-    at(std::max(a, b)) = std::min(a, b);
-  }
-
- private:
-  int64_t& at(int64_t i) { return parent_[static_cast<size_t>(i)]; }
-  std::vector<int64_t> parent_;
-};
-
 /// The faces of all faces' parts: [F] each face's part, named by its first face.
 std::vector<int64_t> parts_of(const at::Tensor& faces) {
   const int64_t n = faces.size(0);
@@ -63,11 +46,11 @@ std::vector<int64_t> parts_of(const at::Tensor& faces) {
     if (side.n++ == 0) side.first = i % n;
     side.last = i % n;
   }
-  Sets sets(n);
+  DisjointSets sets(static_cast<size_t>(n));
   for (const Sides& side : at_edge)
-    if (side.n == 2) sets.join(side.first, side.last);
+    if (side.n == 2) sets.join(static_cast<uint32_t>(side.first), static_cast<uint32_t>(side.last));
   std::vector<int64_t> part(static_cast<size_t>(n));
-  for (int64_t f = 0; f < n; ++f) part[static_cast<size_t>(f)] = sets.root(f);
+  for (int64_t f = 0; f < n; ++f) part[static_cast<size_t>(f)] = sets.root(static_cast<uint32_t>(f));
   return part;
 }
 

@@ -5,7 +5,7 @@
 #include <numeric>
 #include <vector>
 
-namespace t3d::export_ {
+namespace t3d {
 
 /// Which of n things belong together. Find with path halving; the smaller number stands for a set.
 class DisjointSets {
@@ -25,4 +25,4 @@ class DisjointSets {
   std::vector<uint32_t> parent_;
 };
 
-}  // namespace t3d::export_
+}  // namespace t3d
