@@ -88,7 +88,10 @@ class TexelWalk {
 
   void flush() {
     if (!texels_.places.empty()) visit_(texels_);
-    texels_ = {};
+    texels_.points.clear();
+    texels_.normals.clear();
+    texels_.tangents.clear();
+    texels_.places.clear();
   }
 
   const io::Mesh& mesh_;
@@ -175,6 +178,14 @@ io::Image8 bake_colours(const io::Mesh& mesh, const ColourOf& colour_of, int siz
   auto maps = bake_maps(mesh, albedo_alone(colour_of), size);
   // No texel's centre may lie in any face.
   return maps.empty() ? io::Image8(size, size, 3) : std::move(maps["albedo"]);
+}
+
+int add_texture(io::Mesh& mesh, const io::Image8& rgb) {
+  io::Image8 image(rgb.width, rgb.height, 4);
+  for (size_t i = 0; i < image.pixels.size(); ++i)
+    image.pixels[i] = i % 4 == 3 ? 255 : rgb.pixels[i / 4 * 3 + i % 4];
+  mesh.textures.push_back(std::move(image));
+  return static_cast<int>(mesh.textures.size()) - 1;
 }
 
 io::Image8 bake_normals(const io::Mesh& mesh, const NormalOf& normal_of, int size) {

@@ -20,6 +20,9 @@ std::map<std::string, io::Image8> bake_maps(const io::Mesh& mesh, const MapsOf& 
 /// The albedo alone; white where there is none.
 io::Image8 bake_colours(const io::Mesh& mesh, const ColourOf& colour_of, int size);
 
+/// Puts an RGB image with the mesh's textures, opaque. Returns its number there.
+int add_texture(io::Mesh& mesh, const io::Image8& rgb);
+
 /// Fills in unit normals at points of a mesh's surface, given its own unit normals there.
 using NormalOf = std::function<void(size_t n, const Vec3f* points, const Vec3f* normals, Vec3f* answers)>;
 

@@ -23,10 +23,6 @@ int add_image(io::Mesh& mesh, const io::Image8& like, const ValueOf& value_of) {
   return static_cast<int>(mesh.textures.size()) - 1;
 }
 
-int add_rgb(io::Mesh& mesh, const io::Image8& rgb) {
-  return add_image(mesh, rgb, [&](size_t c, size_t i) { return rgb.pixels[3 * i + c]; });
-}
-
 /// Baked maps as the mesh's one material; metallic and roughness as glTF has them in one image: roughness in
 /// green, metallic in blue.
 void put_on(io::Mesh& mesh, const std::map<std::string, io::Image8>& maps) {
@@ -39,7 +35,7 @@ void put_on(io::Mesh& mesh, const std::map<std::string, io::Image8>& maps) {
   material.base_colour = Vec3f::Ones();
   material.roughness = 1;
   if (const io::Image8* albedo = find("albedo"))
-    material.base_texture.texture = add_rgb(mesh, *albedo);
+    material.base_texture.texture = add_texture(mesh, *albedo);
   else
     log::warning("the material exports no albedo: the mesh becomes white.");
   const io::Image8 *metallic = find("metallic"), *roughness = find("roughness");
@@ -55,7 +51,7 @@ void put_on(io::Mesh& mesh, const std::map<std::string, io::Image8>& maps) {
       material.metallic_texture.texture = image, material.metallic_texture.channel = 2;
     }
   }
-  if (const io::Image8* bump = find("bump")) material.normal_texture.texture = add_rgb(mesh, *bump);
+  if (const io::Image8* bump = find("bump")) material.normal_texture.texture = add_texture(mesh, *bump);
   mesh.materials = {material};
 }
 

@@ -49,14 +49,6 @@ void say_what_is_lost(const io::Mesh& mesh) {
   if (lets_through) log::warning("the baked material is opaque: transparency is left out");
 }
 
-int add_texture(io::Mesh& mesh, const io::Image8& rgb) {
-  io::Image8 image(rgb.width, rgb.height, 4);
-  for (size_t i = 0; i < image.pixels.size(); ++i)
-    image.pixels[i] = i % 4 == 3 ? 255 : rgb.pixels[i / 4 * 3 + i % 4];
-  mesh.textures.push_back(std::move(image));
-  return static_cast<int>(mesh.textures.size()) - 1;
-}
-
 }  // namespace
 
 int baked_texture_size(const io::Mesh& mesh) {
