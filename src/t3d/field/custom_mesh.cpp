@@ -2,12 +2,13 @@
 
 #include <ATen/ATen.h>
 
-#include <map>
+#include <vector>
 
 #include "t3d/core/error.h"
 #include "t3d/core/log.h"
 #include "t3d/core/sentence.h"
 #include "t3d/field/sdf_shape.h"
+#include "t3d/io/weld.h"
 
 namespace t3d::field {
 namespace {
@@ -37,20 +38,13 @@ void warn_if_outside(const io::Mesh& mesh, float radius) {
 }  // namespace
 
 mesh::SurfaceMesh joined_surface(const io::Mesh& mesh) {
-  const auto less = [](const Vec3f& a, const Vec3f& b) {
-    return std::lexicographical_compare(a.data(), a.data() + 3, b.data(), b.data() + 3);
-  };
-  std::map<Vec3f, int64_t, decltype(less)> places(less);
+  const io::WeldedVertices places = io::weld(mesh.positions);
   std::vector<float> vertices, uv;
-  std::vector<int64_t> joined;
-  for (const Vec3f& v : mesh.positions) {
-    const auto [place, is_new] = places.emplace(v, static_cast<int64_t>(places.size()));
-    if (is_new) vertices.insert(vertices.end(), v.data(), v.data() + 3);
-    joined.push_back(place->second);
-  }
+  for (const uint32_t v : places.first)
+    vertices.insert(vertices.end(), mesh.positions[v].data(), mesh.positions[v].data() + 3);
   std::vector<int64_t> faces, uv_faces;
   for (const auto& face : mesh.faces)
-    for (const uint32_t corner : face) faces.push_back(joined[corner]), uv_faces.push_back(corner);
+    for (const uint32_t corner : face) faces.push_back(places.number[corner]), uv_faces.push_back(corner);
   mesh::SurfaceMesh out;
   out.vertices = at::tensor(at::ArrayRef<float>(vertices), at::kFloat).reshape({-1, 3});
   out.faces = at::tensor(at::ArrayRef<int64_t>(faces), at::kLong).reshape({-1, 3});
