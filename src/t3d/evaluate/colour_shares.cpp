@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "t3d/core/error.h"
+#include "t3d/math/srgb.h"
 #include "t3d/toybox/palette.h"
 
 namespace t3d::evaluate {
@@ -19,10 +20,7 @@ constexpr float kPenalty = 7;    // L*a*b* distance of a brightness e times the 
 constexpr float kLargestReach = 20, kBeyondNoise = 1.5f;
 
 Vec3f linear_to_srgb(const Vec3f& linear) {
-  return linear.unaryExpr([](float c) {
-    c = std::clamp(c, 0.0f, 1.0f);
-    return c <= 0.0031308f ? 12.92f * c : 1.055f * std::pow(c, 1 / 2.4f) - 0.055f;
-  });
+  return linear.unaryExpr([](float c) { return srgb_from_linear(std::clamp(c, 0.0f, 1.0f)); });
 }
 
 std::vector<uint8_t> make_table() {

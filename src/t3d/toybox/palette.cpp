@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "t3d/math/srgb.h"
+
 namespace t3d::toybox {
 
 const std::vector<PaletteColour>& palette() {
@@ -39,8 +41,7 @@ Vec3f draw_colour(const PaletteColour& colour, Rng& rng) {
 }
 
 Vec3f srgb_to_linear(const Vec3f& srgb) {
-  return srgb.unaryExpr(
-      [](float c) { return c <= 0.04045f ? c / 12.92f : std::pow((c + 0.055f) / 1.055f, 2.4f); });
+  return srgb.unaryExpr([](float c) { return linear_from_srgb(c); });
 }
 
 Vec3f srgb_to_lab(const Vec3f& srgb) {

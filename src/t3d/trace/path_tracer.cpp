@@ -5,6 +5,7 @@
 #include <thread>
 #include <vector>
 
+#include "t3d/math/srgb.h"
 #include "t3d/trace/bsdf.h"
 #include "t3d/trace/sampler.h"
 
@@ -93,9 +94,7 @@ Vec3f trace_path(const Scene& scene, const LightFrame& light, const Ray& first_r
 }
 
 uint8_t srgb_code(float linear) {
-  const float v = std::clamp(linear, 0.0f, 1.0f);
-  const float srgb = v <= 0.0031308f ? 12.92f * v : 1.055f * std::pow(v, 1.0f / 2.4f) - 0.055f;
-  return static_cast<uint8_t>(255.0f * srgb + 0.5f);
+  return static_cast<uint8_t>(255.0f * srgb_from_linear(std::clamp(linear, 0.0f, 1.0f)) + 0.5f);
 }
 
 class ViewRenderer {

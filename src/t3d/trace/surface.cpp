@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "t3d/math/srgb.h"
 #include "t3d/trace/texture.h"
 
 namespace t3d::trace {

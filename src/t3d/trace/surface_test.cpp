@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "t3d/math/srgb.h"
 #include "t3d/trace/bsdf.h"
 #include "t3d/trace/path_tracer.h"
 #include "t3d/trace/texture.h"

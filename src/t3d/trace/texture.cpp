@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 
+#include "t3d/math/srgb.h"
+
 namespace t3d::trace {
 namespace {
 
@@ -51,10 +53,6 @@ int texel_index(int i, int n, io::Wrap wrap) {
 }
 
 }  // namespace
-
-float linear_from_srgb(float v) {
-  return v <= 0.04045f ? v / 12.92f : std::pow((v + 0.055f) / 1.055f, 2.4f);
-}
 
 Vec4f sample_texture(const io::Image8& texture, const io::TextureSlot& slot, const Vec2f& uv, bool is_srgb) {
   const CodeTable& codes = table(is_srgb);
